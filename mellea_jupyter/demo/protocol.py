@@ -511,12 +511,13 @@ class _OpenAiWriter:
 
     def whole(self) -> JsonObject:
         if self._request.kind == "completion":
-            choices = [
+            choices: list[JsonObject] = [
                 {"index": i, "text": self._reply.text, "finish_reason": "stop", "logprobs": None}
                 for i in range(len(self._request.prompts))
             ]
         else:
-            message = {"role": "assistant", "content": self._reply.text or None, **self._tools()}
+            message: JsonObject = {"role": "assistant", "content": self._reply.text or None}
+            message.update(self._tools())
             choices = [{"index": 0, "message": message, "finish_reason": self._finish_reason()}]
         return {**self._head, "choices": choices, **self._usage()}
 
