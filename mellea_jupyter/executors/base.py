@@ -1,0 +1,118 @@
+"""The contract between the service and what executes runs.
+
+An executor places a run and answers for it. It never writes a status: the follower reads the
+journal, asks the executor, and applies lifecycle events. All methods are called from worker
+threads (they may block for a moment), from several at once, and must be safe for that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.ids import RunId
+
+
+class RunHandle(Model):
+    """The JSON that finds a placed run again, stored with the run before anything waits on it."""
+
+    executor: str = Field(description="Name of the executor that made it.")
+    run_id: str = Field(description="The run.")
+    host: str = Field(description="Machine it was placed on.")
+    boot_id: str = Field(description="Boot of that machine; process ids mean nothing in another.")
+    data: dict[str, JsonValue] = Field(
+        default_factory=dict, description="The executor's own, e.g. the supervisor's identity."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """All an executor needs to place a run.
+
+    `spec` is the content of `spec.json` (docs/contributing/journal.md) and `secrets` that of
+    `secrets`; the executor writes both into `run_dir`, which exists with `source/` filled, mode
+    0700.
+    """
+
+    run_id: RunId
+    run_dir: Path
+    environment: Environment
+    spec: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+
+class Liveness(Model):
+    """What an executor knows of a placed run, by evidence and never by pid alone.
+
+    `alive`: the supervisor (or engine) holds the run, more frames may come.
+    Not `alive`: no frame will be added any more. Then `exit_code` and `reason` are the engine's
+    word on the end where it has one; both None means that the journal's end frame decides, and
+    without such a frame the run is lost.
+    """
+
+    alive: bool
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class Executor(ABC):
+    """Places runs and finds them again."""
+
+    name: str
+
+    @abstractmethod
+    def launch(self, spec: LaunchSpec) -> RunHandle:
+        """Place the run; return as soon as it can be found again.
+
+        Called once a run, by the dispatcher that claimed it. A run that was launched before a
+        crash of the server and whose handle was not stored is found through `find`.
+
+        Raises:
+            LaunchFailed: nothing was placed and nothing is left behind.
+        """
+
+    @abstractmethod
+    def find(self, run_id: RunId, run_dir: Path) -> RunHandle | None:
+        """The handle of a run that may have been launched before its handle could be stored.
+
+        None: it was never launched and, for this run id, never will be by an earlier call.
+        Called by the reconciler for `pulling_image` and `starting` runs without a handle.
+        """
+
+    @abstractmethod
+    def poll(self, handle: RunHandle, run_dir: Path) -> Liveness:
+        """Whether the run is still held. Called about once a second a run, and at its end."""
+
+    @abstractmethod
+    def cancel(self, handle: RunHandle, run_dir: Path, *, reason: str, by: str,
+               grace_seconds: float) -> None:  # fmt: skip
+        """Ask for the stop: the whole tree gets SIGTERM now and SIGKILL after the grace period.
+
+        Returns at once. Idempotent; a run that has ended is left alone.
+        """
+
+    @abstractmethod
+    def kill(self, handle: RunHandle, run_dir: Path) -> bool:
+        """Kill whatever is left of the run, supervisor included; True when it is verified gone.
+
+        Called when `kill_at` is past and the supervisor has not reported the end, and for a run
+        whose supervisor is dead. Only processes whose identity is verified are signalled.
+        """
+
+    @abstractmethod
+    def cleanup(self, handle: RunHandle, run_dir: Path) -> None:
+        """Release what the executor holds for an ended run (sockets, containers). Idempotent."""
+
+    def prepare(self, environment: Environment) -> None:
+        """Get warm for runs of this environment; called in the background, may do nothing."""
+
+    def close(self) -> None:
+        """The server stops. Placed runs go on."""

@@ -1,0 +1,45 @@
+"""Artifacts and structured outputs (spec.md §5.5.1)."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from mellea_jupyter.models.base import Model, Timestamp
+
+
+class ArtifactRef(Model):
+    """One file a run produced."""
+
+    id: str = Field(description="Artifact id.")
+    run_id: str = Field(description="The run that produced it.")
+    name: str = Field(description="Original file name.")
+    path: str = Field(description="Path relative to the run's output folder, with `/`.")
+    content_type: str = Field(description="MIME type, guessed from the name.")
+    size_bytes: int = Field(description="Size of the stored bytes.")
+    created_at: Timestamp = Field(description="When it was collected.")
+    checksum: str = Field(description="SHA-256 of the stored bytes, hexadecimal.")
+    metadata: dict[str, JsonValue] | None = Field(None, description="Anything known besides.")
+
+
+class SkippedArtifact(Model):
+    """A file that was not kept, and why."""
+
+    path: str = Field(description="Path relative to the run's output folder, with `/`.")
+    reason: str = Field(description="`quota`, `link`, `not_regular`, `unreadable`, `changed` …")
+    size_bytes: int | None = Field(None, description="Size, where it is known.")
+
+
+class StructuredOutput(Model):
+    """A JSON result the program declared with `current_run().output(...)`."""
+
+    artifact_id: str = Field(description="The artifact that holds it.")
+    schema_version: str = Field("1", description="The program's own version of its shape.")
+    data: JsonValue = Field(description="The value.")
+
+
+class ArtifactList(Model):
+    """What a run kept and what it did not."""
+
+    artifacts: tuple[ArtifactRef, ...] = Field((), description="Kept files, ordered by path.")
+    skipped: tuple[SkippedArtifact, ...] = Field((), description="Files that were not kept.")
+    total_bytes: int = Field(0, description="Size of all kept files.")

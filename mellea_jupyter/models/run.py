@@ -1,0 +1,119 @@
+"""The `Run` resource and its status (spec.md §5.1.1 and §5.2, with the extras of the design)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from mellea_jupyter.models.artifacts import ArtifactRef, SkippedArtifact
+from mellea_jupyter.models.base import Model, Timestamp
+from mellea_jupyter.models.config import RunConfig
+from mellea_jupyter.models.metrics import RunMetrics
+
+
+class RunStatus(StrEnum):
+    """Where a run is. The last three are final."""
+
+    CREATED = "created"  # recorded, not yet in the queue
+    QUEUED = "queued"  # waits for a slot of its executor
+    PULLING_IMAGE = "pulling_image"  # the container image is on its way
+    STARTING = "starting"  # claimed by a dispatcher, the program does not run yet
+    RUNNING = "running"  # the program executes
+    SUCCEEDED = "succeeded"  # the program ended with exit code 0
+    FAILED = "failed"  # it ended otherwise, or could not run
+    CANCELLED = "cancelled"  # somebody stopped it
+
+
+class StatusReason(StrEnum):
+    """Why a run has the status it has, for programs."""
+
+    EXIT_CODE = "exit_code"  # the program ended with a code other than 0
+    SIGNAL = "signal"  # a signal that is not ours ended it
+    TIMEOUT = "timeout"  # over config.timeout_seconds
+    OUT_OF_MEMORY = "out_of_memory"
+    LOST = "lost"  # nobody can say how the program ended
+    LAUNCH_FAILED = "launch_failed"  # the executor could not start it
+    IMAGE_PULL_FAILED = "image_pull_failed"
+    ENVIRONMENT_UNAVAILABLE = "environment_unavailable"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    REQUIREMENTS_UNMET = "requirements_unmet"  # under config.strict_requirements
+    SERVER_STOPPED = "server_stopped"
+    ENGINE_RESTARTED = "engine_restarted"
+    USER = "user"  # cancelled by its owner
+    ADMIN = "admin"  # cancelled by an administrator
+
+
+class ErrorDetails(Model):
+    """The exception that ended the program, as the runtime recorded it."""
+
+    type: str = Field(description="Module-qualified exception type.")
+    message: str = Field(description="Its message, cut to a sensible length.")
+    stack_trace: str | None = Field(None, description="The frames, innermost last.")
+
+
+class Run(Model):
+    """One execution of one asset under one `RunConfig`."""
+
+    id: str = Field(description="UUID v4.")
+    asset_id: str = Field(description="The asset that is executed.")
+    asset_version: str = Field(description="Its version when the run was created.")
+    asset_name: str = Field("", description="Its shown name when the run was created.")
+    owner_id: str = Field(description="Who started the run.")
+
+    config: RunConfig = Field(description="How it is executed; secret values are masked.")
+
+    status: RunStatus = Field(RunStatus.CREATED, description="Where the run is.")
+    status_reason: str | None = Field(None, description="Why, for programs (`StatusReason`).")
+    created_at: Timestamp = Field(description="When it was created.")
+    started_at: Timestamp | None = Field(None, description="When the program started.")
+    finished_at: Timestamp | None = Field(None, description="When a final status was reached.")
+
+    exit_code: int | None = Field(None, description="The program's code, or `-N` for signal N.")
+    error_message: str | None = Field(None, description="One sentence on what went wrong.")
+    error: ErrorDetails | None = Field(None, description="The exception behind it.")
+    artifacts: tuple[ArtifactRef, ...] = Field((), description="Kept files, ordered by path.")
+    artifacts_skipped: tuple[SkippedArtifact, ...] = Field((), description="Files not kept.")
+    metrics: RunMetrics = Field(default_factory=RunMetrics, description="What it used so far.")
+
+    cancelled_by: str | None = Field(None, description="Who cancelled it.")
+    retry_of: str | None = Field(None, description="The run it repeats.")
+    attempt: int = Field(1, ge=1, description="1 for a first run, one more for each retry.")
+
+    name: str | None = Field(None, max_length=200, description="A name people gave it.")
+    note: str | None = Field(None, max_length=10_000, description="A note people wrote.")
+    tags: tuple[str, ...] = Field((), description="Labels, ordered, without repeats.")
+    pinned: bool = Field(False, description="Kept by the retention policy.")
+
+    version: int = Field(0, ge=0, description="Grows with every change of the record.")
+    host: str | None = Field(None, description="The machine that executes it.")
+    isolation: str | None = Field(None, description="`warm` or `fresh`, once it has started.")
+    isolation_reason: str | None = Field(None, description="Why it is not warm.")
+    queue_position: int | None = Field(None, description="1 is next; only while queued.")
+    queue_reason: str | None = Field(None, description="What it waits for.")
+    cancel_requested_at: Timestamp | None = Field(None, description="When a stop was asked for.")
+    cancel_requested_by: str | None = Field(None, description="By whom.")
+    kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
+    progress: dict[str, JsonValue] | None = Field(
+        None, description="`{done, total, text}`, when the program reports it."
+    )
+    models_used: tuple[str, ...] = Field((), description="Models of its calls, `provider/name`.")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the status is final."""
+        return self.status in _TERMINAL
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether somebody asked for a stop."""
+        return self.cancel_requested_at is not None
+
+    def changed(self, **fields: Any) -> Run:
+        """A copy with these fields replaced and `version` one higher."""
+        return self.model_copy(update={**fields, "version": self.version + 1})
+
+
+_TERMINAL = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})

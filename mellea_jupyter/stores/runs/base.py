@@ -1,0 +1,206 @@
+"""The contract of the store of runs, assets and what belongs to them.
+
+Synchronous: the service calls it through one worker thread (`Stores.call`). Every method is one
+transaction. Where a method takes `expected_version`, the write happens only if the stored run has
+that version (compare-and-set), otherwise `VersionConflict` is raised and nothing is written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mellea_jupyter.models.artifacts import StructuredOutput
+from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.run import Run
+
+
+class Placement(Model):
+    """What the service knows of a run besides the `Run` that people see."""
+
+    run_id: str
+    lease: str | None = Field(None, description="Id of the service that holds the run.")
+    handle: dict[str, Any] | None = Field(None, description="The executor's `RunHandle`.")
+    folded_seq: int = Field(0, description="Last journal frame that is in the metrics.")
+    environment_id: str = Field("default", description="The resolved environment.")
+    executor: str = Field("process", description="The environment's executor.")
+    content_hash: str = Field("", description="The pinned source.")
+    entry_point: str = Field("", description="What is started in it.")
+    program_dir: str | None = Field(None, description="The program's own folder.")
+    kind: str = Field("file", description="The asset's kind.")
+
+
+class NewRun(Model):
+    """A run to record, with what it needs besides."""
+
+    run: Run
+    placement: Placement
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+
+class Created(Model):
+    """The recorded run; `replayed` when the idempotency key had been used with the same body."""
+
+    run: Run
+    replayed: bool = False
+
+
+class CallRow(Model):
+    """One LLM call of a run, as the journal reported it."""
+
+    call: int
+    seq: int = Field(description="Frame of its end, or of its start while it is active.")
+    started_at: float = Field(description="Unix seconds.")
+    purpose: str
+    provider: str | None = None
+    model: str | None = None
+    status: str = Field(description="active, finished, failed or cancelled")
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency_ms: float | None = None
+    cost_pico_usd: int | None = None
+    loop: int | None = None
+    attempt: int | None = None
+    error: str | None = None
+
+
+class RunStore(ABC):
+    """Runs, assets and placements. See the module's docstring for the rules."""
+
+    @abstractmethod
+    def create_run(self, new: NewRun) -> Created:
+        """Record a run in one transaction, its retry link and idempotency key included.
+
+        Raises:
+            IdempotencyConflict: the owner used the key with another body.
+        """
+
+    @abstractmethod
+    def find_idempotent(self, owner_id: str, key: str) -> tuple[str, str] | None:
+        """`(run_id, request_hash)` of an earlier create with this key."""
+
+    @abstractmethod
+    def get_run(self, run_id: str) -> Run:
+        """Raises RunNotFound."""
+
+    @abstractmethod
+    def get_placement(self, run_id: str) -> Placement:
+        """Raises RunNotFound."""
+
+    @abstractmethod
+    def save_run(self, run: Run, *, expected_version: int, folded_seq: int | None = None) -> None:
+        """Replace the run's record if its stored version is `expected_version`.
+
+        `folded_seq`, when given, is stored in the same transaction; it never goes back.
+
+        Raises:
+            VersionConflict, RunNotFound
+        """
+
+    @abstractmethod
+    def save_handle(self, run_id: str, handle: Mapping[str, Any]) -> None:
+        """Store the executor's handle of a placed run."""
+
+    @abstractmethod
+    def claim(
+        self, *, lease: str, limit: int, owner_limit: int,
+        change: Callable[[Run], Run],
+    ) -> Run | None:  # fmt: skip
+        """Take the next queued run whose turn it is, or None.
+
+        In one transaction: counts placed runs of all services (`limit` in all, `owner_limit` an
+        owner), picks the oldest queued run that both allow, stores `change(run)` and the lease.
+        """
+
+    @abstractmethod
+    def take_lease(self, run_id: str, *, lease: str, from_lease: str | None) -> bool:
+        """Take over a placed run if its lease still is `from_lease`."""
+
+    @abstractmethod
+    def release_lease(self, run_id: str, *, lease: str) -> None:
+        """Give the lease up, if held."""
+
+    @abstractmethod
+    def list_placed(self) -> list[tuple[Run, Placement]]:
+        """All `pulling_image`, `starting` and `running` runs, oldest first."""
+
+    @abstractmethod
+    def list_waiting(self) -> list[Run]:
+        """All `created` and `queued` runs in the order in which they will be claimed."""
+
+    @abstractmethod
+    def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
+        """A page. `visible_to` limits it to what that owner may see; None for administrators.
+
+        Keyset pages: sorted by the asked column, then id; nulls last in both directions.
+
+        Raises:
+            InvalidCursor: not a cursor of this order.
+        """
+
+    @abstractmethod
+    def summarize(
+        self, filters: RunFilters, *, visible_to: str | None,
+        group_by: Literal["day", "owner", "asset", "model", "status"] | None = None,
+        utc_offset_minutes: int = 0,
+    ) -> SummaryReply:  # fmt: skip
+        """Totals of the filter; from the rollup where the filter allows it."""
+
+    @abstractmethod
+    def delete_run(self, run_id: str, *, expected_version: int) -> None:
+        """Remove the record and what belongs to it."""
+
+    @abstractmethod
+    def save_calls(self, run_id: str, calls: Sequence[CallRow]) -> None:
+        """Insert or replace calls by `(run_id, call)`."""
+
+    @abstractmethod
+    def list_calls(self, run_id: str, *, after: int, limit: int) -> list[CallRow]:
+        """Calls with `call > after`, in order."""
+
+    @abstractmethod
+    def save_output(self, run_id: str, output: StructuredOutput) -> None:
+        """Store a structured output of a run."""
+
+    @abstractmethod
+    def list_outputs(self, run_id: str) -> list[StructuredOutput]:
+        """A run's structured outputs, in the order they were declared."""
+
+    @abstractmethod
+    def upsert_asset(self, asset: Asset, origin: str, files: Sequence[PinnedFile]) -> Asset:
+        """Record an asset by its origin key; a known origin keeps its id and `created_at`.
+
+        `origin` identifies the same program: owner, kind, path, entry point.
+        """
+
+    @abstractmethod
+    def get_asset(self, asset_id: str) -> Asset:
+        """Raises AssetNotFound."""
+
+    @abstractmethod
+    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
+        """Assets, most recently registered first."""
+
+    @abstractmethod
+    def pinned_files(self, content_hash: str) -> list[PinnedFile]:
+        """Files of a pinned source, ordered by path."""
+
+    @abstractmethod
+    def changes(self) -> int:
+        """A number that differs when another process has written (SQLite `PRAGMA data_version`)."""
+
+    @abstractmethod
+    def audit(self, *, at: datetime, user: str, action: str, run_id: str | None,
+              details: Mapping[str, Any]) -> None:  # fmt: skip
+        """Record who did what."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close connections. Idempotent."""
