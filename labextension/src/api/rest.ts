@@ -1,0 +1,203 @@
+// The REST API: a method an endpoint. Paths are relative to the API prefix.
+
+import type {
+  ArtifactList,
+  Asset,
+  AssetCreate,
+  CallPage,
+  EnvironmentList,
+  ErrorBody,
+  GetRunsQuery,
+  GetRunsRunIdLogsQuery,
+  GetRunsSummaryQuery,
+  LogPage,
+  Run,
+  RunCreate,
+  RunPage,
+  RunPatch,
+  SourceReply,
+  StructuredOutput,
+  SummaryReply
+} from './schema.js';
+import type { ITransport } from './transport.js';
+
+/** An error reply of the API, or no reply at all (`status` 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: ErrorBody
+  ) {
+    super(body.message);
+    this.name = 'ApiError';
+  }
+
+  /** The next step, where the server names one. */
+  get hint(): string {
+    return this.body.hint;
+  }
+
+  /** Whether the server has no such API: its part of the extension is not enabled. */
+  get isServerPartMissing(): boolean {
+    return this.status === 404 && this.body.code === NOT_OURS;
+  }
+}
+
+const NOT_OURS = 'not_ours';
+const UNREACHABLE = 'unreachable';
+
+type Query = Record<string, string | number | boolean | null | undefined | readonly string[]>;
+
+/** `?status=running&status=queued`; empty and absent values are left out. */
+export function queryString(query: Query): string {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    const values = Array.isArray(value) ? value : [value];
+    for (const each of values) {
+      if (each !== undefined && each !== null && each !== '') {
+        pairs.append(name, String(each));
+      }
+    }
+  }
+  const text = pairs.toString();
+  return text ? `?${text}` : '';
+}
+
+/** Options of background refreshes. */
+export interface IReadOptions {
+  signal?: AbortSignal;
+  /** Nobody asked for this one: it must not keep an idle server alive. */
+  isBackground?: boolean;
+}
+
+/** The API of one server. */
+export class RunsApi {
+  constructor(private readonly transport: ITransport) {}
+
+  listRuns(query: GetRunsQuery, options?: IReadOptions): Promise<RunPage> {
+    return this.read('runs', query, options);
+  }
+
+  listOwnRuns(query: Omit<GetRunsQuery, 'owner_id'>, options?: IReadOptions): Promise<RunPage> {
+    return this.read('users/me/runs', query, options);
+  }
+
+  summarize(query: GetRunsSummaryQuery, options?: IReadOptions): Promise<SummaryReply> {
+    return this.read('runs/summary', query, options);
+  }
+
+  getRun(runId: string, options?: IReadOptions): Promise<Run> {
+    return this.read(`runs/${runId}`, {}, options);
+  }
+
+  createRun(body: RunCreate): Promise<Run> {
+    return this.write('POST', 'runs', body);
+  }
+
+  updateRun(runId: string, patch: RunPatch): Promise<Run> {
+    return this.write('PATCH', `runs/${runId}`, patch);
+  }
+
+  cancelRun(runId: string): Promise<Run> {
+    return this.write('DELETE', `runs/${runId}`);
+  }
+
+  retryRun(runId: string, overrides: Record<string, unknown> = {}): Promise<Run> {
+    return this.write('POST', `runs/${runId}/retry`, { config_overrides: overrides });
+  }
+
+  cancelRuns(runIds: readonly string[]): Promise<Record<string, string>> {
+    return this.write('POST', 'runs/bulk/cancel', { run_ids: runIds });
+  }
+
+  deleteRuns(runIds: readonly string[]): Promise<Record<string, string>> {
+    return this.write('POST', 'runs/bulk/delete', { run_ids: runIds });
+  }
+
+  readLog(
+    runId: string,
+    query: GetRunsRunIdLogsQuery,
+    options?: IReadOptions
+  ): Promise<LogPage> {
+    return this.read(`runs/${runId}/logs`, query, options);
+  }
+
+  listArtifacts(runId: string): Promise<ArtifactList> {
+    return this.read(`runs/${runId}/artifacts`, {});
+  }
+
+  listCalls(runId: string, after: number): Promise<CallPage> {
+    return this.read(`runs/${runId}/calls`, { after });
+  }
+
+  listOutputs(runId: string): Promise<StructuredOutput[]> {
+    return this.read(`runs/${runId}/outputs`, {});
+  }
+
+  getSource(runId: string): Promise<SourceReply> {
+    return this.read(`runs/${runId}/source`, {});
+  }
+
+  registerAsset(body: AssetCreate): Promise<Asset> {
+    return this.write('POST', 'assets', body);
+  }
+
+  listEnvironments(): Promise<EnvironmentList> {
+    return this.read('environments', {});
+  }
+
+  /** Where the whole log is downloaded from. */
+  logUrl(runId: string): string {
+    return this.transport.url(`runs/${runId}/logs`) + queryString({ download: 'text' });
+  }
+
+  /** Where an artifact is downloaded from. */
+  artifactUrl(runId: string, artifactId: string): string {
+    return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
+  }
+
+  private read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
+    const background = options.isBackground ? { no_track_activity: 1 } : {};
+    return this.send(path + queryString({ ...query, ...background }), {
+      method: 'GET',
+      signal: options.signal
+    });
+  }
+
+  private write<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.send(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+  }
+
+  private async send<T>(path: string, init: RequestInit): Promise<T> {
+    let response: Response;
+    try {
+      response = await this.transport.request(path, init);
+    } catch (error) {
+      if (init.signal?.aborted) {
+        throw error;
+      }
+      throw new ApiError(0, errorBody(UNREACHABLE, 'The Jupyter server does not answer.'));
+    }
+    const text = await response.text();
+    if (!response.ok) {
+      throw new ApiError(response.status, parseError(text, response));
+    }
+    return JSON.parse(text) as T;
+  }
+}
+
+function errorBody(code: string, message: string): ErrorBody {
+  return { code, message, hint: '', details: {}, request_id: '' };
+}
+
+function parseError(text: string, response: Response): ErrorBody {
+  try {
+    const parsed = JSON.parse(text) as Partial<ErrorBody>;
+    if (typeof parsed.code === 'string' && typeof parsed.message === 'string') {
+      return { ...errorBody(parsed.code, parsed.message), ...parsed };
+    }
+  } catch {
+    // not JSON: an answer of the server itself or of a proxy before it
+  }
+  const said = `${response.status} ${response.statusText}`.trim();
+  return errorBody(response.status === 404 ? NOT_OURS : UNREACHABLE, said);
+}

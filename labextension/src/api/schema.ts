@@ -1,0 +1,834 @@
+// Generated from the OpenAPI document by scripts/schema.mjs. Do not edit.
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | JsonValue[]
+  | { [key: string]: JsonValue };
+
+/** What a run kept and what it did not. */
+export type ArtifactList = {
+  /** Kept files, ordered by path. */
+  artifacts: ArtifactRef[];
+  /** Files that were not kept. */
+  skipped: SkippedArtifact[];
+  /** Size of all kept files. */
+  total_bytes: number;
+};
+
+/** One file a run produced. */
+export type ArtifactRef = {
+  /** Artifact id. */
+  id: string;
+  /** The run that produced it. */
+  run_id: string;
+  /** Original file name. */
+  name: string;
+  /** Path relative to the run's output folder, with `/`. */
+  path: string;
+  /** MIME type, guessed from the name. */
+  content_type: string;
+  /** Size of the stored bytes. */
+  size_bytes: number;
+  /** When it was collected. */
+  created_at: string;
+  /** SHA-256 of the stored bytes, hexadecimal. */
+  checksum: string;
+  /** Anything known besides. */
+  metadata: Record<string, JsonValue> | null;
+};
+
+/** A registered program and its present version. */
+export type Asset = {
+  /** Stable id: the same program gets the same one. */
+  id: string;
+  /** What it was made from. */
+  kind: AssetKind;
+  /** Shown name. */
+  name: string;
+  /** Relative to the server's root, where it has one. */
+  path: string | null;
+  /** Absolute folder the program lives in. */
+  program_dir: string | null;
+  /** What is started, relative to the pinned source. */
+  entry_point: string;
+  /** Git commit, `…+dirty.<hash>` if changed, or content hash. */
+  version: string;
+  /** SHA-256 over paths and contents of the pinned source. */
+  content_hash: string;
+  /** Who registered it. */
+  owner_id: string;
+  /** Environment of its runs. */
+  default_environment_id: string | null;
+  /** First registration. */
+  created_at: string;
+  /** Registration of the present version. */
+  updated_at: string;
+};
+
+/** What to register. Exactly one of `path` and `source`, or `entry_point` alone. */
+export type AssetCreate = {
+  /** Program or folder, relative to the server's root folder. */
+  path?: string | null;
+  /** Literal Python source. */
+  source?: string | null;
+  /** File of a folder asset to run, or `module:callable`. */
+  entry_point?: string | null;
+  /** Shown name. */
+  name?: string | null;
+  /** Environment of its runs. */
+  default_environment_id?: string | null;
+};
+
+/** What an asset was made from. */
+export type AssetKind = 'file' | 'notebook' | 'folder' | 'callable' | 'source';
+
+/** A page of assets, newest first. */
+export type AssetPage = {
+  /** The assets. */
+  assets: Asset[];
+  /** Cursor of the next page; null on the last. */
+  next: string | null;
+};
+
+/** Runs to cancel or delete together. */
+export type BulkRequest = {
+  /** The runs. */
+  run_ids: string[];
+};
+
+/** Calls in order. */
+export type CallPage = {
+  /** The calls. */
+  calls: LlmCall[];
+  /** `after` of the next page; null on the last. */
+  next: number | null;
+};
+
+export type ClientMessage = Subscribe | Unsubscribe;
+
+/** The log is complete and all of it was sent; the topic has ended. */
+export type Complete = {
+  type: 'complete';
+  /** `run/<id>/logs`. */
+  topic: string;
+  /** The run's final status. */
+  status: RunStatus;
+};
+
+/** A dataset under the name by which the program asks for it. */
+export type DatasetBinding = {
+  /** Variable name in the program. */
+  name: string;
+  /** The dataset asset. */
+  dataset_id: string;
+  /** A version, or "latest" (the default). */
+  version: string | null;
+};
+
+/** A dataset under the name by which the program asks for it. */
+export type DatasetBindingInput = {
+  /** Variable name in the program. */
+  name: string;
+  /** The dataset asset. */
+  dataset_id: string;
+  /** A version, or "latest" (the default). */
+  version?: string | null;
+};
+
+/** Where runs of it are placed, and whether that works at present. */
+export type Environment = {
+  /** Environment id. */
+  id: string;
+  /** Shown name. */
+  name: string;
+  /** The executor that places its runs. */
+  executor: 'process' | 'docker' | 'kernel';
+  /** Interpreter, for the process executor. */
+  python: string | null;
+  /** Modules that a warm interpreter has imported. */
+  preload: string[];
+  /** Memory limit of a run, in MiB. */
+  memory_mb: number | null;
+  /** Whether a run can start in it now. */
+  available: boolean;
+  /** Why not. */
+  reason: string | null;
+};
+
+/** All environments a user may choose from. */
+export type EnvironmentList = {
+  /** Ordered by name. */
+  environments: Environment[];
+};
+
+/** A message could not be served. The connection and other topics go on. */
+export type Error = {
+  type: 'error';
+  /** Stable identifier, snake case. */
+  code: string;
+  /** What is wrong, one sentence. */
+  message: string;
+  /** The next step. */
+  hint: string;
+  /** More, for programs. */
+  details: Record<string, JsonValue>;
+  /** The topic concerned, where there is one. */
+  topic: string | null;
+};
+
+/** Every error of the API. */
+export type ErrorBody = {
+  /** Stable identifier, snake case. */
+  code: string;
+  /** What is wrong, one sentence. */
+  message: string;
+  /** The next step. */
+  hint: string;
+  /** More, for programs. */
+  details: Record<string, JsonValue>;
+  /** To find it in the server's log. */
+  request_id: string;
+};
+
+/** The exception that ended the program, as the runtime recorded it. */
+export type ErrorDetails = {
+  /** Module-qualified exception type. */
+  type: string;
+  /** Its message, cut to a sensible length. */
+  message: string;
+  /** The frames, innermost last. */
+  stack_trace: string | null;
+};
+
+/** Something happened to a run. Changes in quick succession may come as their last one. */
+export type Event = {
+  type: 'event';
+  /** The topic it was asked for by. */
+  topic: string;
+  /** What happened. */
+  event: RunChanged | RunDeleted;
+};
+
+/** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
+export type Lagged = {
+  type: 'lagged';
+  /** The topic that has ended. */
+  topic: string;
+  /** Cursor of the last line that was sent. */
+  resume: string | null;
+};
+
+/** One LLM call, as the program's runtime reported it. */
+export type LlmCall = {
+  /** Number of the call in its run, from 1. */
+  call: number;
+  /** Unix seconds. */
+  started_at: number;
+  /** answer, repair, judge or tool */
+  purpose: string;
+  /** Backend that was asked. */
+  provider: string | null;
+  /** Model that was asked. */
+  model: string | null;
+  /** active, finished, failed or cancelled */
+  status: string;
+  /** As reported; null when missing. */
+  input_tokens: number | null;
+  /** As reported; null when missing. */
+  output_tokens: number | null;
+  /** From the request to the whole reply. */
+  latency_ms: number | null;
+  /** US dollars; null when unpriced. */
+  cost_usd: number | null;
+  /** Sampling loop it belongs to. */
+  loop: number | null;
+  /** Attempt in its chain, from 1. */
+  attempt: number | null;
+  /** Type and message of what it raised. */
+  error: string | null;
+};
+
+/** One line of the log. */
+export type LogFrame = {
+  /** ISO 8601 with milliseconds, UTC. */
+  timestamp: string;
+  /** Where it came from. */
+  stream: LogStream;
+  /** How serious it is. */
+  level: LogLevel;
+  /** The text, without its newline. */
+  message: string;
+  /** E.g. an LLM call's numbers. */
+  metadata: Record<string, JsonValue> | null;
+  /** Line number in the run, from 1. */
+  line: number;
+  /** Resume after this line. */
+  cursor: string;
+  /** The line has not ended yet. */
+  partial: boolean;
+  /** The text goes on with a line given before. */
+  continues: boolean;
+};
+
+/** How serious a line is; from structured records only, never from words in the text. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A stretch of a log. `next` is the cursor to go on from; `ended`: nothing will follow it. */
+export type LogPage = {
+  /** Lines in order. */
+  frames: LogFrame[];
+  /** Cursor after the last line, to read on from. */
+  next: string | null;
+  /** The log is complete and this page reaches its end. */
+  ended: boolean;
+};
+
+/** Where a line came from. */
+export type LogStream = 'stdout' | 'stderr' | 'system';
+
+/** New log lines of a run, in order. */
+export type Logs = {
+  type: 'logs';
+  /** `run/<id>/logs`. */
+  topic: string;
+  /** The lines. */
+  frames: LogFrame[];
+  /** Cursor of the last one, to subscribe after. */
+  cursor: string;
+};
+
+/** `POST /api/runs/{id}/retry`. */
+export type RetryRequest = {
+  /** Fields of RunConfig to replace; `env_vars` merge by key, null removes. */
+  config_overrides?: Record<string, JsonValue>;
+};
+
+/** One execution of one asset under one `RunConfig`. */
+export type Run = {
+  /** UUID v4. */
+  id: string;
+  /** The asset that is executed. */
+  asset_id: string;
+  /** Its version when the run was created. */
+  asset_version: string;
+  /** Its shown name when the run was created. */
+  asset_name: string;
+  /** Who started the run. */
+  owner_id: string;
+  /** How it is executed; secret values are masked. */
+  config: RunConfig;
+  /** Where the run is. */
+  status: RunStatus;
+  /** Why, for programs (`StatusReason`). */
+  status_reason: string | null;
+  /** When it was created. */
+  created_at: string;
+  /** When the program started. */
+  started_at: string | null;
+  /** When a final status was reached. */
+  finished_at: string | null;
+  /** The program's code, or `-N` for signal N. */
+  exit_code: number | null;
+  /** One sentence on what went wrong. */
+  error_message: string | null;
+  /** The exception behind it. */
+  error: ErrorDetails | null;
+  /** Kept files, ordered by path. */
+  artifacts: ArtifactRef[];
+  /** Files not kept. */
+  artifacts_skipped: SkippedArtifact[];
+  /** What it used so far. */
+  metrics: RunMetrics;
+  /** Who cancelled it. */
+  cancelled_by: string | null;
+  /** The run it repeats. */
+  retry_of: string | null;
+  /** 1 for a first run, one more for each retry. */
+  attempt: number;
+  /** A name people gave it. */
+  name: string | null;
+  /** A note people wrote. */
+  note: string | null;
+  /** Labels, ordered, without repeats. */
+  tags: string[];
+  /** Kept by the retention policy. */
+  pinned: boolean;
+  /** Grows with every change of the record. */
+  version: number;
+  /** The machine that executes it. */
+  host: string | null;
+  /** `warm` or `fresh`, once it has started. */
+  isolation: string | null;
+  /** Why it is not warm. */
+  isolation_reason: string | null;
+  /** 1 is next; only while queued. */
+  queue_position: number | null;
+  /** What it waits for. */
+  queue_reason: string | null;
+  /** When a stop was asked for. */
+  cancel_requested_at: string | null;
+  /** By whom. */
+  cancel_requested_by: string | null;
+  /** When the grace period ends. */
+  kill_at: string | null;
+  /** `{done, total, text}`, when the program reports it. */
+  progress: Record<string, JsonValue> | null;
+  /** Models of its calls, `provider/name`. */
+  models_used: string[];
+};
+
+/** A run was created or its record changed: status, metrics, names, artifacts. */
+export type RunChanged = {
+  type: 'run_changed';
+  /** The run as it is now. */
+  run: Run;
+};
+
+/** How a run is to be executed. Every field has a default. */
+export type RunConfig = {
+  /** Default model, "provider/name", e.g. "openai/gpt-4o" or "ollama/llama3". */
+  model: string | null;
+  /** Environment to run in; the asset's default when absent. */
+  environment_id: string | null;
+  /** Variables for the program. Values of secret-looking names are masked. */
+  env_vars: Record<string, string>;
+  /** Datasets bound to names. */
+  datasets: DatasetBinding[];
+  /** Longest wall-clock time, in seconds. */
+  timeout_seconds: number;
+  /** Most artifact storage of the run, in MiB. */
+  artifact_quota_mb: number;
+  /** Command-line arguments of the program. */
+  args: string[];
+  /** Keyword arguments of a `module:callable`, or parameters of a notebook. */
+  parameters: Record<string, JsonValue>;
+  /** Start in the program's own folder, or in a fresh folder of the run. */
+  working_directory: 'program' | 'run';
+  /** Fork a prepared interpreter, or start a new one. */
+  isolation: 'warm' | 'fresh';
+  /** Fill in a model the program left out, override its choice, or do nothing. */
+  model_steering: 'default' | 'force' | 'off';
+  /** Fail the run when a sampling loop ends with requirements not met. */
+  strict_requirements: boolean;
+  /** Keep prompts and replies of LLM calls. */
+  capture_content: boolean;
+  /** Budget of the run, in US dollars. */
+  max_cost_usd: string | null;
+  /** Most LLM calls of the run. */
+  max_llm_calls: number | null;
+  /** What happens when a call would pass the budget. */
+  on_budget: 'stop' | 'ask';
+};
+
+/** How a run is to be executed. Every field has a default. */
+export type RunConfigInput = {
+  /** Default model, "provider/name", e.g. "openai/gpt-4o" or "ollama/llama3". */
+  model?: string | null;
+  /** Environment to run in; the asset's default when absent. */
+  environment_id?: string | null;
+  /** Variables for the program. Values of secret-looking names are masked. */
+  env_vars?: Record<string, string>;
+  /** Datasets bound to names. */
+  datasets?: DatasetBindingInput[];
+  /** Longest wall-clock time, in seconds. */
+  timeout_seconds?: number;
+  /** Most artifact storage of the run, in MiB. */
+  artifact_quota_mb?: number;
+  /** Command-line arguments of the program. */
+  args?: string[];
+  /** Keyword arguments of a `module:callable`, or parameters of a notebook. */
+  parameters?: Record<string, JsonValue>;
+  /** Start in the program's own folder, or in a fresh folder of the run. */
+  working_directory?: 'program' | 'run';
+  /** Fork a prepared interpreter, or start a new one. */
+  isolation?: 'warm' | 'fresh';
+  /** Fill in a model the program left out, override its choice, or do nothing. */
+  model_steering?: 'default' | 'force' | 'off';
+  /** Fail the run when a sampling loop ends with requirements not met. */
+  strict_requirements?: boolean;
+  /** Keep prompts and replies of LLM calls. */
+  capture_content?: boolean;
+  /** Budget of the run, in US dollars. */
+  max_cost_usd?: number | string | null;
+  /** Most LLM calls of the run. */
+  max_llm_calls?: number | null;
+  /** What happens when a call would pass the budget. */
+  on_budget?: 'stop' | 'ask';
+};
+
+/** `POST /api/runs`. */
+export type RunCreate = {
+  /** The asset to execute. */
+  asset_id: string;
+  /** How. */
+  config?: RunConfigInput;
+  /** A name for people. */
+  name?: string | null;
+  /** A note for people. */
+  note?: string | null;
+  /** Labels. */
+  tags?: string[];
+};
+
+/** A run's record was removed. */
+export type RunDeleted = {
+  type: 'run_deleted';
+  /** The run that is gone. */
+  run_id: string;
+  /** Whose it was. */
+  owner_id: string;
+};
+
+/** Counts, times and cost of one run; they grow while it runs. */
+export type RunMetrics = {
+  /** Time in the queue. */
+  queue_duration_ms: number;
+  /** From leaving the queue to the program's start. */
+  startup_duration_ms: number;
+  /** The program's own runtime. */
+  execution_duration_ms: number;
+  /** Sum of the phases above. */
+  total_duration_ms: number;
+  /** LLM calls started, failed and cancelled ones included. */
+  llm_calls: number;
+  /** Prompt tokens, as the backends reported them. */
+  input_tokens: number;
+  /** Completion tokens, as the backends reported them. */
+  output_tokens: number;
+  /** Cost of the priced calls, US dollars; null when calls were made and none has a price. */
+  estimated_cost_usd: number | null;
+  /** Answers generated, judge calls not included. */
+  samples_generated: number;
+  /** Follow-up generations after the first of a chain. */
+  repair_attempts: number;
+  /** Generations in sampling loops plus ReAct turns. */
+  loop_iterations: number;
+  /** Highest memory of the process tree, in MiB. */
+  peak_memory_mb: number;
+  /** CPU time of the process tree. */
+  cpu_seconds: number;
+  /** Sampling loops that ended, requirements not met. */
+  loops_exhausted: number;
+  /** Calls made to check a requirement. */
+  judge_calls: number;
+  /** Calls that raised an error. */
+  failed_calls: number;
+  /** Calls given up before they answered. */
+  cancelled_calls: number;
+  /** Calls of a model whose price is not known. */
+  unpriced_calls: number;
+  /** Finished calls whose tokens are not known. */
+  calls_without_usage: number;
+  /** Calls that have started and not ended. */
+  unfinished_calls: number;
+  /** Repairs that asked the same again. */
+  resamples: number;
+  /** Records of the runtime that made no sense. */
+  malformed_frames: number;
+  /** Events the runtime could not deliver. */
+  dropped_events: number;
+};
+
+/** A page of runs in the asked order. */
+export type RunPage = {
+  /** The runs. */
+  runs: Run[];
+  /** Cursor of the next page; null on the last. */
+  next: string | null;
+  /** Number of runs of the filter, where it was asked. */
+  total: number | null;
+};
+
+/** `PATCH /api/runs/{id}`; absent fields stay. */
+export type RunPatch = {
+  /** A name; null removes it. */
+  name?: string | null;
+  /** A note; null removes it. */
+  note?: string | null;
+  /** Replaces all labels. */
+  tags?: string[] | null;
+  /** Keep it from the retention policy. */
+  pinned?: boolean | null;
+};
+
+/** Where a run is. The last three are final. */
+export type RunStatus = 'created' | 'queued' | 'pulling_image' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** Totals of the runs a filter selects (spec.md §5.7.2). */
+export type RunSummary = {
+  /** All runs of the filter. */
+  total_runs: number;
+  /** Runs per status. */
+  by_status: Record<string, number>;
+  /** Succeeded by terminal runs; null when none has ended. */
+  success_rate: number | null;
+  /** Prompt tokens. */
+  input_tokens: number;
+  /** Completion tokens. */
+  output_tokens: number;
+  /** Both. */
+  total_tokens: number;
+  /** LLM calls. */
+  llm_calls: number;
+  /** Cost of the priced calls. */
+  total_cost_usd: number;
+  /** Calls without a price. */
+  unpriced_calls: number;
+  /** Calls whose tokens are not known. */
+  calls_without_usage: number;
+  /** Mean of the terminal runs. */
+  average_duration_ms: number | null;
+};
+
+export type ServerMessage = Subscribed | Unsubscribed | Event | Logs | Lagged | Complete | Error;
+
+/** A file that was not kept, and why. */
+export type SkippedArtifact = {
+  /** Path relative to the run's output folder, with `/`. */
+  path: string;
+  /** `quota`, `link`, `not_regular`, `unreadable`, `changed` … */
+  reason: string;
+  /** Size, where it is known. */
+  size_bytes: number | null;
+};
+
+/** One file of the source that ran. */
+export type SourceFile = {
+  /** Relative path with `/`. */
+  path: string;
+  /** Size of the file. */
+  size_bytes: number;
+  /** Content; null when binary or over 1 MiB. */
+  text: string | null;
+};
+
+/** The source that ran. */
+export type SourceReply = {
+  /** What was started. */
+  entry_point: string;
+  /** The asset's version. */
+  version: string;
+  /** Ordered by path. */
+  files: SourceFile[];
+};
+
+/** A JSON result the program declared with `current_run().output(...)`. */
+export type StructuredOutput = {
+  /** The artifact that holds it. */
+  artifact_id: string;
+  /** The program's own version of its shape. */
+  schema_version: string;
+  /** The value. */
+  data: JsonValue;
+};
+
+/** Ask for a topic. Answered by `subscribed` or `error`; asking again starts it anew. */
+export type Subscribe = {
+  type: 'subscribe';
+  /** What to hear of. */
+  topic: string;
+  /** Logs only: begin after this cursor; from the start if absent. */
+  after?: string | null;
+};
+
+/** The topic is being followed: nothing that happens from here on is missed. */
+export type Subscribed = {
+  type: 'subscribed';
+  /** As asked for. */
+  topic: string;
+};
+
+/** One group of a grouped summary. */
+export type SummaryGroup = {
+  /** The day (`2026-01-15`), owner, asset, model or status. */
+  key: string;
+  /** Totals of the group. */
+  summary: RunSummary;
+};
+
+/** Totals, and the groups where some were asked for. */
+export type SummaryReply = {
+  /** All runs of the filter. */
+  total_runs: number;
+  /** Runs per status. */
+  by_status: Record<string, number>;
+  /** Succeeded by terminal runs; null when none has ended. */
+  success_rate: number | null;
+  /** Prompt tokens. */
+  input_tokens: number;
+  /** Completion tokens. */
+  output_tokens: number;
+  /** Both. */
+  total_tokens: number;
+  /** LLM calls. */
+  llm_calls: number;
+  /** Cost of the priced calls. */
+  total_cost_usd: number;
+  /** Calls without a price. */
+  unpriced_calls: number;
+  /** Calls whose tokens are not known. */
+  calls_without_usage: number;
+  /** Mean of the terminal runs. */
+  average_duration_ms: number | null;
+  /** Ordered by key. */
+  groups: SummaryGroup[];
+};
+
+/** Hear no more of a topic. Answered by `unsubscribed`, also when there was nothing to end. */
+export type Unsubscribe = {
+  type: 'unsubscribe';
+  /** What to end. */
+  topic: string;
+};
+
+/** The last message of a topic that the client ended. */
+export type Unsubscribed = {
+  type: 'unsubscribed';
+  /** As asked for. */
+  topic: string;
+};
+
+/** Query string of `get_runs`. */
+export type GetRunsQuery = {
+  /** Any of these. */
+  status?: RunStatus[];
+  /** Any of these. */
+  owner_id?: string[];
+  /** Any of these. */
+  asset_id?: string[];
+  /** Any of these default models. */
+  model?: string[];
+  /** All of these. */
+  tags?: string[];
+  /** Created at or after. */
+  started_after?: string | null;
+  /** Created before. */
+  started_before?: string | null;
+  /** Words in name, note, asset, model, error or tags. */
+  search?: string | null;
+  /** Column of `RunSort`, `-` for descending. */
+  sort?: string;
+  /** Runs on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_runs_summary`. */
+export type GetRunsSummaryQuery = {
+  /** Any of these. */
+  status?: RunStatus[];
+  /** Any of these. */
+  owner_id?: string[];
+  /** Any of these. */
+  asset_id?: string[];
+  /** Any of these default models. */
+  model?: string[];
+  /** All of these. */
+  tags?: string[];
+  /** Created at or after. */
+  started_after?: string | null;
+  /** Created before. */
+  started_before?: string | null;
+  /** Words in name, note, asset, model, error or tags. */
+  search?: string | null;
+  /** Totals of each group besides those of all. */
+  group_by?: 'day' | 'owner' | 'asset' | 'model' | 'status' | null;
+  /** Where a day begins: minutes east of UTC. */
+  utc_offset_minutes?: number;
+};
+
+/** Query string of `get_runs_run_id_logs`. */
+export type GetRunsRunIdLogsQuery = {
+  /** Lines after this cursor. */
+  after?: string | null;
+  /** Lines before this cursor. */
+  before?: string | null;
+  /** The last lines, this many. */
+  tail?: number | null;
+  /** Lines from this number on. */
+  line?: number | null;
+  /** Lines on a page. */
+  limit?: number;
+  /** Only lines of these streams. */
+  stream?: LogStream[];
+  /** Only lines of these levels. */
+  level?: LogLevel[];
+  /** Only lines with this text, in any case. */
+  search?: string | null;
+  /** The whole log as a file: what the program wrote, or all lines as JSON. Goes with no other parameter. */
+  download?: 'text' | 'ndjson' | null;
+};
+
+/** Query string of `get_runs_run_id_logs_stream`. */
+export type GetRunsRunIdLogsStreamQuery = {
+  /** Lines after this cursor; `Last-Event-ID` wins. */
+  after?: string | null;
+};
+
+/** Query string of `get_runs_run_id_calls`. */
+export type GetRunsRunIdCallsQuery = {
+  /** Calls after this number. */
+  after?: number;
+  /** Calls on a page. */
+  limit?: number;
+};
+
+/** Query string of `get_assets`. */
+export type GetAssetsQuery = {
+  /** Assets on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_assets_asset_id_runs`. */
+export type GetAssetsAssetIdRunsQuery = {
+  /** Any of these. */
+  status?: RunStatus[];
+  /** Any of these. */
+  owner_id?: string[];
+  /** Any of these default models. */
+  model?: string[];
+  /** All of these. */
+  tags?: string[];
+  /** Created at or after. */
+  started_after?: string | null;
+  /** Created before. */
+  started_before?: string | null;
+  /** Words in name, note, asset, model, error or tags. */
+  search?: string | null;
+  /** Column of `RunSort`, `-` for descending. */
+  sort?: string;
+  /** Runs on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_users_me_runs`. */
+export type GetUsersMeRunsQuery = {
+  /** Any of these. */
+  status?: RunStatus[];
+  /** Any of these. */
+  asset_id?: string[];
+  /** Any of these default models. */
+  model?: string[];
+  /** All of these. */
+  tags?: string[];
+  /** Created at or after. */
+  started_after?: string | null;
+  /** Created before. */
+  started_before?: string | null;
+  /** Words in name, note, asset, model, error or tags. */
+  search?: string | null;
+  /** Column of `RunSort`, `-` for descending. */
+  sort?: string;
+  /** Runs on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
