@@ -1,0 +1,37 @@
+// Command ids and the shape of their arguments.
+
+/** All commands of the extension. */
+export namespace CommandIDs {
+  export const openRun = 'mellea:run-open';
+  export const cancelRun = 'mellea:run-cancel';
+  export const retryRun = 'mellea:run-retry';
+  export const retryEdited = 'mellea:run-retry-edited';
+  export const cloneRun = 'mellea:run-clone';
+  export const copyId = 'mellea:run-copy-id';
+  export const copyLink = 'mellea:run-copy-link';
+  export const downloadLogs = 'mellea:run-download-logs';
+  export const downloadArtifacts = 'mellea:run-download-artifacts';
+  export const deleteRun = 'mellea:run-delete';
+  export const cancelRuns = 'mellea:runs-cancel';
+  export const deleteRuns = 'mellea:runs-delete';
+  export const launch = 'mellea:launch';
+  export const openDashboard = 'mellea:dashboard-open';
+  export const showSidebar = 'mellea:sidebar-show';
+  export const openFromLink = 'mellea:run-open-link';
+}
+
+/** The argument of the commands that act on one run. */
+export const RUN_ARGS = {
+  type: 'object',
+  properties: { runId: { type: 'string', description: 'Id of the run' } },
+  required: ['runId']
+} as const;
+
+/** The argument of the commands that act on several runs. */
+export const RUNS_ARGS = {
+  type: 'object',
+  properties: {
+    runIds: { type: 'array', items: { type: 'string' }, description: 'Ids of the runs' }
+  },
+  required: ['runIds']
+} as const;

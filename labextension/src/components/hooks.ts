@@ -1,0 +1,40 @@
+// Hooks that tie components to models and to the clock.
+
+import type { ISignal } from '@lumino/signaling';
+import { useEffect, useReducer, useState } from 'react';
+
+/** Draw again when the signal is emitted, at most once a frame. */
+export function useSignal<T, U>(signal: ISignal<T, U>): void {
+  const [, draw] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    let handle: number | null = null;
+    const slot = (): void => {
+      handle ??= requestAnimationFrame(() => {
+        handle = null;
+        draw();
+      });
+    };
+    signal.connect(slot);
+    draw(); // what was emitted between drawing and connecting
+    return () => {
+      signal.disconnect(slot);
+      if (handle !== null) {
+        cancelAnimationFrame(handle);
+      }
+    };
+  }, [signal]);
+}
+
+/** The time, Unix milliseconds, moving on every `periodMs`; it stands still while the page is hidden. */
+export function useNow(periodMs: number): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = window.setInterval(() => {
+      if (!document.hidden) {
+        setNow(Date.now());
+      }
+    }, periodMs);
+    return () => window.clearInterval(timer);
+  }, [periodMs]);
+  return now;
+}

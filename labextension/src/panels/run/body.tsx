@@ -1,0 +1,151 @@
+// What a run's tab shows: header, failure, numbers, and the tabs below.
+
+import { useState, type ReactElement } from 'react';
+import type { Run } from '../../api/schema.js';
+import { CommandIDs } from '../../commands.js';
+import { useNow, useSignal } from '../../components/hooks.js';
+import { Tabs } from '../../components/tabs.js';
+import { formatCost, formatNumber, formatTokens, formatDuration, type ITranslation } from '../../format.js';
+import { LogView } from '../../logview/LogView.js';
+import type { LogModel } from '../../logview/core/model.js';
+import type { RunModel } from '../../models/run.js';
+import { isTerminal } from '../../models/statuses.js';
+import { useStreamState } from '../sidebar/index.js';
+import { ArtifactsTab } from './artifacts.js';
+import { ConfigurationTab } from './configuration.js';
+import { FailureBox } from './failure.js';
+import { RunHeader } from './header.js';
+import type { IRunPanelOptions } from './index.js';
+import { MetricsTab } from './metrics.js';
+import { SourceTab } from './source.js';
+
+interface IRunBodyProps extends IRunPanelOptions {
+  model: RunModel;
+  log: LogModel;
+}
+
+/** Everything in the tab. */
+export function RunBody(props: IRunBodyProps): ReactElement {
+  const { model, log, api, stream, trans } = props;
+  useSignal(model.changed);
+  const [tab, setTab] = useState('logs');
+  const streamState = useStreamState(stream);
+  const { run } = model;
+  if (run === null) {
+    return <NoRun {...props} />;
+  }
+  return (
+    <div className="jp-MelleaRun">
+      {streamState === 'reconnecting' && (
+        <p className="jp-MelleaRuns-bar" role="status">
+          {trans.__('Reconnecting…')}
+        </p>
+      )}
+      {model.isDeleted && (
+        <p className="jp-MelleaRuns-bar" role="status">
+          {trans.__('The record of this run was deleted.')}
+        </p>
+      )}
+      <RunHeader {...props} run={run} />
+      <FailureBox run={run} commands={props.commands} trans={trans} />
+      <Numbers run={run} trans={trans} />
+      <Tabs
+        label={trans.__('Parts of the run')}
+        current={tab}
+        onChange={setTab}
+        tabs={[
+          {
+            id: 'logs',
+            label: trans.__('Logs'),
+            content: () => (
+              <LogView
+                model={log}
+                run={run}
+                streamState={streamState}
+                downloadUrl={api.logUrl(run.id)}
+                lineUrl={line => props.linkOf(run.id, line)}
+                trans={trans}
+              />
+            )
+          },
+          {
+            id: 'artifacts',
+            label: trans.__('Artifacts (%1)', run.artifacts.length),
+            content: () => <ArtifactsTab run={run} api={api} trans={trans} />
+          },
+          {
+            id: 'metrics',
+            label: trans.__('Metrics'),
+            content: () => <MetricsTab run={run} trans={trans} />
+          },
+          {
+            id: 'configuration',
+            label: trans.__('Configuration'),
+            content: () => (
+              <ConfigurationTab
+                run={run}
+                trans={trans}
+                onClone={() => void props.commands.execute(CommandIDs.cloneRun, { runId: run.id })}
+                onOpen={runId => void props.commands.execute(CommandIDs.openRun, { runId })}
+              />
+            )
+          },
+          {
+            id: 'source',
+            label: trans.__('Source'),
+            content: () => (
+              <SourceTab runId={run.id} api={api} editor={props.editor} trans={trans} />
+            )
+          }
+        ]}
+      />
+    </div>
+  );
+}
+
+function NoRun({ model, trans }: IRunBodyProps): ReactElement {
+  if (model.error === null) {
+    return <p className="jp-MelleaRun-message">{trans.__('Loading…')}</p>;
+  }
+  return (
+    <div className="jp-MelleaRun-message" role="alert">
+      <p>{model.error.message}</p>
+      <button
+        type="button"
+        className="jp-MelleaButton jp-mod-text"
+        onClick={() => void model.refresh()}
+      >
+        {trans.__('Try again')}
+      </button>
+    </div>
+  );
+}
+
+/** One line of what the run used; it ticks while the run runs. */
+function Numbers({ run, trans }: { run: Run; trans: ITranslation }): ReactElement | null {
+  useNow(isTerminal(run) ? 60_000 : 1000);
+  const used = run.metrics;
+  const parts: string[] = [];
+  if (used.llm_calls > 0) {
+    parts.push(
+      trans._n('%1 call', '%1 calls', used.llm_calls, formatNumber(used.llm_calls)),
+      `${formatNumber(used.input_tokens)} → ${formatTokens(used.output_tokens, trans)}`,
+      formatCost(used.estimated_cost_usd, used.unpriced_calls, trans)
+    );
+  }
+  if (used.samples_generated > 0) {
+    const count = used.samples_generated;
+    parts.push(trans._n('%1 sample', '%1 samples', count, formatNumber(count)));
+  }
+  if (used.repair_attempts > 0) {
+    const count = used.repair_attempts;
+    parts.push(trans._n('%1 repair', '%1 repairs', count, formatNumber(count)));
+  }
+  if (used.peak_memory_mb > 0) {
+    parts.push(trans.__('%1 MB', formatNumber(used.peak_memory_mb)));
+  }
+  if (used.cpu_seconds > 0) {
+    parts.push(trans.__('%1 CPU', formatDuration(used.cpu_seconds * 1000)));
+  }
+  return parts.length > 0 ? <p className="jp-MelleaRun-numbers">{parts.join(' · ')}</p> : null;
+}

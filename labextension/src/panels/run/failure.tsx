@@ -1,0 +1,57 @@
+// Why a run failed, without opening the log: one sentence, what raised it, the next step.
+
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReactElement } from 'react';
+import type { Run } from '../../api/schema.js';
+import { CommandIDs } from '../../commands.js';
+import { reasonText } from '../../components/status.js';
+import type { ITranslation } from '../../format.js';
+import { isUnmet } from '../../models/statuses.js';
+
+/** The box above the tabs; nothing for runs that went well. */
+export function FailureBox(props: {
+  run: Run;
+  commands: CommandRegistry;
+  trans: ITranslation;
+}): ReactElement | null {
+  const { run, commands, trans } = props;
+  if (isUnmet(run)) {
+    const count = run.metrics.loops_exhausted;
+    return (
+      <div className="jp-MelleaRun-failure jp-mod-unmet" role="alert">
+        <p>
+          {trans._n(
+            'The program ended well, but %1 sampling loop ended before its requirements were met.',
+            'The program ended well, but %1 sampling loops ended before their requirements were met.',
+            count,
+            count
+          )}
+        </p>
+      </div>
+    );
+  }
+  if (run.status !== 'failed') {
+    return null;
+  }
+  const { error } = run;
+  return (
+    <div className="jp-MelleaRun-failure" role="alert">
+      <p>{run.error_message ?? reasonText(run, trans)}</p>
+      {error && (
+        <details>
+          <summary>
+            {error.type}: {error.message}
+          </summary>
+          {error.stack_trace && <pre tabIndex={0}>{error.stack_trace}</pre>}
+        </details>
+      )}
+      <button
+        type="button"
+        className="jp-MelleaButton"
+        onClick={() => void commands.execute(CommandIDs.retryEdited, { runId: run.id })}
+      >
+        {trans.__('Change and retry…')}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,153 @@
+// The run's header: status, what ran with which model, for how long, and the controls.
+
+import type { CommandRegistry } from '@lumino/commands';
+import { useEffect, useState, type ReactElement } from 'react';
+import type { Run } from '../../api/schema.js';
+import { CommandIDs } from '../../commands.js';
+import { useNow } from '../../components/hooks.js';
+import { MenuButton } from '../../components/menu.js';
+import { StatusBadge } from '../../components/status.js';
+import { Ago } from '../../components/time.js';
+import { formatDuration, type ITranslation } from '../../format.js';
+import { canRetry, elapsedMs, isTerminal, runModel, runTitle } from '../../models/statuses.js';
+
+interface IRunHeaderProps {
+  run: Run;
+  commands: CommandRegistry;
+  trans: ITranslation;
+}
+
+/** Name, status and controls. */
+export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactElement {
+  const now = useNow(isTerminal(run) ? 30_000 : 500);
+  const facts = [
+    run.asset_version.slice(0, 20),
+    runModel(run),
+    run.config.environment_id ?? '',
+    run.owner_id
+  ].filter(Boolean);
+  return (
+    <header className="jp-MelleaRun-header">
+      <div className="jp-MelleaRun-title">
+        <h2>{runTitle(run)}</h2>
+        <span role="status">
+          <StatusBadge run={run} trans={trans} />
+        </span>
+        <span className="jp-MelleaRun-elapsed">{formatDuration(elapsedMs(run, now))}</span>
+        <span className="jp-MelleaRun-when">
+          <Ago iso={run.started_at ?? run.created_at} now={now} trans={trans} />
+        </span>
+      </div>
+      <p className="jp-MelleaRun-facts">
+        {facts.join(' · ')}
+        {run.retry_of !== null && (
+          <>
+            {' · '}
+            {trans.__('attempt %1,', run.attempt)}{' '}
+            <button
+              type="button"
+              className="jp-MelleaButton jp-mod-link"
+              onClick={() => void commands.execute(CommandIDs.openRun, { runId: run.retry_of })}
+            >
+              {trans.__('retry of %1', run.retry_of.slice(0, 6))}
+            </button>
+          </>
+        )}
+      </p>
+      {waiting(run, now, trans) && (
+        <p className="jp-MelleaRun-waiting" role="status">
+          {waiting(run, now, trans)}
+        </p>
+      )}
+      <Controls run={run} commands={commands} trans={trans} />
+    </header>
+  );
+}
+
+/** What the run waits for; empty when it does not. */
+function waiting(run: Run, now: number, trans: ITranslation): string {
+  if (isTerminal(run)) {
+    return '';
+  }
+  if (run.cancel_requested_at !== null) {
+    const left = run.kill_at === null ? 0 : Math.ceil((Date.parse(run.kill_at) - now) / 1000);
+    return left > 0 ? trans.__('Stopping, kill in %1 s', left) : trans.__('Stopping…');
+  }
+  if (run.status === 'queued') {
+    const place =
+      run.queue_position === null
+        ? trans.__('In the queue')
+        : trans.__('No. %1 in the queue', run.queue_position);
+    return run.queue_reason ? `${place}: ${run.queue_reason}` : place;
+  }
+  const progress = run.progress;
+  if (progress && typeof progress['done'] === 'number' && typeof progress['total'] === 'number') {
+    const said = typeof progress['text'] === 'string' ? ` ${progress['text']}` : '';
+    return trans.__('%1 of %2', progress['done'], progress['total']) + said;
+  }
+  return '';
+}
+
+function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {
+  const [isAsked, setAsked] = useState(false);
+  const args = { runId: run.id };
+  const execute = (id: string) => (): void => void commands.execute(id, args);
+  useEffect(() => setAsked(false), [run.status, run.cancel_requested_at]);
+  return (
+    <div className="jp-MelleaRun-controls" role="toolbar" aria-label={trans.__('Run')}>
+      {!isTerminal(run) && (
+        <button
+          type="button"
+          className="jp-MelleaButton jp-mod-warn"
+          disabled={isAsked || run.cancel_requested_at !== null}
+          onClick={() => {
+            setAsked(true);
+            void commands.execute(CommandIDs.cancelRun, args).finally(() => setAsked(false));
+          }}
+        >
+          {trans.__('Cancel')}
+        </button>
+      )}
+      {canRetry(run) && (
+        <>
+          <button
+            type="button"
+            className="jp-MelleaButton jp-mod-accept"
+            onClick={execute(CommandIDs.retryRun)}
+          >
+            {trans.__('Retry')}
+          </button>
+          <button
+            type="button"
+            className="jp-MelleaButton"
+            onClick={execute(CommandIDs.retryEdited)}
+          >
+            {trans.__('Retry with changes…')}
+          </button>
+        </>
+      )}
+      <button type="button" className="jp-MelleaButton" onClick={execute(CommandIDs.cloneRun)}>
+        {trans.__('Clone configuration')}
+      </button>
+      <MenuButton
+        label={trans.__('More actions')}
+        entries={[
+          { label: trans.__('Download logs'), onClick: execute(CommandIDs.downloadLogs) },
+          ...(run.artifacts.length > 0
+            ? [
+                {
+                  label: trans.__('Download all artifacts'),
+                  onClick: execute(CommandIDs.downloadArtifacts)
+                }
+              ]
+            : []),
+          { label: trans.__('Copy id'), onClick: execute(CommandIDs.copyId) },
+          { label: trans.__('Copy link'), onClick: execute(CommandIDs.copyLink) },
+          ...(isTerminal(run)
+            ? [{ label: trans.__('Delete…'), onClick: execute(CommandIDs.deleteRun) }]
+            : [])
+        ]}
+      />
+    </div>
+  );
+}

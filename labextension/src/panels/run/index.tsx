@@ -1,0 +1,78 @@
+// The shell of a run's tab: owns the run's model and its log's model.
+
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReactElement } from 'react';
+import type { RunsApi } from '../../api/rest.js';
+import type { RunsStream } from '../../api/stream.js';
+import type { ITranslation } from '../../format.js';
+import { runsIcon } from '../../icons.js';
+import { LogModel } from '../../logview/core/model.js';
+import { createLogSource } from '../../logview/core/source.js';
+import { RunModel } from '../../models/run.js';
+import { runTitle } from '../../models/statuses.js';
+import { RunBody } from './body.js';
+import type { SourceEditor } from './source.js';
+
+/** What a run's tab needs. */
+export interface IRunPanelOptions {
+  runId: string;
+  /** Line of the log to begin at; null for its end. */
+  line: number | null;
+  api: RunsApi;
+  stream: RunsStream;
+  commands: CommandRegistry;
+  /** Address of the run, or of a line of its log. */
+  linkOf: (runId: string, line?: number) => string;
+  /** Draws source read-only; null where there is no editor. */
+  editor: SourceEditor | null;
+  trans: ITranslation;
+}
+
+/** One run. */
+export class RunPanel extends ReactWidget {
+  readonly model: RunModel;
+  readonly log: LogModel;
+
+  constructor(private readonly options: IRunPanelOptions) {
+    super();
+    this.model = new RunModel(options.runId, options.api, options.stream);
+    this.log = new LogModel(createLogSource(options.runId, options.api, options.stream));
+    this.id = `mellea-run-${options.runId}`;
+    this.addClass('jp-MelleaRun-panel');
+    this.title.icon = runsIcon;
+    this.title.closable = true;
+    this.title.label = options.trans.__('Run');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', options.trans.__('Run'));
+    this.model.changed.connect(this.updateTitle, this);
+    void this.log.open(options.line);
+  }
+
+  /** Bring a line of the log into view. */
+  reveal(line: number): void {
+    void this.log.reveal(line);
+  }
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this.model.dispose();
+      this.log.dispose();
+      super.dispose();
+    }
+  }
+
+  protected override render(): ReactElement {
+    return <RunBody {...this.options} model={this.model} log={this.log} />;
+  }
+
+  private updateTitle(): void {
+    const { run } = this.model;
+    if (run !== null) {
+      const name = `${runTitle(run)} · ${run.id.slice(0, 6)}`;
+      this.title.label = name;
+      this.title.caption = `${name}\n${run.status}`;
+      this.node.setAttribute('aria-label', this.options.trans.__('Run %1', name));
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// The source that ran, read-only.
+
+import type { IDisposable } from '@lumino/disposable';
+import { useEffect, useRef, useState, type ReactElement } from 'react';
+import type { RunsApi } from '../../api/rest.js';
+import type { SourceFile, SourceReply } from '../../api/schema.js';
+import { formatBytes, type ITranslation } from '../../format.js';
+
+/** Draws `text` read-only into `host`; `path` tells the language. */
+export type SourceEditor = (host: HTMLElement, text: string, path: string) => IDisposable;
+
+interface ISourceProps {
+  runId: string;
+  api: RunsApi;
+  editor: SourceEditor | null;
+  trans: ITranslation;
+}
+
+/** The tab. */
+export function SourceTab({ runId, api, editor, trans }: ISourceProps): ReactElement {
+  const [source, setSource] = useState<SourceReply | null>(null);
+  const [error, setError] = useState('');
+  const [path, setPath] = useState('');
+  useEffect(() => {
+    let isCurrent = true;
+    api.getSource(runId).then(
+      found => {
+        if (isCurrent) {
+          setSource(found);
+          setPath(found.entry_point);
+        }
+      },
+      (failure: Error) => isCurrent && setError(failure.message)
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [api, runId]);
+  if (source === null) {
+    return (
+      <div className="jp-MelleaRun-tab">
+        <p role={error ? 'alert' : undefined}>{error || trans.__('Loading…')}</p>
+      </div>
+    );
+  }
+  const file = source.files.find(each => each.path === path) ?? source.files[0];
+  return (
+    <div className="jp-MelleaRun-source">
+      {source.files.length > 1 && (
+        <select
+          className="jp-mod-styled"
+          aria-label={trans.__('File')}
+          value={file?.path}
+          onChange={event => setPath(event.target.value)}
+        >
+          {source.files.map(each => (
+            <option key={each.path}>{each.path}</option>
+          ))}
+        </select>
+      )}
+      {file && <FileText key={file.path} file={file} editor={editor} trans={trans} />}
+    </div>
+  );
+}
+
+function FileText(props: {
+  file: SourceFile;
+  editor: SourceEditor | null;
+  trans: ITranslation;
+}): ReactElement {
+  const { file, editor, trans } = props;
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (host.current === null || editor === null || file.text === null) {
+      return;
+    }
+    const drawn = editor(host.current, file.text, file.path);
+    return () => drawn.dispose();
+  }, [editor, file]);
+  if (file.text === null) {
+    return <p>{trans.__('%1 is binary or too large to show.', formatBytes(file.size_bytes))}</p>;
+  }
+  return editor ? (
+    <div className="jp-MelleaRun-editor" ref={host} />
+  ) : (
+    <pre tabIndex={0}>{file.text}</pre>
+  );
+}

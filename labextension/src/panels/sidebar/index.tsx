@@ -1,0 +1,60 @@
+// The sidebar's shell: a region with a name, and a badge with the number of active runs.
+
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import { useEffect, useState, type ReactElement } from 'react';
+import type { RunsStream, StreamState } from '../../api/stream.js';
+import type { ITranslation } from '../../format.js';
+import { runsIcon } from '../../icons.js';
+import type { RunsModel } from '../../models/runs.js';
+import { SidebarBody } from './body.js';
+
+/** Follow the connection's state. */
+export function useStreamState(stream: RunsStream): StreamState {
+  const [state, setState] = useState(stream.state);
+  useEffect(() => {
+    setState(stream.state);
+    return stream.onState(setState);
+  }, [stream]);
+  return state;
+}
+
+/** The panel in the left area. */
+export class RunsSidebar extends ReactWidget {
+  constructor(
+    private readonly model: RunsModel,
+    private readonly commands: CommandRegistry,
+    private readonly trans: ITranslation
+  ) {
+    super();
+    this.id = 'mellea-runs';
+    this.title.icon = runsIcon;
+    this.title.caption = trans.__('Mellea runs');
+    this.addClass('jp-MelleaRuns-panel');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Mellea runs'));
+    model.changed.connect(this.updateBadge, this);
+  }
+
+  override dispose(): void {
+    this.model.changed.disconnect(this.updateBadge, this);
+    super.dispose();
+  }
+
+  protected override render(): ReactElement {
+    return <Connected model={this.model} commands={this.commands} trans={this.trans} />;
+  }
+
+  private updateBadge(): void {
+    const count = this.model.active.length;
+    this.title.dataset = count > 0 ? { melleaActive: String(Math.min(count, 99)) } : {};
+  }
+}
+
+function Connected(props: {
+  model: RunsModel;
+  commands: CommandRegistry;
+  trans: ITranslation;
+}): ReactElement {
+  return <SidebarBody {...props} streamState={useStreamState(props.model.stream)} />;
+}
