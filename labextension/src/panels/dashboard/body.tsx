@@ -1,0 +1,143 @@
+// The dashboard's content: filters, totals, table, and what can be done with the chosen runs.
+
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReactElement } from 'react';
+import { CommandIDs } from '../../commands.js';
+import { useSignal } from '../../components/hooks.js';
+import { formatNumber, type ITranslation } from '../../format.js';
+import { canCancel, isTerminal } from '../../models/statuses.js';
+import type { RunsTableModel } from '../../models/table.js';
+import { FilterBar } from './filters.js';
+import { SummaryCards } from './summary.js';
+import { RunsTable } from './table.js';
+
+interface IDashboardProps {
+  model: RunsTableModel;
+  commands: CommandRegistry;
+  trans: ITranslation;
+}
+
+/** Everything in the tab. */
+export function DashboardBody(props: IDashboardProps): ReactElement {
+  const { model, trans } = props;
+  useSignal(model.changed);
+  return (
+    <div className="jp-MelleaDashboard">
+      <FilterBar model={model} trans={trans} />
+      <SummaryCards summary={model.summary} trans={trans} />
+      {model.waiting > 0 && (
+        <button
+          type="button"
+          className="jp-MelleaRuns-bar"
+          onClick={() => void model.reload()}
+        >
+          {trans._n(
+            '%1 run was started since. Show it',
+            '%1 runs were started since. Show them',
+            model.waiting,
+            formatNumber(model.waiting)
+          )}
+        </button>
+      )}
+      {model.error !== null && (
+        <p className="jp-MelleaRuns-bar jp-mod-error" role="alert">
+          {model.error.message}{' '}
+          <button
+            type="button"
+            className="jp-MelleaButton jp-mod-link"
+            onClick={() => void model.reload()}
+          >
+            {trans.__('Try again')}
+          </button>
+        </p>
+      )}
+      <RunsTable {...props} />
+      {model.runs.length === 0 && !model.isLoading && model.error === null && (
+        <NothingFound model={model} trans={trans} />
+      )}
+      <SelectionBar {...props} />
+    </div>
+  );
+}
+
+function NothingFound(props: { model: RunsTableModel; trans: ITranslation }): ReactElement {
+  const { model, trans } = props;
+  const names: Record<string, string> = {
+    status: trans.__('status'),
+    owner_id: trans.__('owner'),
+    asset_id: trans.__('asset'),
+    model: trans.__('model'),
+    tags: trans.__('tags'),
+    started_after: trans.__('from'),
+    started_before: trans.__('before'),
+    search: trans.__('search')
+  };
+  const used = Object.keys(model.state.filters);
+  return (
+    <div className="jp-MelleaRuns-empty">
+      {used.length === 0 ? (
+        <p>{trans.__('No runs yet.')}</p>
+      ) : (
+        <>
+          <p>{trans.__('No run passes the filter. Drop one:')}</p>
+          {used.map(name => (
+            <button
+              key={name}
+              type="button"
+              className="jp-MelleaButton"
+              onClick={() => {
+                const { [name as keyof typeof model.state.filters]: _, ...rest } =
+                  model.state.filters;
+                model.update({ filters: rest });
+              }}
+            >
+              {names[name]}
+            </button>
+          ))}
+        </>
+      )}
+    </div>
+  );
+}
+
+function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement | null {
+  const chosen = model.selection;
+  if (chosen.size === 0) {
+    return null;
+  }
+  const runs = model.runs.filter(run => chosen.has(run.id));
+  const active = runs.filter(canCancel).map(run => run.id);
+  const ended = runs.filter(isTerminal).map(run => run.id);
+  return (
+    <div
+      className="jp-MelleaDashboard-selection"
+      role="toolbar"
+      aria-label={trans.__('Selected runs')}
+    >
+      <span role="status">{trans.__('%1 selected', formatNumber(chosen.size))}</span>
+      <button
+        type="button"
+        className="jp-MelleaButton jp-mod-warn"
+        disabled={active.length === 0}
+        onClick={() => void commands.execute(CommandIDs.cancelRuns, { runIds: active })}
+      >
+        {trans.__('Cancel')}
+      </button>
+      <button
+        type="button"
+        className="jp-MelleaButton jp-mod-warn"
+        disabled={ended.length === 0}
+        onClick={() => void commands.execute(CommandIDs.deleteRuns, { runIds: ended })}
+      >
+        {trans.__('Delete')}
+      </button>
+      <button
+        type="button"
+        className="jp-MelleaButton jp-mod-link"
+        onClick={() => model.select([...chosen], false)}
+      >
+        {trans.__('Clear selection')}
+      </button>
+    </div>
+  );
+}

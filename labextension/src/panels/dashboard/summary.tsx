@@ -1,0 +1,146 @@
+// Totals of all runs of the filter (spec.md §5.7.2), and how they spread over the days.
+
+import type { ReactElement } from 'react';
+import type { RunSummary, SummaryGroup, SummaryReply } from '../../api/schema.js';
+import {
+  formatDuration,
+  formatMoney,
+  formatNumber,
+  formatPercent,
+  type ITranslation
+} from '../../format.js';
+
+const GOOD_RATE = 0.9;
+const SHOWN_DAYS = 30;
+
+/** The cards and charts; `null` totals are being loaded. */
+export function SummaryCards(props: {
+  summary: SummaryReply | null;
+  trans: ITranslation;
+}): ReactElement {
+  const { summary, trans } = props;
+  const rate = summary?.success_rate ?? null;
+  const average = summary?.average_duration_ms ?? null;
+  const days = (summary?.groups ?? []).slice(-SHOWN_DAYS);
+  return (
+    <div className="jp-MelleaDashboard-summary">
+      <dl>
+        <Card label={trans.__('Total runs')} value={summary && formatNumber(summary.total_runs)} />
+        <Card
+          label={trans.__('Success rate')}
+          value={rate === null ? '–' : formatPercent(rate)}
+          modifier={rate === null ? '' : rate > GOOD_RATE ? 'jp-mod-good' : 'jp-mod-poor'}
+        />
+        <Card
+          label={trans.__('Total tokens')}
+          value={summary && formatNumber(summary.total_tokens)}
+        />
+        <Card
+          label={trans.__('Total cost')}
+          value={summary && totalCost(summary)}
+          note={
+            summary && summary.unpriced_calls > 0
+              ? trans._n(
+                  '%1 call unpriced',
+                  '%1 calls unpriced',
+                  summary.unpriced_calls,
+                  formatNumber(summary.unpriced_calls)
+                )
+              : ''
+          }
+        />
+        <Card
+          label={trans.__('Average duration')}
+          value={average === null ? '–' : formatDuration(average)}
+        />
+      </dl>
+      {days.length > 1 && (
+        <>
+          <DayChart
+            title={trans.__('Runs per day')}
+            days={days}
+            value={day => day.total_runs}
+            text={formatNumber}
+          />
+          <DayChart
+            title={trans.__('Cost per day')}
+            days={days}
+            value={day => day.total_cost_usd}
+            text={formatMoney}
+          />
+          <DayChart
+            title={trans.__('Success rate per day')}
+            days={days}
+            value={day => day.success_rate ?? 0}
+            text={formatPercent}
+            top={1}
+          />
+        </>
+      )}
+    </div>
+  );
+}
+
+function totalCost(summary: RunSummary): string {
+  const cost = formatMoney(summary.total_cost_usd);
+  return summary.unpriced_calls > 0 ? `≥ ${cost}` : cost;
+}
+
+function Card(props: {
+  label: string;
+  value: string | null;
+  note?: string;
+  modifier?: string;
+}): ReactElement {
+  return (
+    <div className={`jp-MelleaDashboard-card ${props.modifier ?? ''}`}>
+      <dt>{props.label}</dt>
+      <dd>
+        {props.value ?? '…'}
+        {props.note && <small>{props.note}</small>}
+      </dd>
+    </div>
+  );
+}
+
+const CHART = { width: 180, height: 48 };
+
+/** Bars, one a day; read out as a sentence a day. */
+function DayChart(props: {
+  title: string;
+  days: readonly SummaryGroup[];
+  value: (day: RunSummary) => number;
+  text: (value: number) => string;
+  top?: number;
+}): ReactElement {
+  const { days, value, text } = props;
+  const top = props.top ?? Math.max(...days.map(day => value(day.summary)), Number.MIN_VALUE);
+  const step = CHART.width / days.length;
+  const label = days.map(day => `${day.key}: ${text(value(day.summary))}`).join(', ');
+  return (
+    <figure className="jp-MelleaChart">
+      <figcaption>{props.title}</figcaption>
+      <svg
+        role="img"
+        aria-label={`${props.title}: ${label}`}
+        viewBox={`0 0 ${CHART.width} ${CHART.height}`}
+        preserveAspectRatio="none"
+      >
+        {days.map((day, index) => {
+          const height = Math.max(1, (value(day.summary) / top) * CHART.height);
+          return (
+            <rect
+              key={day.key}
+              x={index * step + 0.5}
+              y={CHART.height - height}
+              width={Math.max(1, step - 1)}
+              height={height}
+            >
+              <title>{`${day.key}: ${text(value(day.summary))}`}</title>
+            </rect>
+          );
+        })}
+      </svg>
+    </figure>
+  );
+}

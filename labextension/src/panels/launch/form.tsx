@@ -1,0 +1,223 @@
+// The fields of the launch dialog; problems stand next to their field.
+
+import { useId, useState, type ReactElement, type ReactNode } from 'react';
+import type { Environment } from '../../api/schema.js';
+import { Icon } from '../../components/icons.js';
+import type { ITranslation } from '../../format.js';
+import { isSecretName, type ILaunchValues, type IPair, type IProblem, type LaunchField } from './values.js';
+
+/** What the form shows. */
+export interface IFormProps {
+  initial: ILaunchValues;
+  /** Models to offer: recent and configured ones. */
+  models: readonly string[];
+  environments: readonly Environment[];
+  /** A retry runs the program that ran; only a new run has a choice. */
+  isProgramFixed: boolean;
+  /** What the server said when the run was refused. */
+  refusal: string;
+  findProblems: (values: ILaunchValues) => IProblem[];
+  onChange: (values: ILaunchValues, isValid: boolean) => void;
+  trans: ITranslation;
+}
+
+/** The form. */
+export function LaunchForm(props: IFormProps): ReactElement {
+  const { trans } = props;
+  const [values, setValues] = useState(props.initial);
+  const problems = props.findProblems(values);
+  const models = useId();
+  const set = (change: Partial<ILaunchValues>): void => {
+    const changed = { ...values, ...change };
+    setValues(changed);
+    const isValid = props.findProblems(changed).every(problem => problem.isWarning);
+    props.onChange(changed, isValid);
+  };
+  const text = (field: LaunchField, label: string, input?: object): ReactElement => (
+    <Field label={label} field={field} problems={problems}>
+      {(id, described) => (
+        <input
+          id={id}
+          className="jp-mod-styled"
+          aria-describedby={described}
+          value={values[field] as string}
+          onChange={event => set({ [field]: event.target.value })}
+          {...input}
+        />
+      )}
+    </Field>
+  );
+  return (
+    <div className="jp-MelleaLaunch">
+      {props.refusal && (
+        <p className="jp-MelleaLaunch-refusal" role="alert">
+          {props.refusal}
+        </p>
+      )}
+      {text('path', trans.__('Program'), {
+        disabled: props.isProgramFixed,
+        placeholder: 'folder/program.py'
+      })}
+      {text('model', trans.__('Model'), {
+        list: models,
+        placeholder: trans.__("the program's own")
+      })}
+      <datalist id={models}>
+        {props.models.map(model => (
+          <option key={model} value={model} />
+        ))}
+      </datalist>
+      <Field label={trans.__('Environment')} field="environmentId" problems={problems}>
+        {(id, described) => (
+          <select
+            id={id}
+            className="jp-mod-styled"
+            aria-describedby={described}
+            value={values.environmentId}
+            onChange={event => set({ environmentId: event.target.value })}
+          >
+            <option value="">{trans.__('Default')}</option>
+            {props.environments.map(environment => (
+              <option
+                key={environment.id}
+                value={environment.id}
+                disabled={!environment.available}
+              >
+                {environment.available
+                  ? environment.name
+                  : `${environment.name} – ${environment.reason ?? ''}`}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      {text('args', trans.__('Arguments'), { placeholder: '--city Lisbon' })}
+      <Pairs
+        title={trans.__('Variables')}
+        add={trans.__('Add variable')}
+        field="variables"
+        pairs={values.variables}
+        onChange={variables => set({ variables })}
+        problems={problems}
+        trans={trans}
+      />
+      <Pairs
+        title={trans.__('Datasets')}
+        add={trans.__('Add dataset')}
+        field="datasets"
+        pairs={values.datasets}
+        onChange={datasets => set({ datasets })}
+        problems={problems}
+        trans={trans}
+      />
+      <div className="jp-MelleaLaunch-numbers">
+        {text('timeoutSeconds', trans.__('Timeout (s)'), { inputMode: 'numeric' })}
+        {text('quotaMb', trans.__('Artifact quota (MB)'), { inputMode: 'numeric' })}
+        {text('maxCostUsd', trans.__('Budget ($)'), {
+          inputMode: 'decimal',
+          placeholder: trans.__('none')
+        })}
+      </div>
+      {text('tags', trans.__('Tags'), {
+        placeholder: trans.__('separated by commas'),
+        disabled: props.isProgramFixed
+      })}
+    </div>
+  );
+}
+
+function Field(props: {
+  label: string;
+  field: LaunchField;
+  problems: readonly IProblem[];
+  children: (id: string, describedBy: string | undefined) => ReactNode;
+}): ReactElement {
+  const id = useId();
+  const own = props.problems.filter(problem => problem.field === props.field);
+  return (
+    <div className="jp-MelleaLaunch-field">
+      <label htmlFor={id}>{props.label}</label>
+      {props.children(id, own.length > 0 ? `${id}-problems` : undefined)}
+      <Problems id={`${id}-problems`} problems={own} />
+    </div>
+  );
+}
+
+function Problems(props: { id: string; problems: readonly IProblem[] }): ReactElement | null {
+  if (props.problems.length === 0) {
+    return null;
+  }
+  return (
+    <div id={props.id} className="jp-MelleaLaunch-problems" role="status">
+      {props.problems.map(problem => (
+        <p key={problem.text} className={problem.isWarning ? 'jp-mod-warning' : undefined}>
+          {problem.text}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function Pairs(props: {
+  title: string;
+  add: string;
+  field: 'variables' | 'datasets';
+  pairs: readonly IPair[];
+  onChange: (pairs: IPair[]) => void;
+  problems: readonly IProblem[];
+  trans: ITranslation;
+}): ReactElement {
+  const { pairs, onChange, trans } = props;
+  const id = useId();
+  const replace = (at: number, change: Partial<IPair>): void =>
+    onChange(pairs.map((pair, index) => (index === at ? { ...pair, ...change } : pair)));
+  return (
+    <fieldset className="jp-MelleaLaunch-field">
+      <legend>{props.title}</legend>
+      {pairs.map((pair, index) => (
+        <div key={index} className="jp-MelleaLaunch-pair">
+          <input
+            className="jp-mod-styled"
+            aria-label={trans.__('Name')}
+            placeholder={trans.__('name')}
+            autoComplete="off"
+            value={pair.name}
+            onChange={event => replace(index, { name: event.target.value })}
+          />
+          <input
+            className="jp-mod-styled"
+            aria-label={trans.__('Value of %1', pair.name)}
+            placeholder={props.field === 'datasets' ? trans.__('dataset@version') : trans.__('value')}
+            type={
+              props.field === 'variables' && isSecretName(pair.name) && pair.value !== '••••'
+                ? 'password'
+                : 'text'
+            }
+            autoComplete="new-password"
+            value={pair.value}
+            onChange={event => replace(index, { value: event.target.value })}
+          />
+          <button
+            type="button"
+            className="jp-MelleaButton jp-mod-icon"
+            aria-label={trans.__('Remove %1', pair.name)}
+            onClick={() => onChange(pairs.filter((_, each) => each !== index))}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      ))}
+      <button
+        type="button"
+        className="jp-MelleaButton jp-mod-link"
+        onClick={() => onChange([...pairs, { name: '', value: '' }])}
+      >
+        {props.add}
+      </button>
+      <Problems
+        id={`${id}-problems`}
+        problems={props.problems.filter(problem => problem.field === props.field)}
+      />
+    </fieldset>
+  );
+}

@@ -1,0 +1,88 @@
+// The launch dialog: asks until the server accepts or the person gives up.
+
+import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import type { Message } from '@lumino/messaging';
+import type { ReactElement } from 'react';
+import { ApiError } from '../../api/rest.js';
+import type { Run } from '../../api/schema.js';
+import { LaunchForm, type IFormProps } from './form.js';
+import type { ILaunchValues } from './values.js';
+
+/** What the dialog needs; `submit` creates the run. */
+export type LaunchOptions = Omit<IFormProps, 'onChange' | 'refusal'> & {
+  title: string;
+  submit: (values: ILaunchValues) => Promise<Run>;
+};
+
+/** Ask for the values and submit them. Null when the person gave up. */
+export async function showLaunchDialog(options: LaunchOptions): Promise<Run | null> {
+  const { trans } = options;
+  let initial = options.initial;
+  let refusal = '';
+  for (;;) {
+    const body = new LaunchBody({ ...options, initial, refusal });
+    const dialog = new Dialog({
+      title: options.title,
+      body,
+      focusNodeSelector: '.jp-MelleaLaunch input:not(:disabled)',
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })]
+    });
+    const result = await dialog.launch();
+    if (!result.button.accept || result.value === null) {
+      return null;
+    }
+    initial = result.value;
+    try {
+      return await options.submit(initial);
+    } catch (error) {
+      refusal = describeError(error);
+    }
+  }
+}
+
+/** What an error says to people: the sentence and the next step. */
+export function describeError(error: unknown): string {
+  return error instanceof ApiError && error.hint
+    ? `${error.message} ${error.hint}`
+    : (error as Error).message;
+}
+
+class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues> {
+  private values: ILaunchValues;
+
+  constructor(private readonly options: Omit<IFormProps, 'onChange'>) {
+    super();
+    this.values = options.initial;
+    this.addClass('jp-MelleaLaunch-body');
+  }
+
+  getValue(): ILaunchValues {
+    return this.values;
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this.allow(this.options.findProblems(this.values).every(problem => problem.isWarning));
+  }
+
+  protected override render(): ReactElement {
+    return (
+      <LaunchForm
+        {...this.options}
+        onChange={(values, isValid) => {
+          this.values = values;
+          this.allow(isValid);
+        }}
+      />
+    );
+  }
+
+  /** *Run* can be pressed only when it can work. */
+  private allow(isValid: boolean): void {
+    const dialog = this.node.closest('.jp-Dialog');
+    const button = dialog?.querySelector<HTMLButtonElement>('button.jp-mod-accept');
+    if (button) {
+      button.disabled = !isValid;
+    }
+  }
+}

@@ -1,0 +1,250 @@
+// What the launch dialog asks for, and how it becomes a RunConfig. Pure.
+
+import type { Environment, RunConfig, RunConfigInput } from '../../api/schema.js';
+import type { ITranslation } from '../../format.js';
+
+/** A name and a value, as typed. */
+export interface IPair {
+  name: string;
+  value: string;
+}
+
+/** The fields of the dialog, as typed. */
+export interface ILaunchValues {
+  path: string;
+  model: string;
+  environmentId: string;
+  args: string;
+  variables: IPair[];
+  datasets: IPair[];
+  timeoutSeconds: string;
+  quotaMb: string;
+  maxCostUsd: string;
+  tags: string;
+}
+
+/** A field of the dialog. */
+export type LaunchField = keyof ILaunchValues;
+
+/** A problem, next to its field. Errors forbid the run, warnings do not. */
+export interface IProblem {
+  field: LaunchField;
+  text: string;
+  isWarning?: boolean;
+}
+
+const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i;
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const LONGEST_TIMEOUT = 7 * 24 * 3600;
+const MASK = '••••';
+
+/** Whether the server treats a variable of this name as a secret. */
+export function isSecretName(name: string): boolean {
+  return SECRET.test(name);
+}
+
+/** The dialog for a program that was never run. */
+export function emptyValues(path: string): ILaunchValues {
+  return {
+    path,
+    model: '',
+    environmentId: '',
+    args: '',
+    variables: [],
+    datasets: [],
+    timeoutSeconds: '3600',
+    quotaMb: '200',
+    maxCostUsd: '',
+    tags: ''
+  };
+}
+
+/** The dialog for a run like another one. Masked values have to be typed again. */
+export function valuesOf(path: string, config: RunConfig, tags: readonly string[]): ILaunchValues {
+  return {
+    path,
+    model: config.model ?? '',
+    environmentId: config.environment_id ?? '',
+    args: joinArgs(config.args),
+    variables: Object.entries(config.env_vars).map(([name, value]) => ({ name, value })),
+    datasets: config.datasets.map(({ name, dataset_id, version }) => ({
+      name,
+      value: version === null ? dataset_id : `${dataset_id}@${version}`
+    })),
+    timeoutSeconds: String(config.timeout_seconds),
+    quotaMb: String(config.artifact_quota_mb),
+    maxCostUsd: config.max_cost_usd === null ? '' : String(config.max_cost_usd),
+    tags: tags.join(', ')
+  };
+}
+
+/** What of the values may be written to a file: no secrets. */
+export function withoutSecrets(values: ILaunchValues): ILaunchValues {
+  return { ...values, variables: values.variables.filter(({ name }) => !isSecretName(name)) };
+}
+
+/** The config that the values stand for. Call it when `findProblems` found no error. */
+export function configOf(values: ILaunchValues): RunConfigInput {
+  const named = (pairs: IPair[]): IPair[] => pairs.filter(({ name }) => name.trim() !== '');
+  return {
+    model: values.model.trim() || null,
+    environment_id: values.environmentId || null,
+    args: splitArgs(values.args) ?? [],
+    env_vars: Object.fromEntries(
+      named(values.variables).map(({ name, value }) => [name.trim(), value])
+    ),
+    datasets: named(values.datasets).map(({ name, value }) => {
+      const at = value.lastIndexOf('@');
+      return {
+        name: name.trim(),
+        dataset_id: (at > 0 ? value.slice(0, at) : value).trim(),
+        version: at > 0 ? value.slice(at + 1).trim() : null
+      };
+    }),
+    timeout_seconds: Number(values.timeoutSeconds),
+    artifact_quota_mb: Number(values.quotaMb),
+    max_cost_usd: values.maxCostUsd.trim() === '' ? null : values.maxCostUsd.trim()
+  };
+}
+
+/** What of a config differs from another one's, to send with a retry. */
+export function overridesOf(before: RunConfig, values: ILaunchValues): Record<string, unknown> {
+  const { env_vars, ...after } = configOf(values);
+  const overrides: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(after)) {
+    const old = before[name as keyof RunConfig];
+    const isMoney = name === 'max_cost_usd' && old !== null && value !== null;
+    const isSame = isMoney
+      ? Number(old) === Number(value)
+      : JSON.stringify(old) === JSON.stringify(value);
+    if (!isSame) {
+      overrides[name] = value;
+    }
+  }
+  const variables: Record<string, string | null> = {};
+  for (const [name, value] of Object.entries(env_vars ?? {})) {
+    if (before.env_vars[name] !== value && value !== MASK) {
+      variables[name] = value;
+    }
+  }
+  for (const name of Object.keys(before.env_vars)) {
+    if (!(name in (env_vars ?? {}))) {
+      variables[name] = null;
+    }
+  }
+  return Object.keys(variables).length > 0 ? { ...overrides, env_vars: variables } : overrides;
+}
+
+/** The tags that were typed, separated by commas. */
+export function tagsOf(values: ILaunchValues): string[] {
+  return values.tags
+    .split(',')
+    .map(tag => tag.trim())
+    .filter(Boolean);
+}
+
+/** What there is to know besides the values. */
+export interface IPreflight {
+  environments: readonly Environment[];
+  /** Whether the program is open with unsaved changes. */
+  isUnsaved: boolean;
+  /** Whether masked values stay what they are (a retry) or have to be typed (a clone). */
+  keepsSecrets: boolean;
+}
+
+/** Everything that is wrong, or worth a warning. */
+export function findProblems(
+  values: ILaunchValues,
+  preflight: IPreflight,
+  trans: ITranslation
+): IProblem[] {
+  const problems: IProblem[] = [];
+  const add = (field: LaunchField, text: string, isWarning = false): void => {
+    problems.push({ field, text, isWarning });
+  };
+  if (values.path.trim() === '') {
+    add('path', trans.__('Choose a program.'));
+  }
+  if (preflight.isUnsaved) {
+    add('path', trans.__('The file has unsaved changes; what is saved will run.'), true);
+  }
+  if (values.model.trim() !== '' && !values.model.includes('/')) {
+    add('model', trans.__('Write provider/name, e.g. openai/gpt-4o.'), true);
+  }
+  const environment = preflight.environments.find(each => each.id === values.environmentId);
+  if (environment && !environment.available) {
+    add('environmentId', environment.reason ?? trans.__('This environment is not available.'));
+  }
+  if (splitArgs(values.args) === null) {
+    add('args', trans.__('A quotation mark is not closed.'));
+  }
+  for (const { name, value } of values.variables) {
+    if (name.trim() === '' && value !== '') {
+      add('variables', trans.__('A variable has no name.'));
+    } else if (name.trim() !== '' && !NAME.test(name.trim())) {
+      add('variables', trans.__('“%1” is not a name: letters, digits and _ only.', name));
+    } else if (value === MASK && !preflight.keepsSecrets) {
+      add('variables', trans.__('Type the value of %1 again; it is not kept here.', name));
+    }
+  }
+  for (const { name, value } of values.datasets) {
+    if (name.trim() !== '' && (!NAME.test(name.trim()) || value.trim() === '')) {
+      add('datasets', trans.__('“%1” needs a name of letters, digits and _ and a dataset.', name));
+    }
+  }
+  const timeout = Number(values.timeoutSeconds);
+  if (!(timeout > 0 && timeout <= LONGEST_TIMEOUT)) {
+    add('timeoutSeconds', trans.__('Between 1 and %1 seconds.', LONGEST_TIMEOUT));
+  }
+  const quota = Number(values.quotaMb);
+  if (values.quotaMb.trim() === '' || !(quota >= 0 && quota <= 1_000_000)) {
+    add('quotaMb', trans.__('Between 0 and 1 000 000 MB.'));
+  }
+  if (values.maxCostUsd.trim() !== '' && !(Number(values.maxCostUsd) > 0)) {
+    add('maxCostUsd', trans.__('More than 0 US dollars, or empty for no budget.'));
+  }
+  return problems;
+}
+
+/** Words of a command line, as a shell without expansions splits them; null when a quote is open. */
+export function splitArgs(text: string): string[] | null {
+  const words: string[] = [];
+  let word: string | null = null;
+  let quote = '';
+  for (let index = 0; index < text.length; index++) {
+    const char = text[index] as string;
+    if (char === '\\' && quote !== "'" && index + 1 < text.length) {
+      index += 1;
+      word = (word ?? '') + text[index];
+    } else if (quote !== '') {
+      if (char === quote) {
+        quote = '';
+      } else {
+        word = (word ?? '') + char;
+      }
+    } else if (char === '"' || char === "'") {
+      quote = char;
+      word ??= '';
+    } else if (/\s/.test(char)) {
+      if (word !== null) {
+        words.push(word);
+        word = null;
+      }
+    } else {
+      word = (word ?? '') + char;
+    }
+  }
+  if (quote !== '') {
+    return null;
+  }
+  return word === null ? words : [...words, word];
+}
+
+/** The reverse of `splitArgs`. */
+export function joinArgs(words: readonly string[]): string {
+  return words
+    .map(word =>
+      /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+    )
+    .join(' ');
+}

@@ -1,0 +1,103 @@
+// The dashboard: one tab, its filter, order and columns kept in the layout.
+
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { JSONObject } from '@lumino/coreutils';
+import { CommandIDs } from '../commands.js';
+import { runsIcon } from '../icons.js';
+import { RunsTableModel, type ITableState } from '../models/table.js';
+import { DEFAULT_COLUMNS } from '../panels/dashboard/columns.js';
+import { DashboardPanel } from '../panels/dashboard/index.js';
+import { IMelleaRuns } from '../tokens.js';
+
+/** The table of all runs. */
+export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'mellea-jupyter:dashboard',
+  description: 'All runs as a table with filters and totals.',
+  autoStart: true,
+  requires: [IMelleaRuns],
+  optional: [ITranslator, ILayoutRestorer, ICommandPalette, ILauncher],
+  activate: (
+    app: JupyterFrontEnd,
+    { api, stream }: IMelleaRuns,
+    translator: ITranslator | null,
+    restorer: ILayoutRestorer | null,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('mellea_jupyter');
+    const tracker = new WidgetTracker<MainAreaWidget<DashboardPanel>>({
+      namespace: 'mellea-dashboard'
+    });
+    const { commands, shell } = app;
+    commands.addCommand(CommandIDs.openDashboard, {
+      label: trans.__('Mellea dashboard'),
+      caption: trans.__('All runs as a table with filters and totals'),
+      icon: runsIcon,
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            filters: { type: 'object', description: 'Fields of the list filters' },
+            sort: { type: 'string', description: 'Column, - for descending' },
+            columns: { type: 'array', items: { type: 'string' } }
+          }
+        }
+      },
+      execute: args => {
+        const known = tracker.currentWidget;
+        if (known) {
+          shell.activateById(known.id);
+          return;
+        }
+        const model = new RunsTableModel(api, stream, stateOf(args as Partial<ITableState>));
+        const widget = new MainAreaWidget({
+          content: new DashboardPanel(model, commands, trans)
+        });
+        widget.id = 'mellea-dashboard-tab';
+        widget.toolbar.hide();
+        shell.add(widget, 'main', { type: 'Mellea dashboard' });
+        if (!widget.isAttached) {
+          widget.dispose(); // Notebook has no main area to add to
+          const lab = URLExt.join(PageConfig.getBaseUrl(), 'lab');
+          window.open(`${lab}?mellea-dashboard`, '_blank', 'noopener');
+          return;
+        }
+        let kept = model.state;
+        model.changed.connect(() => {
+          if (model.state !== kept) {
+            kept = model.state;
+            void tracker.save(widget);
+          }
+        });
+        void tracker.add(widget);
+        shell.activateById(widget.id);
+      }
+    });
+    void restorer?.restore(tracker, {
+      command: CommandIDs.openDashboard,
+      args: widget => widget.content.model.state as unknown as JSONObject,
+      name: () => 'dashboard'
+    });
+    palette?.addItem({ command: CommandIDs.openDashboard, category: trans.__('Mellea') });
+    launcher?.add({ command: CommandIDs.openDashboard, category: trans.__('Mellea'), rank: 2 });
+    if (new URLSearchParams(window.location.search).has('mellea-dashboard')) {
+      void app.restored.then(() => commands.execute(CommandIDs.openDashboard));
+    }
+  }
+};
+
+function stateOf(args: Partial<ITableState>): ITableState {
+  return {
+    filters: args.filters ?? {},
+    sort: args.sort ?? '-created_at',
+    columns: args.columns ?? DEFAULT_COLUMNS
+  };
+}

@@ -1,0 +1,261 @@
+// *Run with Mellea…*: from the file browser, the launcher and the palette; and its variants for
+// runs that exist, *Clone configuration* and *Retry with changes…*.
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
+import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
+import type { ReadonlyJSONValue } from '@lumino/coreutils';
+import type { Environment, Run } from '../api/schema.js';
+import { CommandIDs, RUN_ARGS } from '../commands.js';
+import { runsIcon } from '../icons.js';
+import { describeError, showLaunchDialog } from '../panels/launch/index.js';
+import {
+  configOf,
+  emptyValues,
+  findProblems,
+  overridesOf,
+  tagsOf,
+  valuesOf,
+  withoutSecrets,
+  type ILaunchValues
+} from '../panels/launch/values.js';
+import { IMelleaRuns } from '../tokens.js';
+import { SETTINGS_ID } from './settings.js';
+import { runIdUnderMenu } from './run.js';
+
+const PROGRAM = /\.(py|ipynb)$/i;
+
+/** The launch dialog's commands. */
+export const launchPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'mellea-jupyter:launch',
+  description: 'Starts programs as runs.',
+  autoStart: true,
+  requires: [IMelleaRuns],
+  optional: [
+    ITranslator,
+    IDefaultFileBrowser,
+    IDocumentManager,
+    IStateDB,
+    ISettingRegistry,
+    ICommandPalette,
+    ILauncher
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    mellea: IMelleaRuns,
+    translator: ITranslator | null,
+    browser: IDefaultFileBrowser | null,
+    documents: IDocumentManager | null,
+    state: IStateDB | null,
+    settings: ISettingRegistry | null,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('mellea_jupyter');
+    const launch = new Launch({ app, mellea, documents, state, settings, trans });
+    const { commands } = app;
+
+    commands.addCommand(CommandIDs.launch, {
+      label: trans.__('Run with Mellea…'),
+      caption: trans.__('Run a program as a managed run'),
+      icon: args => (args['isPalette'] ? undefined : runsIcon),
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: { path: { type: 'string', description: 'Program, relative to the root' } }
+        }
+      },
+      execute: args => {
+        const given = args['path'];
+        return launch.program(typeof given === 'string' ? given : selectedProgram(browser));
+      }
+    });
+    for (const [id, label, act] of [
+      [CommandIDs.cloneRun, trans.__('Clone configuration…'), 'clone'],
+      [CommandIDs.retryEdited, trans.__('Retry with changes…'), 'retry']
+    ] as const) {
+      commands.addCommand(id, {
+        label,
+        describedBy: { args: RUN_ARGS },
+        execute: async args => {
+          const runId = args['runId'] ?? runIdUnderMenu(app);
+          if (typeof runId === 'string') {
+            await launch[act](runId);
+          }
+        }
+      });
+    }
+    palette?.addItem({
+      command: CommandIDs.launch,
+      category: trans.__('Mellea'),
+      args: { isPalette: true }
+    });
+    launcher?.add({ command: CommandIDs.launch, category: trans.__('Mellea'), rank: 1 });
+  }
+};
+
+/** The program that is selected in the file browser; empty when it is none. */
+function selectedProgram(browser: IDefaultFileBrowser | null): string {
+  for (const item of browser?.selectedItems() ?? []) {
+    if (PROGRAM.test(item.path)) {
+      return item.path.replace(/^[^:/]*:/, ''); // without the drive
+    }
+  }
+  return '';
+}
+
+interface ILaunchParts {
+  app: JupyterFrontEnd;
+  mellea: IMelleaRuns;
+  documents: IDocumentManager | null;
+  state: IStateDB | null;
+  settings: ISettingRegistry | null;
+  trans: TranslationBundle;
+}
+
+class Launch {
+  constructor(private readonly parts: ILaunchParts) {}
+
+  /** Ask how to run a program, and run it. */
+  async program(path: string): Promise<void> {
+    const { trans } = this.parts;
+    const last = await this.recall(path);
+    await this.ask({
+      title: trans.__('Run with Mellea'),
+      initial: last ?? emptyValues(path),
+      isProgramFixed: false,
+      submit: values => this.create(values, null)
+    });
+  }
+
+  /** A new run of the same program, beginning with the config of another run. */
+  async clone(runId: string): Promise<void> {
+    const { mellea, trans } = this.parts;
+    const run = await this.read(runId);
+    if (run) {
+      await this.ask({
+        title: trans.__('Clone configuration'),
+        initial: valuesOf(run.asset_name, run.config, run.tags),
+        isProgramFixed: true,
+        submit: values =>
+          mellea.api.createRun({
+            asset_id: run.asset_id,
+            config: { ...run.config, ...configOf(values) },
+            tags: run.tags
+          })
+      });
+    }
+  }
+
+  /** The same run again, with overrides. */
+  async retry(runId: string): Promise<void> {
+    const { mellea, trans } = this.parts;
+    const run = await this.read(runId);
+    if (run) {
+      await this.ask({
+        title: trans.__('Retry with changes'),
+        initial: valuesOf(run.asset_name, run.config, run.tags),
+        isProgramFixed: true,
+        keepsSecrets: true,
+        submit: values => mellea.api.retryRun(run.id, overridesOf(run.config, values))
+      });
+    }
+  }
+
+  private async ask(options: {
+    title: string;
+    initial: ILaunchValues;
+    isProgramFixed: boolean;
+    keepsSecrets?: boolean;
+    submit: (values: ILaunchValues) => Promise<Run>;
+  }): Promise<void> {
+    const { app, mellea, trans } = this.parts;
+    const environments = await this.environments();
+    const run = await showLaunchDialog({
+      ...options,
+      environments,
+      models: await this.models(),
+      findProblems: values =>
+        findProblems(
+          values,
+          {
+            environments,
+            isUnsaved: !options.isProgramFixed && this.isUnsaved(values.path),
+            keepsSecrets: options.keepsSecrets ?? false
+          },
+          trans
+        ),
+      trans
+    });
+    if (run !== null) {
+      mellea.runs.accept(run);
+      await app.commands.execute(CommandIDs.openRun, { runId: run.id });
+    }
+  }
+
+  private async create(values: ILaunchValues, name: string | null): Promise<Run> {
+    const { api } = this.parts.mellea;
+    const asset = await api.registerAsset({ path: values.path.trim() });
+    const run = await api.createRun({
+      asset_id: asset.id,
+      config: configOf(values),
+      name,
+      tags: tagsOf(values)
+    });
+    const kept = withoutSecrets(values) as unknown as ReadonlyJSONValue;
+    await this.parts.state?.save(memoryKey(values.path.trim()), kept);
+    return run;
+  }
+
+  /** What was asked for the last time this program was run from here. */
+  private async recall(path: string): Promise<ILaunchValues | null> {
+    const found = path === '' ? undefined : await this.parts.state?.fetch(memoryKey(path));
+    return found && typeof found === 'object'
+      ? { ...emptyValues(path), ...(found as unknown as ILaunchValues), path }
+      : null;
+  }
+
+  private async read(runId: string): Promise<Run | null> {
+    try {
+      return await this.parts.mellea.api.getRun(runId);
+    } catch (error) {
+      Notification.error(describeError(error), { autoClose: 8000 });
+      return null;
+    }
+  }
+
+  private async environments(): Promise<readonly Environment[]> {
+    try {
+      return (await this.parts.mellea.api.listEnvironments()).environments;
+    } catch {
+      return []; // the default one remains; a real fault shows when the run is created
+    }
+  }
+
+  /** Models of recent runs, then the configured ones. */
+  private async models(): Promise<string[]> {
+    const { mellea, settings } = this.parts;
+    const { active, recent } = mellea.runs;
+    const used = [...active, ...recent].map(run => run.config.model ?? '');
+    const loaded = await settings?.load(SETTINGS_ID).catch(() => null);
+    const configured = loaded?.composite['models'];
+    return [...new Set([...used, ...(Array.isArray(configured) ? configured.map(String) : [])])]
+      .filter(Boolean)
+      .slice(0, 30);
+  }
+
+  private isUnsaved(path: string): boolean {
+    const { documents } = this.parts;
+    const widget = documents?.findWidget(path.trim());
+    return widget ? (documents?.contextForWidget(widget)?.model.dirty ?? false) : false;
+  }
+}
+
+function memoryKey(path: string): string {
+  return `mellea-jupyter:launch:${path}`;
+}

@@ -1,0 +1,151 @@
+// Opens runs: one tab each, restored with the layout, and by the link `lab?mellea-run=<id>`.
+
+import {
+  ILayoutRestorer,
+  IRouter,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { IEditorServices } from '@jupyterlab/codeeditor';
+import { CodeEditor } from '@jupyterlab/codeeditor';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { CommandIDs, RUN_ARGS } from '../commands.js';
+import { RunPanel } from '../panels/run/index.js';
+import type { SourceEditor } from '../panels/run/source.js';
+import { IMelleaRuns } from '../tokens.js';
+
+const RUN_PARAMETER = 'mellea-run';
+const LINE_PARAMETER = 'mellea-line';
+
+/** The address of a run, or of a line of its log. */
+export function linkOf(runId: string, line?: number): string {
+  const lab = URLExt.join(PageConfig.getBaseUrl(), 'lab');
+  const place = line === undefined ? '' : `&${LINE_PARAMETER}=${line}`;
+  return `${lab}?${RUN_PARAMETER}=${encodeURIComponent(runId)}${place}`;
+}
+
+/** Run tabs. */
+export const runPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'mellea-jupyter:run',
+  description: 'A tab for each run that is opened.',
+  autoStart: true,
+  requires: [IMelleaRuns],
+  optional: [ITranslator, ILayoutRestorer, IRouter, IEditorServices],
+  activate: (
+    app: JupyterFrontEnd,
+    mellea: IMelleaRuns,
+    translator: ITranslator | null,
+    restorer: ILayoutRestorer | null,
+    router: IRouter | null,
+    editors: IEditorServices | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('mellea_jupyter');
+    const tracker = new WidgetTracker<MainAreaWidget<RunPanel>>({ namespace: 'mellea-run' });
+    const { commands, shell } = app;
+
+    const open = (runId: string, line: number | null): void => {
+      const known = tracker.find(widget => widget.content.model.runId === runId);
+      if (known) {
+        shell.activateById(known.id);
+        if (line !== null) {
+          known.content.reveal(line);
+        }
+        return;
+      }
+      const content = new RunPanel({
+        ...mellea,
+        runId,
+        line,
+        commands,
+        linkOf,
+        editor: editors ? sourceEditor(editors) : null,
+        trans
+      });
+      const widget = new MainAreaWidget({ content });
+      widget.id = `mellea-run-tab-${runId}`;
+      widget.toolbar.hide();
+      shell.add(widget, 'main', { type: 'Mellea run' });
+      if (widget.isAttached) {
+        void tracker.add(widget);
+        shell.activateById(widget.id);
+      } else {
+        widget.dispose(); // Notebook has no main area to add to
+        window.open(linkOf(runId, line ?? undefined), '_blank', 'noopener');
+      }
+    };
+
+    commands.addCommand(CommandIDs.openRun, {
+      label: trans.__('Open run'),
+      caption: trans.__('Open a Mellea run in a tab'),
+      describedBy: { args: RUN_ARGS },
+      execute: args => {
+        const runId = args['runId'] ?? runIdUnderMenu(app);
+        if (typeof runId === 'string') {
+          open(runId, typeof args['line'] === 'number' ? args['line'] : null);
+        }
+      }
+    });
+
+    void restorer?.restore(tracker, {
+      command: CommandIDs.openRun,
+      args: widget => ({ runId: widget.content.model.runId }),
+      name: widget => widget.content.model.runId
+    });
+
+    if (router) {
+      commands.addCommand(CommandIDs.openFromLink, {
+        label: trans.__('Open run from link'),
+        describedBy: { args: { type: 'object', properties: { search: { type: 'string' } } } },
+        execute: async args => {
+          const parameters = new URLSearchParams(String(args['search'] ?? ''));
+          const runId = parameters.get(RUN_PARAMETER);
+          const line = Number(parameters.get(LINE_PARAMETER));
+          if (runId) {
+            await app.restored;
+            open(runId, line > 0 ? line : null);
+            parameters.delete(RUN_PARAMETER);
+            parameters.delete(LINE_PARAMETER);
+            const rest = parameters.toString();
+            const path = router.current.path + (rest ? `?${rest}` : '');
+            router.navigate(path, { skipRouting: true });
+          }
+        }
+      });
+      router.register({
+        command: CommandIDs.openFromLink,
+        pattern: new RegExp(`[?&]${RUN_PARAMETER}=`),
+        rank: 50
+      });
+    }
+  }
+};
+
+/** The run whose item was right-clicked. */
+export function runIdUnderMenu(app: JupyterFrontEnd): string | undefined {
+  const item = app.contextMenuHitTest(node => node.dataset['runId'] !== undefined);
+  return item?.dataset['runId'];
+}
+
+function sourceEditor(editors: IEditorServices): SourceEditor {
+  return (host, text, path) => {
+    const mimeType = editors.mimeTypeService.getMimeTypeByFilePath(path);
+    const model = new CodeEditor.Model({ mimeType });
+    model.sharedModel.setSource(text);
+    const editor = editors.factoryService.newDocumentEditor({
+      host,
+      model,
+      config: { readOnly: true, lineNumbers: true }
+    });
+    return {
+      get isDisposed() {
+        return editor.isDisposed;
+      },
+      dispose: () => {
+        editor.dispose();
+        model.dispose();
+      }
+    };
+  };
+}

@@ -1,0 +1,4 @@
+// Where the extension's settings are.
+
+/** The id of `schema/plugin.json`. */
+export const SETTINGS_ID = 'mellea-jupyter:plugin';
