@@ -90,6 +90,14 @@ class MelleaApp(ExtensionApp):
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._services: Services | None = None
+        self._building = asyncio.Lock()
+        self._activity: asyncio.Task[None] | None = None
+        self._warm_up: asyncio.Task[None] | None = None
+        self._token_file: Path | None = None
+
     @default("data_dir")
     def _default_data_dir(self) -> str:
         return os.path.join(jupyter_data_dir(), "mellea")
@@ -148,14 +156,6 @@ class MelleaApp(ExtensionApp):
                 prewarm=self.prewarm,
             )
         )
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._services: Services | None = None
-        self._building = asyncio.Lock()
-        self._activity: asyncio.Task[None] | None = None
-        self._warm_up: asyncio.Task[None] | None = None
-        self._token_file: Path | None = None
 
     def current_activity(self) -> dict[str, int] | None:
         """Active runs, so that an idle server with runs does not shut itself down."""

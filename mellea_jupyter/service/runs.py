@@ -121,7 +121,7 @@ class RunService:
         asset = await self._assets.get(request.asset_id, user)
         config = await self._checked(request.config, asset)
         environment_id = config.environment_id or asset.default_environment_id
-        environment = await self._environments.get(environment_id)
+        environment = self._environments.get(environment_id)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -240,9 +240,7 @@ class RunService:
         )
         config = await self._checked(secrets.restore(config, kept), asset)
         placement = await self._offload.io(self._store.get_placement, run_id)
-        environment = await self._environments.get(
-            config.environment_id or placement.environment_id
-        )
+        environment = self._environments.get(config.environment_id or placement.environment_id)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
