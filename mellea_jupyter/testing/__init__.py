@@ -1,0 +1,1 @@
+"""Public fakes that tests of this project and of its extensions share."""
