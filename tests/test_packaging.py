@@ -40,7 +40,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prefix into which only the wheel was installed; its dependencies are this interpreter's."""
     prefix = tmp_path_factory.mktemp("prefix")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    options = ["--no-deps", "--no-index", "--ignore-installed", "--prefix", prefix]
+    options = ["--no-deps", "--no-index", "--ignore-installed", "--prefix", str(prefix)]
     subprocess.run([*pip, *options, wheel], check=True, timeout=100)
     return prefix
 
