@@ -70,8 +70,6 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 _UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
 
 
-
-
 def routes(
     base_url: str = "", prefix: str = DEFAULT_PREFIX
 ) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

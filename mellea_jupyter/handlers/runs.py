@@ -179,9 +179,7 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.runs.calls(
-            run_id, self.user, after=query.after, limit=query.limit
-        )
+        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
 
 
 class OutputsHandler(ApiHandler):
@@ -193,7 +191,7 @@ class OutputsHandler(ApiHandler):
     async def get(self, run_id: str) -> list[StructuredOutput]:
         """The JSON results that the program declared, in that order."""
         services = await self.app.services()
-        return await services.runs.outputs(run_id, self.user)
+        return await services.results.outputs(run_id, self.user)
 
 
 class SourceHandler(ApiHandler):
@@ -205,4 +203,4 @@ class SourceHandler(ApiHandler):
     async def get(self, run_id: str) -> SourceReply:
         """The source that a run executes, as it was pinned when the run was created."""
         services = await self.app.services()
-        return await services.runs.source(run_id, self.user)
+        return await services.results.source(run_id, self.user)
