@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
 ACTIVITY_SECONDS = 30.0
+START_DELAY_SECONDS = 1.0
 
 
 class MelleaApp(ExtensionApp):
@@ -129,6 +130,8 @@ class MelleaApp(ExtensionApp):
         self._warm_up = asyncio.create_task(self._build_in_background(), name="mellea-start")
 
     async def _build_in_background(self) -> None:
+        """Get ready before anybody asks, but not while the server answers its first requests."""
+        await asyncio.sleep(START_DELAY_SECONDS)
         try:
             await self.services()
         except Exception:
