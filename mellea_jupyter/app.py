@@ -18,6 +18,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
 
 from mellea_jupyter.handlers.routes import routes
+from mellea_jupyter.handlers.streams import OpenStreams
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -92,6 +93,7 @@ class MelleaApp(ExtensionApp):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.streams = OpenStreams()
         self._services: Services | None = None
         self._building = asyncio.Lock()
         self._activity: asyncio.Task[None] | None = None
@@ -189,6 +191,7 @@ class MelleaApp(ExtensionApp):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await self.streams.close()
         if self._services is not None:
             services, self._services = self._services, None
             await services.stop()

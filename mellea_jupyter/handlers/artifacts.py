@@ -76,7 +76,7 @@ class ArtifactHandler(DownloadHandler):
     async def get(self, run_id: str, artifact_id: str) -> None:
         """Download an artifact. Always as an attachment, with the type of its name."""
         services = await self.app.services()
-        artifact = await services.runs.get_artifact(run_id, artifact_id, self.user)
+        artifact = await services.results.get_artifact(run_id, artifact_id, self.user)
         tag = f'"{artifact.checksum}"'
         start, end = 0, artifact.size_bytes
         asked = self.request.headers.get("Range")
@@ -86,7 +86,7 @@ class ArtifactHandler(DownloadHandler):
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", tag)
         self.set_header("Content-Length", str(end - start))
-        await self.send(services.runs.iter_artifact(artifact, start=start, end=end))
+        await self.send(services.results.iter_artifact(artifact, start=start, end=end))
 
     def _part(self, asked: str, size: int) -> tuple[int, int]:
         """The asked bytes as `[start, end)`; everything when the header is none we can serve.

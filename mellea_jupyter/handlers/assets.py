@@ -72,4 +72,4 @@ class EnvironmentsHandler(ApiHandler):
     async def get(self) -> EnvironmentList:
         """List the environments to choose from, with the reason where one does not work."""
         services = await self.app.services()
-        return await services.environments.list(self.user)
+        return await services.list_environments()

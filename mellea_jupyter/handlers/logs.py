@@ -20,7 +20,7 @@ from mellea_jupyter.handlers.endpoint import JSON, endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import LogPageQuery, LogStreamQuery
     from mellea_jupyter.models.frames import LogPage
-    from mellea_jupyter.service.logs import LogSubscription
+    from mellea_jupyter.service.log_hub import LogSubscription
 
 _RETRY_MS = 2000  # how long a browser waits before it connects again
 
@@ -54,14 +54,14 @@ class LogsHandler(DownloadHandler):
             levels=frozenset(query.level),
             search=query.search,
         )
-        return await services.runs.logs(run_id, asked, self.user)
+        return await services.results.logs(run_id, asked, self.user)
 
     async def _download(self, run_id: str, form: Literal["text", "ndjson"]) -> None:
         services = await self.app.services()
         await services.runs.get(run_id, self.user)  # refuse before the reply has begun
         suffix, content_type = _FILES[form]
         self.set_file_headers(f"{run_id}.{suffix}", content_type)
-        await self.send(services.runs.iter_log(run_id, self.user, form=form))
+        await self.send(services.results.iter_log(run_id, self.user, form=form))
 
 
 class LogStreamHandler(ApiHandler):

@@ -112,9 +112,11 @@ class SummaryHandler(ApiHandler):
     @endpoint()
     async def get(self, query: SummaryQuery) -> SummaryReply:
         """Totals of the runs that a filter selects, in all and by group."""
+        from mellea_jupyter.models.pages import RunFilters
+
         services = await self.app.services()
         return await services.runs.summary(
-            query,
+            RunFilters(**{name: getattr(query, name) for name in RunFilters.model_fields}),
             self.user,
             group_by=query.group_by,
             utc_offset_minutes=query.utc_offset_minutes,
@@ -179,7 +181,7 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.runs.calls(
+        return await services.results.calls(
             run_id, self.user, after=query.after, limit=query.limit
         )
 
@@ -193,7 +195,7 @@ class OutputsHandler(ApiHandler):
     async def get(self, run_id: str) -> list[StructuredOutput]:
         """The JSON results that the program declared, in that order."""
         services = await self.app.services()
-        return await services.runs.outputs(run_id, self.user)
+        return await services.results.outputs(run_id, self.user)
 
 
 class SourceHandler(ApiHandler):
@@ -205,4 +207,4 @@ class SourceHandler(ApiHandler):
     async def get(self, run_id: str) -> SourceReply:
         """The source that a run executes, as it was pinned when the run was created."""
         services = await self.app.services()
-        return await services.runs.source(run_id, self.user)
+        return await services.results.source(run_id, self.user)
