@@ -35,9 +35,7 @@ class HeadlessServer(ServerApp):
         """Read the configuration files, and keep the sections of this extension."""
         own = self.config.copy()
         super().load_config_file(suppress_errors=suppress_errors)
-        ours = {
-            name: section for name, section in self.config.items() if name.startswith("Mellea")
-        }
+        ours = {name: section for name, section in self.config.items() if name.startswith("Mellea")}
         self.config = Config(ours)
         self.update_config(own)
 

@@ -67,7 +67,9 @@ def parse_program(
             raise InvalidProgram("give either a program or source, not both")
         return Program(source=source)
     if program is None or not os.fspath(program).strip():
-        raise InvalidProgram("no program given", hint="Name a .py, .ipynb, folder or module:callable.")
+        raise InvalidProgram(
+            "no program given", hint="Name a .py, .ipynb, folder or module:callable."
+        )
     text = os.fspath(program)
     if "\n" in text:
         raise InvalidProgram("the program has several lines", hint="Pass source text as source=….")

@@ -182,7 +182,9 @@ def list_asset_runs(asset_id: str, query: RunQuery) -> Call[RunPage]:
 
 def summarize_runs(filters: RunFilters) -> Call[SummaryReply]:
     """`GET /api/runs/summary`."""
-    return Call("GET", "api/runs/summary", SummaryReply.model_validate_json, _filter_params(filters))
+    return Call(
+        "GET", "api/runs/summary", SummaryReply.model_validate_json, _filter_params(filters)
+    )
 
 
 def cancel_run(run_id: str) -> Call[Run]:
