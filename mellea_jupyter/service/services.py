@@ -17,6 +17,7 @@ from typing import Any
 from mellea_jupyter.environments.service import EnvironmentService
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.executors.registry import create_executors
+from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
@@ -182,8 +183,13 @@ class Services:
                 active.discard(event.run_id)
             self.active_runs = len(active)
 
+    async def list_environments(self) -> EnvironmentList:
+        """All environments, each just probed."""
+        found = await self._offload.slow(self.environments.probe_all)
+        return EnvironmentList(environments=found)
+
     async def _prewarm(self) -> None:
-        environment = await self.environments.get(None)
+        environment = self.environments.get(None)
         executor = self._executors.get(environment.executor)
         if executor is not None:
             await self._offload.slow(executor.prepare, environment)
