@@ -310,7 +310,6 @@ def become_program(spec: RunSpec, channel: int) -> NoReturn:
     os.environ.update(spec.env)
     time.tzset()
     _reseed()
-    importlib.invalidate_caches()
     gc.enable()
     run_warm(spec, channel)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -258,7 +258,7 @@ class RunService:
             tags=original.tags,
         )
         plan = _Plan(create, asset, placement, retry_of=original)
-        owner = user.model_copy(update={"owner_id": original.owner_id})
+        owner = replace(user, owner_id=original.owner_id)
         created = await self._record(plan, owner, None, None)
         await self._audit(user, "retry", created.run.id, retry_of=run_id)
         return created.run

@@ -17,8 +17,8 @@ from typing import Any
 from mellea_jupyter.environments.service import EnvironmentService
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.executors.registry import create_executors
+from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
-from mellea_jupyter.models.pages import EnvironmentList
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
