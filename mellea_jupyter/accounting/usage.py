@@ -105,6 +105,21 @@ class UsageState:
         self._priced_calls = 0
         self._peak_memory_mb = 0.0
         self._cpu_seconds = 0.0
+        self._dropped_events = 0
+        self._changed: set[int] = set()
+
+    def take_changed_calls(self) -> list[CallRecord]:
+        """Calls that started or ended since this was last asked, in order of their numbers."""
+        changed, self._changed = sorted(self._changed), set()
+        return [self._calls[number] for number in changed if number in self._calls]
+
+    def models_used(self) -> tuple[str, ...]:
+        """The models of the calls so far as `provider/name`, sorted."""
+        names = {
+            "/".join(filter(None, (call.provider, call.response_model or call.model)))
+            for call in self._calls.values()
+        }
+        return tuple(sorted(names - {""}))
 
     @property
     def calls(self) -> list[CallRecord]:
@@ -129,6 +144,7 @@ class UsageState:
             "estimated_cost_usd": None if nothing_priced else to_usd(self._picodollars),
             "peak_memory_mb": self._peak_memory_mb,
             "cpu_seconds": self._cpu_seconds,
+            "dropped_events": self._dropped_events,
         }
 
     def fold(self, frame: Mapping[str, Any]) -> None:
@@ -181,10 +197,12 @@ class UsageState:
         self._counts["unfinished_calls"] += 1
         if len(self._calls) < MAX_RECORDS:
             self._calls[record.call] = record
+            self._changed.add(record.call)
 
     def _ending(self, frame: Mapping[str, Any]) -> CallRecord:
         """The record of a call that ends now; a new one when its start was lost."""
         number = _required_count(frame, "call")
+        self._changed.add(number)
         record = self._calls.get(number)
         if record is None:
             record = self._new_record(frame)
@@ -331,6 +349,7 @@ class UsageState:
     def _end(self, frame: Mapping[str, Any]) -> None:
         memory, cpu = _number(frame, "peak_memory_mb"), _number(frame, "cpu_seconds")
         self._use(memory, cpu)
+        self._dropped_events = _count(frame, "dropped_events") or 0
 
     def _use(self, memory_mb: float | None, cpu_seconds: float | None) -> None:
         self._peak_memory_mb = max(self._peak_memory_mb, memory_mb or 0.0)

@@ -52,7 +52,6 @@ IMPORT_TIME_PREFIXES = (
     "OPENBLAS_",
     "CUDA_",
     "TQDM_",
-    "OLLAMA_",
     "AZURE_OPENAI_",
     "OPENAI_API_TYPE",
     "OPENAI_API_VERSION",
@@ -60,7 +59,8 @@ IMPORT_TIME_PREFIXES = (
 )
 """Variables that are read while modules are imported; a later change would not be seen."""
 
-FOLLOWED_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", "OLLAMA_HOST"))
+RUN_ID_VARIABLE = "MELLEA_RUN_ID"
+FOLLOWED_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
 """Begin like those, but a warm run does see its own value."""
 
 REQUEST_BYTES = 64 * 1024
@@ -273,6 +273,7 @@ class ForkServer:
         status = 1
         try:
             os.umask(self._umask)
+            name_run(os.path.basename(run_dir))
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1):
                 os.dup2(null, descriptor)
@@ -288,6 +289,32 @@ class ForkServer:
             os._exit(status)
 
 
+def name_run(run_id: str) -> None:
+    """Put the run's id into this process's `/proc/<pid>/environ`, where its children have it too.
+
+    So a process of the run is found even when its supervisor was killed and it has left session,
+    group and parents. A fork shares the environment that the kernel shows with the template, whose
+    value is therefore overwritten in place; that needs a value of the same length there.
+    """
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            start = int(file.read().rpartition(b")")[2].split()[47])  # field 50, env_start
+        with open("/proc/self/environ", "rb") as file:
+            environ = file.read()
+        prefix = RUN_ID_VARIABLE.encode() + b"="
+        at = (b"\0" + environ).find(b"\0" + prefix)
+        if at < 0 or environ[at:].partition(b"\0")[0][len(prefix) :].strip(b"0"):
+            return
+        value = run_id.encode()
+        if len(value) != len(environ[at:].partition(b"\0")[0]) - len(prefix):
+            return
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start + at + len(prefix))
+            memory.write(value)
+    except (OSError, ValueError, IndexError):
+        pass  # not Linux, or /proc is restricted: the other ways to find it remain
+
+
 def become_program(spec: RunSpec, channel: int) -> NoReturn:
     """In a child forked from the template: make it the run's process, and run the program."""
     os.environ.clear()
@@ -300,14 +327,22 @@ def become_program(spec: RunSpec, channel: int) -> NoReturn:
 
 
 def _point_ollama() -> None:
-    """Give the client that `import ollama` makes the run's OLLAMA_HOST; mellea makes its own."""
-    module = sys.modules.get("ollama._client")
-    host = os.environ.get("OLLAMA_HOST")
+    """Give the client that `import ollama` makes the run's host and key; mellea makes its own.
+
+    Source: `ollama/_client.py` of ollama 0.6. Made differently, only `ollama.chat` and the like
+    would miss the run's variables.
+    """
+    host, key = os.environ.get("OLLAMA_HOST"), os.environ.get("OLLAMA_API_KEY")
+    if "ollama" not in sys.modules or not (host or key):
+        return
     try:
-        client = sys.modules["ollama"]._client._client
-        client.base_url = module._parse_host(host)  # type: ignore[union-attr]  # caught below
+        client: Any = sys.modules["ollama"]._client._client
+        parse_host: Any = sys.modules["ollama._client"]._parse_host
+        client.base_url = parse_host(host)
+        if key:
+            client.headers["authorization"] = f"Bearer {key}"
     except (KeyError, AttributeError):
-        pass  # not preloaded, or made differently: then only the module's functions miss the host
+        pass
 
 
 def _reseed() -> None:

@@ -324,7 +324,13 @@ class Supervisor:
             self._read_to_the_end(everything)
 
     def _next_deadline(self) -> float:
-        times = [self._kill_at, self._next_sweep, self._leftovers_due, self._deadline, self._next_sample]
+        times = [
+            self._kill_at,
+            self._next_sweep,
+            self._leftovers_due,
+            self._deadline,
+            self._next_sample,
+        ]
         times += [stream.partial_due() for stream in self._streams]
         return min(times)
 

@@ -12,8 +12,9 @@ from dataclasses import asdict, replace
 from typing import Any
 from urllib.request import Request, urlopen
 
-from ..demo.protocol import JsonObject, LlmRequest, LlmServer, Reply, ToolCall
+from ..demo.protocol import LlmServer
 from ..demo.schema_values import value_for_schema
+from ..demo.wire import JsonObject, LlmRequest, Reply, ToolCall
 
 Step = str | Reply | Mapping[str, Any]
 """A reply: its text, a `Reply`, or the fields of one (``tool_calls`` as ``[name, args]``)."""
