@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
 ACTIVITY_SECONDS = 30.0
+START_DELAY_SECONDS = 1.0
 
 
 class MelleaApp(ExtensionApp):
@@ -73,7 +74,7 @@ class MelleaApp(ExtensionApp):
         "'memory_mb': 8192}}.",
     ).tag(config=True)
     owner_resolver = Callable(
-        help="Function (jupyter_user, identity_provider) -> mellea_jupyter.auth.owner.User that "
+        help="Function (handler) -> mellea_jupyter.auth.owner.User that "
         "says whose runs a request means. By default the user name where the identity provider "
         "names users, otherwise one owner who is also administrator.",
     ).tag(config=True)
@@ -99,6 +100,7 @@ class MelleaApp(ExtensionApp):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.streams = OpenStreams()
         self._services: Services | None = None
         self._building = asyncio.Lock()
         self._activity: asyncio.Task[None] | None = None
@@ -129,6 +131,8 @@ class MelleaApp(ExtensionApp):
         self._warm_up = asyncio.create_task(self._build_in_background(), name="mellea-start")
 
     async def _build_in_background(self) -> None:
+        """Get ready before anybody asks, but not while the server answers its first requests."""
+        await asyncio.sleep(START_DELAY_SECONDS)
         try:
             await self.services()
         except Exception:
