@@ -32,7 +32,9 @@ class Subscribe(Model):
     type: Literal["subscribe"]
     topic: Topic = Field(description="What to hear of.")
     after: str | None = Field(
-        None, max_length=100, description="Logs only: begin after this cursor; from the start if absent."
+        None,
+        max_length=100,
+        description="Logs only: begin after this cursor; else at the start.",
     )
 
 
