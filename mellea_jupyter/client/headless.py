@@ -54,7 +54,6 @@ def configuration(token: str) -> Config:
                 "base_url": "/",
                 "root_dir": ROOT_DIR,
                 "open_browser": False,
-                "no_browser_open_file": True,
                 "terminals_enabled": False,
                 "allow_root": True,
                 "allow_unauthenticated_access": False,
@@ -95,6 +94,7 @@ def main() -> None:
     token = secrets.token_urlsafe(32)
     files = state_files()
     server = HeadlessServer.instance(config=configuration(token))
+    server.no_browser_open_file = True  # it would hold the token a second time
     server.initialize(argv=[], find_extensions=False)
     # The socket listens by now; requests wait until the loop runs.
     write_state(files, f"http://127.0.0.1:{server.port}/", token)

@@ -16,12 +16,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import (
     AssetPage,
-    EnvironmentList,
     RunFilters,
     RunPage,
     RunQuery,
