@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_server.auth import IdentityProvider
     from jupyter_server.auth import User as JupyterUser
+    from jupyter_server.base.handlers import JupyterHandler
 
 _STOCK_PROVIDERS = "jupyter_server.auth.identity"
 _NAMING_METHODS = ("get_user", "get_user_token", "generate_anonymous_user", "process_login_form")
@@ -39,17 +40,18 @@ class User:
     is_admin: bool = False
     name: str = ""
 
-    def sees(self, owner_id: str) -> bool:
-        """Whether something of this owner exists for the user at all."""
-        return self.is_admin or owner_id == self.owner_id
+
+OwnerResolver = Callable[["JupyterHandler"], User]
+"""Says who makes an authenticated request; called for each."""
 
 
-OwnerResolver = Callable[["JupyterUser", "IdentityProvider"], User]
-"""From Jupyter's user and the provider that identified it to ours; called on every request."""
+def resolve_owner(handler: JupyterHandler) -> User:
+    """The default `OwnerResolver`: what Jupyter knows of the user decides."""
+    return owner_of(handler.current_user, handler.identity_provider)
 
 
-def resolve_owner(jupyter_user: JupyterUser, provider: IdentityProvider) -> User:
-    """The default `OwnerResolver`.
+def owner_of(jupyter_user: JupyterUser, provider: IdentityProvider) -> User:
+    """Our user for Jupyter's, and the provider that identified them.
 
     A provider that names people (JupyterHub, or any that is not one of Jupyter Server's own) gives
     the owner; with a stock provider everybody who knows the secret is the account that runs the

@@ -17,6 +17,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from mellea_jupyter import exceptions as errors
+from mellea_jupyter.auth.owner import resolve_owner
 
 if TYPE_CHECKING:
     from mellea_jupyter.auth.owner import OwnerResolver, User
@@ -60,11 +61,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class Extension(Protocol):
     """What handlers need of the extension app, which is `settings["mellea_jupyter"]`."""
 
-    owner_resolver: OwnerResolver
+    owner_resolver: OwnerResolver | None
     max_body_bytes: int
     heartbeat_seconds: float
-    lag_seconds: float
-    max_subscriptions: int
     streams: OpenStreams
 
     async def services(self) -> Services:
@@ -160,7 +159,7 @@ class ErrorShape(JupyterHandler):
     @property
     def user(self) -> User:
         """Who makes the request, as the service knows them."""
-        return self.app.owner_resolver(self.current_user, self.identity_provider)
+        return (self.app.owner_resolver or resolve_owner)(self)
 
     def set_default_headers(self) -> None:
         """Nothing of ours is to be kept by a cache, unless a verb says so."""

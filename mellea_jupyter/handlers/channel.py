@@ -36,6 +36,9 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
     """`/runs/ws`."""
 
     auth_resource = RESOURCE
+    lag_seconds = 10.0
+    max_topics = 64
+
     _services: Services
     _user: User
     _stay: asyncio.Task[None] | None = None
@@ -109,7 +112,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
 
     async def _subscribe(self, topic: str, after: str | None) -> None:
         await self._end(topic)
-        limit = self.app.max_subscriptions
+        limit = self.max_topics
         if len(self._topics) >= limit:
             said = f"A connection has at most {limit} topics"
             await self._refuse("too_many_topics", said, topic=topic)
@@ -153,17 +156,20 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
             await self._refuse(body["code"], body["message"], hint=body["hint"], topic=topic)
 
     async def _follow_runs(self, topic: str) -> None:
-        async with self._services.broker.subscribe() as events:
+        from mellea_jupyter.service.access import visible_to
+
+        owner_id = visible_to(self._user)
+        with self._services.broker.subscribe() as events:
             await self._confirm(topic)
             async for event in events:
-                if self._user.sees(_owner_of(event)):
+                if owner_id is None or owner_id == _owner_of(event):
                     await self._send_event(topic, event)
 
     async def _follow_run(self, topic: str, run_id: str) -> None:
         """Begins with the run as it is, so that nothing is lost between reading and asking."""
         from mellea_jupyter.models.events import RunChanged
 
-        async with self._services.broker.subscribe() as events:
+        with self._services.broker.subscribe() as events:
             run = await self._services.runs.get(run_id, self._user)
             await self._confirm(topic)
             await self._send_event(topic, RunChanged(run=run))
@@ -187,7 +193,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
                 if batch is None:
                     continue
                 seconds = await self._write(logs_message(topic, batch))
-                if seconds > self.app.lag_seconds:
+                if seconds > self.lag_seconds:
                     await self._send(Lagged(topic=topic, resume=batch.last))
                     return
             await self._send(Complete(topic=topic, status=subscription.ended))

@@ -20,7 +20,7 @@ from mellea_jupyter.handlers.endpoint import JSON, endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import LogPageQuery, LogStreamQuery
     from mellea_jupyter.models.frames import LogPage
-    from mellea_jupyter.service.logs import LogSubscription
+    from mellea_jupyter.service.log_hub import LogSubscription
 
 _RETRY_MS = 2000  # how long a browser waits before it connects again
 

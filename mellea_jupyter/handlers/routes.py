@@ -41,6 +41,9 @@ PARAMETERS = {
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
 }
 
+Row = tuple[str, type[RequestHandler], dict[str, Any]]
+"""Pattern, handler and its arguments, as tornado takes them."""
+
 ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs", RunsHandler),
     ("/runs/summary", SummaryHandler),
@@ -70,16 +73,13 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 _UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
 
 
-def routes(
-    base_url: str = "", prefix: str = DEFAULT_PREFIX
-) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Rows `(pattern, handler, kwargs)` for tornado, under `prefix` and the alias.
 
-    `base_url` is the server's; leave it empty where the extension app puts it in front by itself.
-    """
-    rows: list[tuple[str, type[RequestHandler], dict[str, Any]]] = []
+
+def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:
+    """The table under `prefix` and the alias; Jupyter puts its base URL in front."""
+    rows: list[Row] = []
     for each in dict.fromkeys((_clean(prefix), ALIAS_PREFIX)):
-        front = re.escape(base_url.rstrip("/") + each)
+        front = re.escape(each)
         for path, handler in ROUTES:
             kwargs = {"prefix": each} if handler is OpenApiHandler else {}
             rows.append((f"{front}{path_pattern(path)}", handler, kwargs))

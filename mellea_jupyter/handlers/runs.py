@@ -112,9 +112,11 @@ class SummaryHandler(ApiHandler):
     @endpoint()
     async def get(self, query: SummaryQuery) -> SummaryReply:
         """Totals of the runs that a filter selects, in all and by group."""
+        from mellea_jupyter.models.pages import RunFilters
+
         services = await self.app.services()
         return await services.runs.summary(
-            query,
+            RunFilters(**{name: getattr(query, name) for name in RunFilters.model_fields}),
             self.user,
             group_by=query.group_by,
             utc_offset_minutes=query.utc_offset_minutes,
@@ -179,7 +181,9 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
+        return await services.results.calls(
+            run_id, self.user, after=query.after, limit=query.limit
+        )
 
 
 class OutputsHandler(ApiHandler):
