@@ -216,7 +216,7 @@ def _without_lab(path: str) -> str:
 
 
 def _is_same_python(pid: int | None) -> bool:
-    """Whether a server runs in this Python installation, so that its default environment is ours."""
+    """Whether a server runs in this Python installation: its default environment is ours."""
     if pid is None:
         return False
     try:

@@ -31,16 +31,20 @@ ROOT_DIR = "/"
 class HeadlessServer(ServerApp):
     """A `ServerApp` that takes nothing from the user's configuration but this extension's part."""
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:  # noqa: FBT001, FBT002 - inherited
+    def load_config_file(self, *args: Any, **kwargs: Any) -> None:
         """Read the configuration files, and keep the sections of this extension."""
-        own = self.config.copy()
-        super().load_config_file(suppress_errors=suppress_errors)
-        ours = {name: section for name, section in self.config.items() if name.startswith("Mellea")}
-        self.config = Config(ours)
-        self.update_config(own)
+        own = Config(self.config)
+        super().load_config_file(*args, **kwargs)
+        ours = Config({name: self.config[name] for name in self.config if _is_ours(name)})
+        ours.merge(own)
+        self.config = ours
 
     def migrate_config(self) -> None:
         """Leave the user's files alone."""
+
+
+def _is_ours(section: str) -> bool:
+    return section.startswith("Mellea")
 
 
 def configuration(token: str) -> Config:

@@ -80,7 +80,7 @@ def check_status(status: int, body: bytes) -> None:
     """Pass a success on, raise anything else as what it is.
 
     Raises:
-        ServerError: the server refused; also for a body that is not ours (a proxy, another handler).
+        ServerError: the server refused; also for a body that is not ours (a proxy's).
         UnexpectedReply: a redirect. They are never followed: the token is for one host only.
     """
     if 200 <= status < 300:
