@@ -54,7 +54,8 @@ IMPORT_TIME_PREFIXES = (
 )
 """Variables that are read while modules are imported; a later change would not be seen."""
 
-OWN_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR",))
+RUN_ID_VARIABLE = "MELLEA_RUN_ID"
+OWN_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
 REQUEST_BYTES = 64 * 1024
 REQUEST_SECONDS = 5.0
 HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -261,6 +262,7 @@ class ForkServer:
         status = 1
         try:
             os.umask(self._umask)
+            name_run(os.path.basename(run_dir))
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1):
                 os.dup2(null, descriptor)
@@ -274,6 +276,32 @@ class ForkServer:
             print(f"mellea_runtime: supervisor of {run_dir}: {error!r}", file=sys.stderr)
         finally:
             os._exit(status)
+
+
+def name_run(run_id: str) -> None:
+    """Put the run's id into this process's `/proc/<pid>/environ`, where its children have it too.
+
+    So a process of the run is found even when its supervisor was killed and it has left session,
+    group and parents. A fork shares the environment that the kernel shows with the template, whose
+    value is therefore overwritten in place; that needs a value of the same length there.
+    """
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            start = int(file.read().rpartition(b")")[2].split()[47])  # field 50, env_start
+        with open("/proc/self/environ", "rb") as file:
+            environ = file.read()
+        prefix = RUN_ID_VARIABLE.encode() + b"="
+        at = (b"\0" + environ).find(b"\0" + prefix)
+        if at < 0 or environ[at:].partition(b"\0")[0][len(prefix) :].strip(b"0"):
+            return
+        value = run_id.encode()
+        if len(value) != len(environ[at:].partition(b"\0")[0]) - len(prefix):
+            return
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start + at + len(prefix))
+            memory.write(value)
+    except (OSError, ValueError, IndexError):
+        pass  # not Linux, or /proc is restricted: the other ways to find it remain
 
 
 def become_program(spec: RunSpec, channel: int) -> NoReturn:
