@@ -39,8 +39,11 @@ EXCLUSIVE: Final = {"begin": "BEGIN EXCLUSIVE", "synchronous": "FULL"}
 """Execution options of a connection: how its next transaction begins."""
 
 SEARCH_TABLES: Final = (
-    "CREATE VIRTUAL TABLE runs_text USING fts5"
-    "(text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')",
+    """
+    CREATE VIRTUAL TABLE runs_text USING fts5(
+        text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    )
+    """,
 )
 """The full-text index: its rowid is `runs.n`."""
 
