@@ -216,9 +216,7 @@ def _hashed(file: Found, digest: hashlib._Hash) -> Iterator[bytes]:
         yield data
 
 
-def _artifact(
-    run_id: str, file: Found, checksum: str, earlier: ArtifactRef | None
-) -> ArtifactRef:
+def _artifact(run_id: str, file: Found, checksum: str, earlier: ArtifactRef | None) -> ArtifactRef:
     if earlier is not None and earlier.checksum == checksum:
         return earlier
     name = file.path.rpartition("/")[2]
