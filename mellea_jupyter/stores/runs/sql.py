@@ -174,7 +174,9 @@ class SqlRunStore(RunStore):
                     select(runs.c.owner_id, func.count())
                     .where(runs.c.status.in_([s.value for s in PLACED]))
                     .group_by(runs.c.owner_id)
-                ).tuples()
+                )
+                .tuples()
+                .all()
             )
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None

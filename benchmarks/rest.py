@@ -1,0 +1,107 @@
+"""What a managed run costs: a trivial mellea program through REST against ``python prog.py``.
+
+Measured from just before the POST until the log stream says that the run is complete (`finished`)
+and until it brings the first log line (`first line`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from benchmarks.measure import interleave, load, milliseconds, row
+from benchmarks.server import Server, running_server
+
+PROGRAM = 'import mellea\n\nprint("hello from", mellea.__name__)\n'
+ROUNDS = 11
+
+
+def run_plain(path: Path) -> tuple[float, float]:
+    """Run ``python prog.py``; seconds until its first line and until it has ended."""
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        first = time.monotonic() - began
+        process.stdout.read()
+        process.wait()
+    return first, time.monotonic() - began
+
+
+def run_managed(
+    server: Server, client: httpx.Client, asset_id: str, isolation: str
+) -> tuple[float, float]:
+    """Create a run and follow it; seconds until its first log line and until it is complete.
+
+    Raises:
+        RuntimeError: the run did not succeed, or was not isolated as asked for.
+    """
+    began, first = time.monotonic(), 0.0
+    run_id = server.create(client, asset_id, isolation=isolation)
+    with client.stream("GET", f"/api/runs/{run_id}/logs/stream") as reply:
+        event = ""
+        for line in reply.iter_lines():
+            if line.startswith("event:"):
+                event = line.removeprefix("event:").strip()
+            elif line.startswith("data:") and event == "log" and not first:
+                first = time.monotonic() - began
+            elif line.startswith("data:") and event == "complete":
+                finished = time.monotonic() - began
+                status = json.loads(line.removeprefix("data:"))["status"]
+                break
+        else:
+            raise RuntimeError(f"the log of run {run_id} ended without a word")
+    run = client.get(f"/api/runs/{run_id}").json()
+    if status != "succeeded" or run["isolation"] != isolation:
+        raise RuntimeError(f"expected a {isolation} run that succeeds, got {run}")
+    return first, finished
+
+
+def main() -> None:
+    """Measure and print."""
+    with running_server() as server, server.client() as client:
+        path = server.root / "prog.py"
+        path.write_text(PROGRAM)
+        asset_id = server.register(client, path)
+        managed = partial(run_managed, server, client, asset_id)
+        medians = interleave(
+            {
+                "plain": partial(run_plain, path),
+                "warm": partial(managed, "warm"),
+                "fresh": partial(managed, "fresh"),
+            },
+            rounds=ROUNDS,
+            warm_up=2,
+        )
+    (plain_first, plain), (warm_first, warm), (_, fresh) = (
+        medians[name] for name in ("plain", "warm", "fresh")
+    )
+    against = f"/ {milliseconds(plain)}, {load()}"
+    row(
+        "create → finished / python prog.py",
+        warm / plain,
+        at_most=0.15,
+        detail=f"{milliseconds(warm)} {against}",
+    )
+    row(
+        "create → first log line / its first line",
+        warm_first / plain_first,
+        at_most=0.1,
+        detail=f"{milliseconds(warm_first)} / {milliseconds(plain_first)}",
+    )
+    row(
+        "create → finished, isolation fresh / python prog.py",
+        fresh / plain,
+        at_most=1.15,
+        detail=f"{milliseconds(fresh)} {against}",
+    )
+
+
+if __name__ == "__main__":
+    main()

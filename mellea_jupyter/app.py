@@ -1,0 +1,213 @@
+"""The composition root: an operator's settings become a running service in a Jupyter server.
+
+Imported at every server start, so it imports little; what runs need is built on a worker thread
+once the server's loop is up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
+
+from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
+from mellea_jupyter.handlers.routes import routes
+from mellea_jupyter.handlers.streams import OpenStreams
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+    from mellea_jupyter.service.services import Services
+
+URL_VARIABLE = "MELLEA_JUPYTER_URL"
+TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
+ACTIVITY_SECONDS = 30.0
+START_DELAY_SECONDS = 1.0
+
+
+class MelleaApp(ExtensionApp):
+    """Runs mellea programs as managed runs."""
+
+    name = "mellea_jupyter"
+    app_name = "mellea-jupyter"
+    description = "Run mellea programs as managed runs."
+    extension_url = "/"
+    load_other_extensions = True
+
+    data_dir = Unicode(
+        help="Folder of the database, journals and artifacts. It must be on a local file system: "
+        "SQLite's WAL and file locks do not work on network file systems.",
+    ).tag(config=True)
+    api_prefix = Unicode(
+        "/api",
+        help="Where the REST API is, below the server's base URL. /mellea/api works always.",
+    ).tag(config=True)
+    default_model = Unicode(
+        allow_none=True,
+        default_value=None,
+        help="Model of runs that name none, e.g. 'ollama/granite4:micro'.",
+    ).tag(config=True)
+    max_runs = Integer(4, min=1, help="Most runs that execute at once; others wait.").tag(
+        config=True
+    )
+    max_runs_per_owner = Integer(4, min=1, help="Most runs of one owner that execute at once.").tag(
+        config=True
+    )
+    max_timeout_seconds = Float(
+        7 * 24 * 3600.0, help="Longest timeout a run may ask for, in seconds."
+    ).tag(config=True)
+    grace_seconds = Float(
+        10.0, min=0.0, help="Seconds between SIGTERM and SIGKILL when a run is stopped."
+    ).tag(config=True)
+    log_cap_mb = Integer(
+        256, min=1, help="Most output that is kept of a run, in MiB; the middle goes first."
+    ).tag(config=True)
+    environments = Dict(
+        help="Further environments by id, e.g. {'big': {'python': '/opt/venv/bin/python', "
+        "'memory_mb': 8192}}.",
+    ).tag(config=True)
+    owner_resolver = Callable(
+        help="Function (handler) -> mellea_jupyter.auth.owner.User that "
+        "says whose runs a request means. By default the user name where the identity provider "
+        "names users, otherwise one owner who is also administrator.",
+    ).tag(config=True)
+    prewarm = Bool(
+        True, help="Keep a prepared interpreter ready, so that runs start in milliseconds."
+    ).tag(config=True)
+    fork_server_idle_seconds = Float(
+        1800.0, help="A prepared interpreter that is not used for so long goes away."
+    ).tag(config=True)
+    heartbeat_seconds = Float(
+        15.0, min=0.05, help="Seconds between comments on an idle log stream."
+    ).tag(config=True)
+    max_body_bytes = Integer(
+        8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
+    ).tag(config=True)
+
+    lag_seconds = Float(
+        10.0, min=0.05, help="A websocket client slower than this is told to read on over REST."
+    ).tag(config=True)
+    max_subscriptions = Integer(
+        64, min=1, help="Most topics that one websocket may be subscribed to."
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.streams = OpenStreams()
+        self._services: Services | None = None
+        self._building = asyncio.Lock()
+        self._activity: asyncio.Task[None] | None = None
+        self._warm_up: asyncio.Task[None] | None = None
+        self._token_file: Path | None = None
+        self.streams = OpenStreams()
+
+    @default("owner_resolver")
+    def _default_owner_resolver(self) -> OwnerResolver:
+        return resolve_owner
+
+    @default("data_dir")
+    def _default_data_dir(self) -> str:
+        return os.path.join(jupyter_data_dir(), "mellea")
+
+    def initialize_settings(self) -> None:
+        """Let handlers find this app."""
+        self.settings["mellea_jupyter"] = self
+
+    def initialize_handlers(self) -> None:
+        """Register all routes, at the configured prefix and at the alias."""
+        self.handlers.extend(routes(prefix=self.api_prefix))
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Called by the server when its loop runs: tell kernels where we are, then get ready."""
+        self._advertise(serverapp)
+        self._activity = asyncio.create_task(self._report_activity(), name="mellea-activity")
+        self._warm_up = asyncio.create_task(self._build_in_background(), name="mellea-start")
+
+    async def _build_in_background(self) -> None:
+        """Get ready before anybody asks, but not while the server answers its first requests."""
+        await asyncio.sleep(START_DELAY_SECONDS)
+        try:
+            await self.services()
+        except Exception:
+            self.log.exception("mellea-jupyter could not start; requests will say why")
+
+    async def services(self) -> Services:
+        """The running service; the first call builds and starts it, others wait for that.
+
+        Raises:
+            StoreError: the database can not be used.
+            OSError: the data folder can not be used.
+        """
+        if self._services is None:
+            async with self._building:
+                if self._services is None:
+                    services = await asyncio.to_thread(self._build)
+                    await services.start()
+                    self._services = services
+        return self._services
+
+    def _build(self) -> Services:
+        from mellea_jupyter.service.services import ServiceOptions, Services  # noqa: PLC0415
+
+        root = self.serverapp.root_dir if self.serverapp is not None else os.getcwd()
+        return Services(
+            ServiceOptions(
+                data_dir=Path(self.data_dir),
+                root_dir=Path(root),
+                default_model=self.default_model,
+                max_runs=self.max_runs,
+                max_runs_per_owner=self.max_runs_per_owner,
+                max_timeout_seconds=self.max_timeout_seconds,
+                grace_seconds=self.grace_seconds,
+                log_cap_bytes=self.log_cap_mb << 20,
+                environments=self.environments,
+                fork_server_idle_seconds=self.fork_server_idle_seconds,
+                prewarm=self.prewarm,
+            )
+        )
+
+    def current_activity(self) -> dict[str, int] | None:
+        """Active runs, so that an idle server with runs does not shut itself down."""
+        active = self._services.active_runs if self._services is not None else 0
+        return {"mellea_runs": active} if active else None
+
+    async def _report_activity(self) -> None:
+        """Keep a hub's culler away while runs are active."""
+        while True:
+            if self._services is not None and self._services.active_runs:
+                self.settings["mellea_jupyter_last_activity"] = datetime.now(UTC)
+            await asyncio.sleep(ACTIVITY_SECONDS)
+
+    def _advertise(self, serverapp: ServerApp) -> None:
+        """Let this server's kernels find it: they inherit the environment."""
+        folder = Path(jupyter_runtime_dir())
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"mellea-{os.getpid()}.token"
+        path.unlink(missing_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(str(getattr(serverapp.identity_provider, "token", "") or ""))
+        self._token_file = path
+        os.environ[URL_VARIABLE] = serverapp.connection_url
+        os.environ[TOKEN_FILE_VARIABLE] = os.fspath(path)
+
+    async def stop_extension(self) -> None:
+        """Called by the server when it stops: placed runs go on without it."""
+        for task in (self._activity, self._warm_up):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await self.streams.close()
+        if self._services is not None:
+            services, self._services = self._services, None
+            await services.stop()
+        if self._token_file is not None:
+            self._token_file.unlink(missing_ok=True)

@@ -1,0 +1,419 @@
+"""Turns what mellea does into journal frames: calls, loops, attempts and verdicts.
+
+`llm_events` wraps mellea's functions and reports each moment here; this module numbers it, says
+which loop, chain and attempt it belongs to, and emits the frame. It knows mellea's objects by
+feature test only and imports nothing of mellea. Standard library only.
+
+A *chain* is what one asyncio task does in one sampling loop: a first attempt and its repairs.
+Which loop and attempt a moment belongs to is carried by context variables, which asyncio hands
+on to child tasks and mellea to its own event loop thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from . import llm_events_content as content
+
+Fields = dict[str, Any]
+Result = TypeVar("Result")
+
+MAX_REQUIREMENTS = 100
+
+INSIDE: ContextVar[str] = ContextVar("mellea_jupyter_inside", default="")
+"""``"judge"`` inside a requirement's validation, ``"tool"`` inside a tool, otherwise empty."""
+LOOP: ContextVar[Loop | None] = ContextVar("mellea_jupyter_loop", default=None)
+ATTEMPT: ContextVar[Attempt | None] = ContextVar("mellea_jupyter_attempt", default=None)
+
+
+class BudgetExceeded(RuntimeError):
+    """The run has made as many LLM calls as it may; the call in question was not made."""
+
+    def __init__(self, max_llm_calls: int) -> None:
+        super().__init__(
+            f"this run may make {max_llm_calls} LLM call(s) (max_llm_calls) and has made them all"
+        )
+        self.max_llm_calls = max_llm_calls
+
+
+class Loop:
+    """One run of a strategy's ``sample``, inside another one or not."""
+
+    __slots__ = ("chains", "has_raw_calls", "id", "indices", "iterations", "parent", "samples")
+
+    def __init__(self, number: int, parent: Loop | None) -> None:
+        self.id = number
+        self.parent = parent
+        self.chains: dict[Any, Chain] = {}
+        self.indices: dict[int, int] = {}  # id(requirement) -> its index in loop_started
+        self.samples = 0
+        self.iterations = 0
+        self.has_raw_calls = False
+
+    def count(self, samples: int = 0, iterations: int = 0) -> None:
+        """Count for this loop and for those around it."""
+        loop: Loop | None = self
+        while loop is not None:
+            loop.samples += samples
+            loop.iterations += iterations
+            loop = loop.parent
+
+
+class Chain:
+    """The attempts of one task in one loop."""
+
+    __slots__ = ("id", "last")
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.last: Attempt | None = None
+
+
+class Attempt:
+    """One try of a chain; `is_judged` once a requirement has given its verdict on it."""
+
+    __slots__ = ("action", "chain", "is_judged", "loop", "number")
+
+    def __init__(self, loop: Loop, chain: Chain, number: int, action: Any) -> None:
+        self.loop = loop
+        self.chain = chain
+        self.number = number
+        self.action = action  # kept, so that its identity cannot be reused meanwhile
+        self.is_judged = False
+
+
+class Call:
+    """One call in flight or ended."""
+
+    __slots__ = ("has_ended", "id", "is_raw", "loop", "model", "provider", "purpose", "started")
+
+    def __init__(self, number: int, purpose: str, backend: Any, loop: Loop | None) -> None:
+        self.id = number
+        self.purpose = purpose
+        self.provider = content.name_of(getattr(backend, "_provider", None))
+        self.model = content.name_of(getattr(backend, "_model_id", None))
+        self.loop = loop
+        self.is_raw = False
+        self.has_ended = False
+        self.started = time.perf_counter()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether its reply is a sample of its loop's answer."""
+        return self.purpose in ("answer", "repair")
+
+    def latency_ms(self) -> float:
+        return round((time.perf_counter() - self.started) * 1000, 3)
+
+
+class Recorder:
+    """Numbers and emits the LLM events of one run. Thread-safe; never raises into the program.
+
+    Args:
+        emit: Takes a frame as ``emit(kind, **fields)``.
+        capture_content: Whether prompts, replies and reasons go into the frames.
+        max_llm_calls: The most calls the run may make; None for no limit.
+        content_limit_bytes: The most of a prompt, and of a reply, that goes into a frame.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[..., None],
+        capture_content: bool = True,
+        max_llm_calls: int | None = None,
+        content_limit_bytes: int = 16384,
+    ) -> None:
+        self._emit_frame = emit
+        self._capture_content = capture_content
+        self._max_llm_calls = max_llm_calls
+        self._content_limit = content_limit_bytes
+        self._call_numbers = itertools.count(1)
+        self._loop_numbers = itertools.count(1)
+        self._chain_lock = threading.Lock()
+        self._budget_lock = threading.Lock()
+        self._spent_calls = 0
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Emit a frame without the fields that are None."""
+        present = {name: value for name, value in fields.items() if value is not None}
+        self._emit_frame(kind, **present)
+
+    def guard(self, report: Callable[..., Result], *args: Any) -> Result | None:
+        """Run one of the reports below; an error in it is ours and never the program's."""
+        try:
+            return report(*args)
+        except Exception:  # noqa: BLE001  the boundary to the user's program
+            return None
+
+    def spend(self, calls: int) -> None:
+        """Take calls from the budget before they are made.
+
+        Raises:
+            BudgetExceeded: Fewer than ``calls`` are left. Nothing is taken then.
+        """
+        if self._max_llm_calls is None:
+            return
+        with self._budget_lock:
+            if self._spent_calls + calls > self._max_llm_calls:
+                raise BudgetExceeded(self._max_llm_calls)
+            self._spent_calls += calls
+
+    # Calls
+
+    def call_started(self, backend: Any, action: Any) -> Call:
+        """A backend is about to generate from a context."""
+        inside, loop = INSIDE.get(), LOOP.get()
+        call = Call(next(self._call_numbers), inside or "answer", backend, loop)
+        attempt = ATTEMPT.get() if inside else None
+        action_name = type(action).__name__
+        if not inside and loop is not None:
+            attempt = self._begin_attempt(loop, action, raw=False)
+            call.purpose = "repair" if attempt.number > 1 else "answer"
+        elif not inside and action_name == "ReactThought":
+            self._emit_frame("turn", framework="react")
+        self._emit_started(call, attempt, action_name)
+        return call
+
+    def raw_started(self, backend: Any, actions: Any, requests: int) -> Call:
+        """A backend is about to complete a batch of prompts without a context."""
+        inside, loop = INSIDE.get(), LOOP.get()
+        call = Call(next(self._call_numbers), inside or "answer", backend, loop)
+        call.is_raw = True
+        attempt = ATTEMPT.get() if inside else None
+        if not inside and loop is not None:
+            loop.has_raw_calls = True
+            first = actions[0] if actions else None
+            attempt = self._begin_attempt(loop, first, raw=True)
+            call.purpose = "repair" if attempt.number > 1 else "answer"
+        extra = {"raw": True, "batch": len(actions), "requests": requests}
+        self._emit_started(call, attempt, type(actions[0]).__name__ if actions else None, **extra)
+        return call
+
+    def call_finished(self, call: Call, thunk: Any) -> None:
+        """The reply of a call has arrived in full, even if parsing it fails afterwards."""
+        if call.has_ended:
+            return
+        call.has_ended = True
+        generation = getattr(thunk, "generation", None)
+        fields = content.usage_fields(getattr(generation, "usage", None))
+        fields["provider"] = content.name_of(getattr(generation, "provider", None))
+        fields["model"] = content.name_of(getattr(generation, "model", None))
+        fields["response_model"] = content.name_of(getattr(generation, "response_model", None))
+        fields["ttft_ms"] = _milliseconds(getattr(generation, "ttfb_ms", None))
+        reasons = getattr(generation, "finish_reasons", None)
+        if isinstance(reasons, (list, tuple)) and reasons:
+            fields["finish_reason"] = content.name_of(reasons[0])
+        fields["streaming"] = bool(getattr(generation, "streaming", False)) or None
+        if self._capture_content:
+            fields.update(self._content_of(thunk))
+        self._emit_finished(call, fields)
+        if call.loop is not None and call.is_sample:
+            call.loop.count(samples=1)
+
+    def raw_finished(self, call: Call, results: Any, usage: Any) -> None:
+        """A batch has been completed; ``usage`` is that of the whole batch or None."""
+        call.has_ended = True
+        fields = content.usage_fields(usage)
+        fields["samples"] = len(results)
+        if self._capture_content and results:
+            fields.update(self._content_of(results[0]))
+        self._emit_finished(call, fields)
+
+    def call_failed(self, call: Call, error: BaseException, cancelled: bool = False) -> None:
+        """A call has ended without a reply.
+
+        A call whose reader was cancelled may still finish later, when it is read again.
+        """
+        if call.has_ended:
+            return
+        cancelled = cancelled or isinstance(error, (asyncio.CancelledError, GeneratorExit))
+        call.has_ended = not cancelled
+        self.emit(
+            "call_failed",
+            call=call.id,
+            purpose=call.purpose,
+            provider=call.provider,
+            model=call.model,
+            cancelled=cancelled,
+            error=content.error_fields(error),
+            latency_ms=call.latency_ms(),
+            lines=1,
+        )
+
+    def _emit_started(
+        self, call: Call, attempt: Attempt | None, action: str | None, **extra: Any
+    ) -> None:
+        loop = call.loop
+        self.emit(
+            "call_started",
+            call=call.id,
+            loop=loop.id if loop is not None else None,
+            chain=attempt.chain.id if attempt is not None else None,
+            attempt=attempt.number if attempt is not None else None,
+            purpose=call.purpose,
+            provider=call.provider,
+            model=call.model,
+            action=content.name_of(action),
+            **extra,
+        )
+
+    def _emit_finished(self, call: Call, fields: Fields) -> None:
+        fields["provider"] = fields.get("provider") or call.provider
+        fields["model"] = fields.get("model") or call.model
+        self.emit(
+            "call_finished",
+            call=call.id,
+            purpose=call.purpose,
+            latency_ms=call.latency_ms(),
+            lines=1,
+            **fields,
+        )
+
+    def _content_of(self, thunk: Any) -> Fields:
+        log = getattr(thunk, "_generate_log", None)
+        fields = content.prompt_fields(getattr(log, "prompt", None), self._content_limit)
+        reply = getattr(thunk, "_underlying_value", None)
+        fields.update(content.reply_fields(reply, self._content_limit))
+        return fields
+
+    # Loops and attempts
+
+    def loop_started(self, strategy: Any, action: Any, requirements: Any) -> Loop:
+        """A strategy begins to sample; the caller makes the loop current."""
+        loop = Loop(next(self._loop_numbers), LOOP.get())
+        own = getattr(strategy, "requirements", None)
+        texts: list[Fields] = []
+        for index, requirement in enumerate(list(own or requirements or ())[:MAX_REQUIREMENTS]):
+            loop.indices[id(requirement)] = index
+            text, kind = requirement_text(requirement), requirement_kind(requirement)
+            texts.append({"index": index, "text": content.short(text, 300), "kind": kind})
+        concurrency = _integer(strategy, "concurrency_budget")
+        self.emit(
+            "loop_started",
+            loop=loop.id,
+            parent=loop.parent.id if loop.parent is not None else None,
+            strategy=type(strategy).__name__,
+            budget=_integer(strategy, "loop_budget"),
+            concurrency=_integer(strategy, "number_of_samples") or concurrency,
+            instruction=self._instruction(action),
+            requirements=texts,
+        )
+        return loop
+
+    def loop_ended(
+        self, loop: Loop, strategy: Any, result: Any, error: BaseException | None
+    ) -> None:
+        """A strategy has returned ``result`` or raised ``error``."""
+        generations = getattr(result, "sample_generations", None)
+        if loop.has_raw_calls and isinstance(generations, list):
+            # Raw calls are parts of a sample; only the strategy knows how many samples they made.
+            missing = len(generations) - loop.samples
+            loop.count(samples=max(0, missing))
+        loop.count(iterations=max(0, loop.samples - loop.iterations))
+        self.emit(
+            "loop_ended",
+            loop=loop.id,
+            parent=loop.parent.id if loop.parent is not None else None,
+            strategy=type(strategy).__name__,
+            success=bool(getattr(result, "success", False)),
+            samples=loop.samples,
+            iterations=loop.iterations,
+            error=content.error_fields(error) if error is not None else None,
+            chosen=_integer(result, "result_index"),
+            lines=1,
+        )
+
+    def _begin_attempt(self, loop: Loop, action: Any, raw: bool) -> Attempt:
+        """Number this generation within its chain and report it as a repair if it is one.
+
+        Several raw calls belong to one attempt until a requirement has judged it.
+        """
+        task = asyncio.current_task()
+        with self._chain_lock:
+            chain = loop.chains.get(task)
+            if chain is None:
+                chain = loop.chains[task] = Chain(len(loop.chains) + 1)
+        last = chain.last
+        if raw and last is not None and not last.is_judged:
+            return last
+        attempt = Attempt(loop, chain, last.number + 1 if last is not None else 1, action)
+        chain.last = attempt
+        ATTEMPT.set(attempt)
+        loop.count(iterations=1)
+        if last is not None:
+            self.emit(
+                "repair",
+                loop=loop.id,
+                chain=chain.id,
+                attempt=attempt.number,
+                form="resample" if _is_same_action(last.action, action, raw) else "repair",
+            )
+        return attempt
+
+    def _instruction(self, action: Any) -> str | None:
+        if not self._capture_content:
+            return None
+        for name in ("_description", "content", "value"):
+            text = getattr(action, name, None)
+            if text is not None:
+                return content.short(text, 500)
+        return None
+
+    # Verdicts
+
+    def verdict(self, requirement: Any, result: Any, latency_ms: float) -> None:
+        """A requirement has judged the current attempt."""
+        loop, attempt = LOOP.get(), ATTEMPT.get()
+        if attempt is not None:
+            attempt.is_judged = True
+        reason = getattr(result, "reason", None) if self._capture_content else None
+        score = getattr(result, "score", None)
+        self.emit(
+            "verdict",
+            loop=loop.id if loop is not None else None,
+            attempt=attempt.number if attempt is not None else None,
+            chain=attempt.chain.id if attempt is not None else None,
+            requirement=content.short(requirement_text(requirement)),
+            index=loop.indices.get(id(requirement)) if loop is not None else None,
+            passed=bool(result),
+            reason=content.short(reason) if reason is not None else None,
+            score=score if isinstance(score, (int, float)) else None,
+            latency_ms=round(latency_ms, 3),
+        )
+
+    def degraded(self, missing: list[str], version: str | None) -> None:
+        """Some of mellea's functions could not be wrapped; the counts may be too low."""
+        self.emit("degraded", missing=missing, mellea=version or "unknown", lines=1)
+
+
+def requirement_text(requirement: Any) -> str:
+    """A requirement's own words, or its class when it has none."""
+    text = getattr(requirement, "description", None)
+    return text if isinstance(text, str) and text else type(requirement).__name__
+
+
+def requirement_kind(requirement: Any) -> str:
+    """``function`` when the program checks it itself, ``judge`` when a model does."""
+    return "judge" if getattr(requirement, "validation_fn", None) is None else "function"
+
+
+def _is_same_action(last: Any, action: Any, raw: bool) -> bool:
+    if raw:
+        text = getattr(action, "value", None)
+        return text is not None and text == getattr(last, "value", None)
+    return last is action
+
+
+def _integer(owner: Any, name: str) -> int | None:
+    value = getattr(owner, name, None)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _milliseconds(value: Any) -> float | None:
+    return round(float(value), 3) if isinstance(value, (int, float)) and value >= 0 else None

@@ -1,0 +1,81 @@
+"""Run events inside one service: from whoever changed a run to whoever watches.
+
+A subscriber that is slow sees the latest state of each run, not every step: events of one run
+replace each other while they wait, so a subscription holds at most one event a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from mellea_jupyter.models.events import RunChanged, RunDeleted, RunEvent
+
+
+def _run_id(event: RunEvent) -> str:
+    return event.run.id if isinstance(event, RunChanged) else event.run_id
+
+
+class Subscription:
+    """Waiting events of one subscriber; an async iterator that ends when it is closed."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._waiting: dict[str, RunEvent] = {}
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    def push(self, event: RunEvent) -> None:
+        """Called by the broker."""
+        self._waiting[_run_id(event)] = event
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the iteration and leave the broker. Idempotent."""
+        self._closed = True
+        self._wake.set()
+        self._broker.forget(self)
+
+    def __aiter__(self) -> AsyncIterator[RunEvent]:
+        return self
+
+    async def __anext__(self) -> RunEvent:
+        while not self._waiting:
+            if self._closed:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        return self._waiting.pop(next(iter(self._waiting)))
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class Broker:
+    """Gives each event to every subscription."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+
+    def subscribe(self) -> Subscription:
+        """A new subscription; close it, or use it as a context manager."""
+        subscription = Subscription(self)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def publish(self, event: RunChanged | RunDeleted) -> None:
+        """Tell all subscribers; call it after the change is in the store."""
+        for subscription in tuple(self._subscriptions):
+            subscription.push(event)
+
+    def forget(self, subscription: Subscription) -> None:
+        """Called by a subscription that closes."""
+        self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """End all subscriptions."""
+        for subscription in tuple(self._subscriptions):
+            subscription.close()

@@ -1,0 +1,129 @@
+"""What the last frames of a journal say of a program's end, in the words of the record.
+
+Frames are claims of the run's own side and may hold anything: every value is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from mellea_jupyter import clock
+from mellea_jupyter.executors.base import Liveness
+from mellea_jupyter.models.run import ErrorDetails, Run, StatusReason
+
+MESSAGE_LIMIT = 2000
+TRACE_LIMIT = 20_000
+LOST_MESSAGE = (
+    "The process that supervised the run is gone and left no word on how the program ended. "
+    "What was left of the program has been stopped."
+)
+
+_OWN_ENDS: Final = frozenset({"exit_code", "signal"})
+
+
+def text(value: object, limit: int = MESSAGE_LIMIT) -> str | None:
+    """A string cut to `limit`, or None for anything else."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if len(value) <= limit else value[: limit - 1] + "…"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def frame_time(frame: Mapping[str, Any]) -> datetime:
+    """When a frame was written; now, where it says nonsense."""
+    seconds = _number(frame.get("t"))
+    try:
+        return clock.from_unix(seconds) if seconds is not None else clock.now()
+    except (OverflowError, OSError, ValueError):
+        return clock.now()
+
+
+def progress(frame: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`{done, total, text}` of a progress frame."""
+    done, total = _number(frame.get("done")), _number(frame.get("total"))
+    if done is None:
+        return None
+    return {"done": done, "total": total, "text": text(frame.get("text"), 200)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a program ended: `stopped` is None when it ended by itself."""
+
+    exit_code: int | None
+    stopped: str | None
+    execution_ms: int
+    message: str | None
+
+    @classmethod
+    def of(cls, end: Mapping[str, Any], liveness: Liveness) -> Ending:
+        """From the end frame, overruled by the executor's word where it has one."""
+        code = _number(end.get("exit_code"))
+        exit_code = liveness.exit_code if liveness.exit_code is not None else code
+        reason = liveness.reason or text(end.get("reason"), 50) or "exit_code"
+        return cls(
+            exit_code=None if exit_code is None else int(exit_code),
+            stopped=None if reason in _OWN_ENDS else reason,
+            execution_ms=max(0, round(_number(end.get("execution_ms")) or 0)),
+            message=liveness.message or text(end.get("message")),
+        )
+
+
+def error_details(exception: Mapping[str, Any]) -> ErrorDetails | None:
+    """The record of an `exception` frame."""
+    kind = text(exception.get("type"), 300)
+    if kind is None:
+        return None
+    return ErrorDetails(
+        type=kind,
+        message=text(exception.get("message")) or "",
+        stack_trace=_stack_trace(exception.get("frames")),
+    )
+
+
+def _stack_trace(frames: object) -> str | None:
+    if not isinstance(frames, list):
+        return None
+    lines = []
+    for frame in frames:
+        if not isinstance(frame, dict):
+            continue
+        lines.append(f'  File "{frame.get("file")}", line {frame.get("line")}, '
+                     f"in {frame.get('function')}")  # fmt: skip
+        if source := text(frame.get("text"), 500):
+            lines.append(f"    {source.strip()}")
+    return text("\n".join(lines), TRACE_LIMIT)
+
+
+def sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> str | None:
+    """One sentence on why the run did not succeed; None when it did."""
+    match ending.stopped:
+        case StatusReason.TIMEOUT:
+            return f"The run took longer than its limit of {run.config.timeout_seconds:g} s."
+        case StatusReason.OUT_OF_MEMORY:
+            return ending.message or "The run used more memory than its environment allows."
+        case StatusReason.LAUNCH_FAILED:
+            return ending.message or "The program could not be started."
+        case StatusReason.USER | StatusReason.ADMIN:
+            return None
+        case str(reason):
+            return ending.message or f"The run was stopped ({reason})."
+    if ending.exit_code == 0:
+        unmet = run.config.strict_requirements and run.metrics.loops_exhausted > 0
+        return f"{run.metrics.loops_exhausted} sampling loop(s) ended with requirements not met." \
+            if unmet else None  # fmt: skip
+    if error is not None:
+        name = error.type.removeprefix("builtins.")
+        first = error.message.strip().partition("\n")[0]
+        return f"{name}: {first}" if first else name
+    if ending.exit_code is None:
+        return ending.message or "The program ended, nobody knows how."
+    if ending.exit_code < 0:
+        return f"The program was killed by signal {-ending.exit_code}."
+    return f"The program ended with exit code {ending.exit_code}."

@@ -1,0 +1,269 @@
+"""One run from its placement to its end: journal frames become metrics, calls and status.
+
+Only the lease holder follows a run. The journal is folded from its first frame, also after a
+restart, and totals are written with the frame they reach, so folding again gives the same record.
+The executor's word decides on life and death; the journal's end frame says how a program ended
+where the executor has no better evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mellea_jupyter import clock
+from mellea_jupyter.accounting.usage import UsageState
+from mellea_jupyter.exceptions import IllegalTransition
+from mellea_jupyter.executors.base import Executor, Liveness, RunHandle
+from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
+from mellea_jupyter.models.artifacts import ArtifactList
+from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus, StatusReason
+from mellea_jupyter.service import endings
+from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.records import RunRecords
+from mellea_jupyter.stores.journals.base import JournalReader, JournalStore, Position
+from mellea_jupyter.stores.runs.base import RunStore
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 0.5
+POLL_SECONDS = 1.0
+QUICK_SECONDS = 0.004
+QUICK_FOR_SECONDS = 2.0
+SLOW_SECONDS = 0.05
+OVERDUE_SECONDS = 5.0
+"""How long after `kill_at` (or the timeout's end) the supervisor may still report the end itself,
+before the executor is told to kill whatever is left."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the frames so far say of the program."""
+
+    started: dict[str, Any] = field(default_factory=dict)
+    program: dict[str, Any] = field(default_factory=dict)
+    exception: dict[str, Any] = field(default_factory=dict)
+    end: dict[str, Any] | None = None
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    progress: dict[str, Any] | None = None
+
+
+class Follower:
+    """Follows one placed run to its final status."""
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        handle: RunHandle,
+        run_dir: Path,
+        executor: Executor,
+        journals: JournalStore,
+        store: RunStore,
+        records: RunRecords,
+        collector: Collector,
+        offload: Offload,
+        placed_at: float | None,
+        grace_seconds: float,
+    ) -> None:
+        """`placed_at` is when the run was claimed, on the monotonic clock; None after a restart."""
+        self._run = run
+        self._handle = handle
+        self._run_dir = run_dir
+        self._executor = executor
+        self._journals = journals
+        self._store = store
+        self._records = records
+        self._collector = collector
+        self._offload = offload
+        self._placed_at = placed_at
+        self._grace_seconds = grace_seconds
+        self._usage = UsageState()
+        self._seen = _Seen()
+        self._position = Position()
+        self._saved_seq = 0
+        self._saved_at = 0.0
+        self._followed_since = clock.monotonic()
+
+    async def follow(self) -> Run:
+        """Until the run is terminal; the final run.
+
+        Cancelling leaves the run as it is: it goes on, and whoever follows it next starts over.
+        """
+        reader = self._journals.open(self._run.id)
+        try:
+            liveness = await self._until_gone(reader)
+        finally:
+            reader.close()
+        return await self._finish(liveness)
+
+    async def _until_gone(self, reader: JournalReader) -> Liveness:
+        """Fold frames until the end frame was read, or until no frame can come any more."""
+        size = -1
+        polled_at = grown_at = clock.monotonic()
+        while True:
+            if (grown := reader.size()) != size:
+                size = grown
+                grown_at = clock.monotonic()
+                await self._fold_new(reader)
+            if self._seen.end is not None:
+                return Liveness(alive=False)
+            now = clock.monotonic()
+            if now - polled_at >= POLL_SECONDS:
+                polled_at = now
+                await self._save_if_due(now)
+                if (gone := await self._poll(reader)) is not None:
+                    return gone
+            quick = now - max(grown_at, self._followed_since) < QUICK_FOR_SECONDS
+            await asyncio.sleep(QUICK_SECONDS if quick else SLOW_SECONDS)
+
+    async def _fold_new(self, reader: JournalReader) -> None:
+        while frames := await self._offload.io(reader.read_frames, self._position):
+            for frame in frames:
+                self._usage.fold(frame)
+                await self._note(frame)
+        await self._save_if_due(clock.monotonic())
+
+    async def _note(self, frame: Mapping[str, Any]) -> None:
+        seen = self._seen
+        match frame.get("kind"):
+            case "started":
+                seen.started = dict(frame)
+            case "program":
+                seen.program = dict(frame)
+                await self._program_started(frame)
+            case "exception":
+                seen.exception = dict(frame)
+            case "structured_output":
+                seen.outputs.append(dict(frame))
+            case "progress":
+                seen.progress = endings.progress(frame)
+            case "end":
+                seen.end = dict(frame)
+
+    async def _program_started(self, frame: Mapping[str, Any]) -> None:
+        at = endings.frame_time(frame)
+        if self._placed_at is not None:
+            startup = clock.monotonic() - self._placed_at
+        else:
+            claimed = self._run.created_at.timestamp() + (
+                self._run.metrics.queue_duration_ms / 1000
+            )
+            startup = max(0.0, at.timestamp() - claimed)
+        started = ProgramStarted(
+            at=at,
+            startup_ms=round(startup * 1000),
+            isolation=str(self._seen.started.get("isolation", "fresh")),
+            isolation_reason=endings.text(self._seen.started.get("reason")),
+        )
+        if self._run.status == RunStatus.STARTING:
+            await self._update(lambda run: apply(run, started))
+
+    async def _update(self, change: Any) -> None:
+        """Change the record; a status that somebody else made final stays."""
+        try:
+            self._run = await self._records.update(self._run.id, change)
+        except IllegalTransition:
+            self._run = await self._records.get(self._run.id)
+
+    async def _save_if_due(self, now: float) -> None:
+        if self._position.seq == self._saved_seq or now - self._saved_at < SAVE_SECONDS:
+            return
+        self._saved_at = now
+        await self._save()
+
+    async def _save(self) -> None:
+        seq = self._position.seq
+        calls = self._collector.changed_calls(self._usage)
+        if calls:
+            await self._offload.write(self._store.save_calls, self._run.id, calls)
+        self._run = await self._records.update(self._run.id, self._with_usage, folded_seq=seq)
+        self._saved_seq = seq
+
+    def _with_usage(self, run: Run) -> Run:
+        if run.is_terminal:
+            return run
+        return run.changed(
+            metrics=run.metrics.model_copy(update=self._usage.metrics()),
+            models_used=self._usage.models_used(),
+            progress=self._seen.progress,
+        )
+
+    async def _poll(self, reader: JournalReader) -> Liveness | None:
+        """The executor's word that the run is gone, else None; overdue runs are killed."""
+        liveness = await self._offload.io(self._executor.poll, self._handle, self._run_dir)
+        if not liveness.alive:
+            await self._fold_new(reader)  # what was written between our last look and its death
+            return liveness
+        if self._is_overdue():
+            log.warning("run %s did not end in time; killing it", self._run.id)
+            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+        return None
+
+    def _is_overdue(self) -> bool:
+        if self._run.kill_at is not None:
+            # Wall clock, because a restarted server has no other; at worst a kill comes late.
+            late = (clock.now() - self._run.kill_at).total_seconds()
+            return late > OVERDUE_SECONDS
+        longest = self._run.config.timeout_seconds + self._grace_seconds + OVERDUE_SECONDS
+        return clock.monotonic() - self._followed_since > longest
+
+    async def _finish(self, liveness: Liveness) -> Run:
+        """Make sure that nothing lives, keep what the run produced, and write the final status."""
+        if self._seen.end is None:
+            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+        at = clock.now()
+        calls = self._collector.changed_calls(self._usage)
+        if calls:
+            await self._offload.write(self._store.save_calls, self._run.id, calls)
+        kept = await self._collector.collect(self._run, self._run_dir)
+        outputs = await self._collector.outputs(self._run, self._run_dir, self._seen.outputs, kept)
+        for output in outputs:
+            await self._offload.write(self._store.save_output, self._run.id, output)
+
+        def final(run: Run) -> Run:
+            return self._final(self._with_usage(run), at, liveness, kept)
+
+        try:
+            self._run = await self._records.update(
+                self._run.id, final, folded_seq=self._position.seq
+            )
+        except IllegalTransition:
+            self._run = await self._records.get(self._run.id)
+        await self._offload.io(self._executor.cleanup, self._handle, self._run_dir)
+        return self._run
+
+    def _final(self, run: Run, at: datetime, liveness: Liveness, kept: ArtifactList) -> Run:
+        if run.status == RunStatus.STARTING and self._seen.program:
+            run = apply(
+                run,
+                ProgramStarted(at=endings.frame_time(self._seen.program), startup_ms=0,
+                               isolation=str(self._seen.started.get("isolation", "fresh"))),
+            )  # fmt: skip
+        run = run.model_copy(
+            update={"artifacts": kept.artifacts, "artifacts_skipped": kept.skipped}
+        )
+        end = self._seen.end
+        if end is None and liveness.exit_code is None and liveness.reason is None:
+            return apply(run, Lost(at=at, message=liveness.message or endings.LOST_MESSAGE))
+        error = endings.error_details(self._seen.exception)
+        ended = endings.Ending.of(end or {}, liveness)
+        return apply(
+            run,
+            ProgramEnded(
+                at=at,
+                exit_code=ended.exit_code,
+                stopped=ended.stopped,
+                execution_ms=ended.execution_ms,
+                requirements_unmet=run.config.strict_requirements
+                and run.metrics.loops_exhausted > 0,
+                message=endings.sentence(run, ended, error),
+                error=error if ended.stopped in (None, StatusReason.BUDGET_EXCEEDED) else None,
+            ),
+        )

@@ -1,0 +1,122 @@
+"""Finds runs that nobody looks after and what other services changed.
+
+A run can be left behind in two ways: its service died, so that nobody holds its lease; or a task
+of this service failed. Either way it is taken up where its record and journal say it is. One bad
+run never stops the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from mellea_jupyter import clock
+from mellea_jupyter.exceptions import IllegalTransition
+from mellea_jupyter.lifecycle.transitions import Enqueued, apply
+from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.pages import RunQuery
+from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.leases import ServiceLease
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.placing import Placer
+from mellea_jupyter.service.records import RunRecords
+from mellea_jupyter.stores.runs.base import Placement, RunStore
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 1.0
+CREATED_FOR = timedelta(seconds=10)
+LOOK_BACK = 100
+
+
+class Reconciler:
+    """Compares the store with what this service knows, about once a second."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        records: RunRecords,
+        broker: Broker,
+        offload: Offload,
+        lease: ServiceLease,
+        placer: Placer,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._broker = broker
+        self._offload = offload
+        self._lease = lease
+        self._placer = placer
+        self._dispatcher = dispatcher
+        self._changes: int | None = None
+        self._versions: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        while True:
+            try:
+                await self.reconcile()
+            except Exception:
+                log.exception("Reconciling failed; trying again")
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def reconcile(self) -> None:
+        """One look at everything."""
+        for run, placement in await self._offload.io(self._store.list_placed):
+            try:
+                await self._look_after(run, placement)
+            except Exception:
+                log.exception("run %s could not be taken up; trying again", run.id)
+        await self._queue_forgotten()
+        await self._tell_foreign_changes()
+
+    async def _look_after(self, run: Run, placement: Placement) -> None:
+        if self._placer.holds(run.id):
+            return
+        held = placement.lease
+        if held is not None and held != self._lease.id and self._lease.is_held(held):
+            return
+        taken = held == self._lease.id or await self._offload.write(
+            self._store.take_lease, run.id, lease=self._lease.id, from_lease=held
+        )
+        if not taken:
+            return
+        # Read again: between the listing and the lease the run may have moved on.
+        fresh = await self._records.get(run.id)
+        if fresh.is_terminal or self._placer.holds(run.id):
+            return
+        placement = await self._offload.io(self._store.get_placement, run.id)
+        log.info("run %s (%s) is taken up", run.id, fresh.status)
+        await self._placer.adopt(fresh, placement)
+
+    async def _queue_forgotten(self) -> None:
+        """Queue runs whose service died between recording and queueing them."""
+        for run in await self._offload.io(self._store.list_waiting):
+            if run.status != RunStatus.CREATED or clock.now() - run.created_at < CREATED_FOR:
+                continue
+            try:
+                await self._records.update(run.id, lambda r: apply(r, Enqueued()))
+            except IllegalTransition:
+                continue
+            self._dispatcher.kick()
+
+    async def _tell_foreign_changes(self) -> None:
+        """Publish the runs that another process changed, so that who watches here sees them."""
+        changes = await self._offload.io(self._store.changes)
+        if changes == self._changes:
+            return
+        first, self._changes = self._changes is None, changes
+        query = RunQuery(limit=LOOK_BACK)
+        page = await self._offload.io(self._store.list_runs, query, visible_to=None)
+        known, self._versions = self._versions, {run.id: run.version for run in page.runs}
+        if first:
+            return
+        for run in page.runs:
+            if known.get(run.id) != run.version:
+                self._broker.publish(RunChanged(run=run))
+        self._dispatcher.kick()

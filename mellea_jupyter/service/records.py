@@ -1,0 +1,56 @@
+"""Changing a run's record: read, apply, compare-and-set, tell.
+
+The one path by which a run changes after its creation. Losing a race means reading the run again
+and asking the lifecycle again, so the change function may be called more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mellea_jupyter.exceptions import VersionConflict
+from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.run import Run
+from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.stores.runs.base import RunStore
+
+
+class RunRecords:
+    """Compare-and-set updates of runs, published to the broker."""
+
+    def __init__(self, *, store: RunStore, broker: Broker, offload: Offload) -> None:
+        self._store = store
+        self._broker = broker
+        self._offload = offload
+
+    async def get(self, run_id: str) -> Run:
+        """The stored run.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        return await self._offload.io(self._store.get_run, run_id)
+
+    async def update(
+        self, run_id: str, change: Callable[[Run], Run], *, folded_seq: int | None = None
+    ) -> Run:
+        """Apply `change` to the stored run until no other writer interferes; the new run.
+
+        Raises:
+            RunNotFound: there is none.
+            IllegalTransition: from `change`, for the run as it is by then.
+        """
+        run = await self._offload.write(self._update, run_id, change, folded_seq)
+        self._broker.publish(RunChanged(run=run))
+        return run
+
+    def _update(self, run_id: str, change: Callable[[Run], Run], folded_seq: int | None) -> Run:
+        while True:
+            run = self._store.get_run(run_id)
+            changed = change(run)
+            try:
+                self._store.save_run(changed, expected_version=run.version, folded_seq=folded_seq)
+            except VersionConflict:
+                continue
+            return changed

@@ -1,0 +1,169 @@
+"""`RunResults`: what a run left: its log, calls, outputs, artifacts and the source it ran."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from mellea_jupyter.auth.owner import User
+from mellea_jupyter.exceptions import ArtifactNotFound
+from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import CallPage, LlmCall, SourceFile, SourceReply
+from mellea_jupyter.models.frames import LogPage
+from mellea_jupyter.models.run import Run
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.run_folder import RunFolders
+from mellea_jupyter.stores.artifacts.base import ArtifactStore
+from mellea_jupyter.stores.journals.base import JournalStore, LogQuery
+from mellea_jupyter.stores.runs.base import CallRow, RunStore
+
+SOURCE_TEXT_LIMIT = 1 << 20
+PICO = Decimal(10) ** 12
+
+
+class RunResults:
+    """Read-only views of a run's folder and stores; every verb checks access first."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        journals: JournalStore,
+        artifacts: ArtifactStore,
+        folders: RunFolders,
+        offload: Offload,
+        get_run: Callable[[str, User], Awaitable[Run]],
+    ) -> None:
+        self._store = store
+        self._journals = journals
+        self._artifacts = artifacts
+        self._folders = folders
+        self._offload = offload
+        self._get_run = get_run
+
+    async def logs(self, run_id: str, query: LogQuery, user: User) -> LogPage:
+        """A stretch of a run's log.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            InvalidCursor: a cursor is not one of this log.
+        """
+        run = await self._get_run(run_id, user)
+
+        def read() -> LogPage:
+            with self._journals.open(run_id) as reader:
+                page = reader.read(query)
+            # A run that never got a journal, or whose supervisor was killed, has no end frame.
+            at_end = len(page.frames) < query.limit and query.before is None
+            return page.model_copy(update={"ended": True}) if run.is_terminal and at_end else page
+
+        return await self._offload.io(read)
+
+    async def iter_log(
+        self, run_id: str, user: User, *, form: Literal["text", "ndjson"]
+    ) -> AsyncIterator[bytes]:
+        """The whole log in chunks, as the program wrote it or as JSON lines.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        await self._get_run(run_id, user)
+        reader = self._journals.open(run_id)
+        try:
+            chunks = reader.iter_text() if form == "text" else reader.iter_ndjson()
+            async for chunk in self._iterate(chunks):
+                yield chunk
+        finally:
+            reader.close()
+
+    async def calls(self, run_id: str, user: User, *, after: int, limit: int) -> CallPage:
+        """LLM calls in order, those after number `after`.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        await self._get_run(run_id, user)
+        rows = await self._offload.io(self._store.list_calls, run_id, after=after, limit=limit + 1)
+        page, more = rows[:limit], len(rows) > limit
+        calls = tuple(_as_call(row) for row in page)
+        return CallPage(calls=calls, next=page[-1].call if more else None)
+
+    async def outputs(self, run_id: str, user: User) -> list[StructuredOutput]:
+        """The structured outputs the program declared, in order.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        await self._get_run(run_id, user)
+        return await self._offload.io(self._store.list_outputs, run_id)
+
+    async def source(self, run_id: str, user: User) -> SourceReply:
+        """The source the run was given, as it was when the run was created.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        run = await self._get_run(run_id, user)
+        placement = await self._offload.io(self._store.get_placement, run_id)
+        files = await self._offload.io(_source_files, self._folders.path(run_id) / "source")
+        return SourceReply(
+            entry_point=placement.entry_point, version=run.asset_version, files=files
+        )
+
+    async def get_artifact(self, run_id: str, artifact_id: str, user: User) -> ArtifactRef:
+        """One of a run's artifacts.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            ArtifactNotFound: the run has no such artifact.
+        """
+        run = await self._get_run(run_id, user)
+        for artifact in run.artifacts:
+            if artifact.id == artifact_id:
+                return artifact
+        raise ArtifactNotFound(artifact_id, hint="The run's artifact list has the ids.")
+
+    def iter_artifact(
+        self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """An artifact's bytes in chunks, `end` exclusive.
+
+        Raises:
+            ArtifactNotFound: the bytes have been removed.
+        """
+        return self._iterate(self._artifacts.iter_bytes(artifact, start=start, end=end))
+
+    async def _iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """A blocking iterator, a chunk at a time on a thread; at most one chunk is held."""
+        done = object()
+        while (chunk := await self._offload.io(next, chunks, done)) is not done:
+            yield chunk  # type: ignore[misc]  # the sentinel is excluded by the loop
+            await asyncio.sleep(0)
+
+
+def _as_call(row: CallRow) -> LlmCall:
+    cost = None if row.cost_pico_usd is None else Decimal(row.cost_pico_usd) / PICO
+    return LlmCall(
+        **row.model_dump(exclude={"seq", "cost_pico_usd"}),
+        cost_usd=cost,
+    )
+
+
+def _source_files(folder: Path) -> tuple[SourceFile, ...]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        size = path.stat().st_size
+        text: str | None = None
+        if size <= SOURCE_TEXT_LIMIT:
+            try:
+                text = path.read_text("utf-8")
+            except (UnicodeDecodeError, OSError):
+                text = None
+        relative = path.relative_to(folder).as_posix()
+        found.append(SourceFile(path=relative, size_bytes=size, text=text))
+    return tuple(found)

@@ -1,0 +1,116 @@
+"""A run's folder on disk: where it is, how it comes to be, what its `spec.json` says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mellea_jupyter.models.assets import AssetKind
+from mellea_jupyter.models.config import is_secret_name
+from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.run import Run
+from mellea_jupyter.service import secrets
+from mellea_jupyter.stores.runs.base import Placement
+
+_SUBFOLDERS = ("source", "inputs", "work", "outputs", "journal")
+_SERVER_PREFIXES = ("JPY", "JUPYTER", "MELLEA_JUPYTER_")
+
+DEMO_PREFIX = "demo/"
+
+
+def program_environment(server: Mapping[str, str]) -> dict[str, str]:
+    """What a program inherits of the server's environment: no token or address of the server."""
+    return {name: value for name, value in server.items() if not name.startswith(_SERVER_PREFIXES)}
+
+
+class RunFolders:
+    """Folders of runs under `data_dir/runs`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, run_id: str) -> Path:
+        """The folder of a run, whether it exists or not."""
+        return self.root / run_id
+
+    def create(self, run_id: str, secret_values: Mapping[str, str]) -> Path:
+        """Make an empty run folder, mode 0700, with its secrets file."""
+        path = self.path(run_id)
+        path.mkdir(mode=0o700)
+        for name in _SUBFOLDERS:
+            (path / name).mkdir(mode=0o700)
+        secrets.write(path, secret_values)
+        return path
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run's folder. Idempotent; links are removed, never followed."""
+        shutil.rmtree(self.path(run_id), ignore_errors=True)
+
+
+def build_spec(
+    run: Run,
+    placement: Placement,
+    environment: Environment,
+    run_dir: Path,
+    *,
+    server_environment: Mapping[str, str],
+    extra_environment: Mapping[str, str],
+    grace_seconds: float,
+    log_cap_bytes: int,
+) -> dict[str, Any]:
+    """The content of `spec.json` (docs/contributing/journal.md), without secrets."""
+    config = run.config
+    output_dir = run_dir / "outputs"
+    open_vars = {k: v for k, v in config.env_vars.items() if not is_secret_name(k)}
+    return {
+        "v": 1,
+        "run_id": run.id,
+        "entry": _entry(placement),
+        "argv": list(config.args),
+        "parameters": config.parameters,
+        "source_dir": os.fspath(run_dir / "source"),
+        "working_directory": os.fspath(_working_directory(run, placement, run_dir)),
+        "output_dir": os.fspath(output_dir),
+        "env": {
+            **program_environment(server_environment),
+            **extra_environment,
+            **open_vars,
+            "MELLEA_RUN_ID": run.id,
+            "MELLEA_OUTPUT_DIR": os.fspath(output_dir),
+        },
+        "env_var_names": sorted(config.env_vars),
+        "model": config.model,
+        "model_steering": config.model_steering,
+        "strict_requirements": config.strict_requirements,
+        "capture_content": config.capture_content,
+        "timeout_seconds": config.timeout_seconds,
+        "grace_seconds": grace_seconds,
+        "memory_limit_mb": environment.memory_mb,
+        "log_cap_bytes": log_cap_bytes,
+        "max_llm_calls": config.max_llm_calls,
+        "preload": list(environment.preload),
+        "isolation": config.isolation,
+        "fresh_reason": "config.isolation is fresh" if config.isolation == "fresh" else None,
+        "datasets": {},
+    }
+
+
+def _entry(placement: Placement) -> dict[str, str]:
+    if placement.kind == AssetKind.CALLABLE:
+        return {"kind": "callable", "target": placement.entry_point}
+    kind = "notebook" if placement.entry_point.endswith(".ipynb") else "file"
+    return {"kind": kind, "path": placement.entry_point}
+
+
+def _working_directory(run: Run, placement: Placement, run_dir: Path) -> Path:
+    if run.config.working_directory == "program" and placement.program_dir is not None:
+        folder = Path(placement.program_dir)
+        if folder.is_dir():
+            return folder
+    work = run_dir / "work"
+    shutil.copytree(run_dir / "source", work, symlinks=True, dirs_exist_ok=True)
+    return work

@@ -1,0 +1,419 @@
+"""`RunService`: the verbs of runs.
+
+Each verb checks access, decides, and leaves the waiting to the dispatcher and the followers. What
+a caller gets back is the record after the verb; how it goes on comes as events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal
+
+import orjson
+from pydantic import ValidationError
+
+from mellea_jupyter import clock
+from mellea_jupyter.auth.owner import User
+from mellea_jupyter.environments.service import EnvironmentService
+from mellea_jupyter.exceptions import (
+    Conflict,
+    DatasetNotFound,
+    IdempotencyConflict,
+    IllegalTransition,
+    InvalidInput,
+    MelleaJupyterError,
+)
+from mellea_jupyter.lifecycle.statuses import RETRYABLE
+from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
+from mellea_jupyter.models.assets import Asset
+from mellea_jupyter.models.config import RunConfig, merge_overrides
+from mellea_jupyter.models.events import RunChanged, RunDeleted
+from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
+from mellea_jupyter.models.run import Run, StatusReason
+from mellea_jupyter.service import secrets
+from mellea_jupyter.service.access import require_access, visible_to
+from mellea_jupyter.service.assets import AssetService
+from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.placing import Placer
+from mellea_jupyter.service.records import RunRecords
+from mellea_jupyter.service.run_folder import RunFolders
+from mellea_jupyter.stores.artifacts.base import ArtifactStore
+from mellea_jupyter.stores.runs.base import Created, NewRun, Placement, RunStore
+
+log = logging.getLogger(__name__)
+
+GroupBy = Literal["day", "owner", "asset", "model", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDefaults:
+    """What the operator sets for new runs."""
+
+    model: str | None
+    max_timeout_seconds: float
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A run to be recorded: its config (secrets still in it), its source, its links."""
+
+    request: RunCreate
+    asset: Asset
+    placement: Placement
+    retry_of: Run | None = None
+
+
+class RunService:
+    """Create, look at, change, stop, repeat and delete runs."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        artifacts: ArtifactStore,
+        assets: AssetService,
+        environments: EnvironmentService,
+        folders: RunFolders,
+        records: RunRecords,
+        broker: Broker,
+        dispatcher: Dispatcher,
+        placer: Placer,
+        offload: Offload,
+        defaults: RunDefaults,
+    ) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._assets = assets
+        self._environments = environments
+        self._folders = folders
+        self._records = records
+        self._broker = broker
+        self._dispatcher = dispatcher
+        self._placer = placer
+        self._offload = offload
+        self._defaults = defaults
+
+    # -- starting -----------------------------------------------------------------------------
+
+    async def create(
+        self, request: RunCreate, user: User, *, idempotency_key: str | None = None
+    ) -> Created:
+        """Record a run and queue it; the same run again for a key used with the same request.
+
+        Raises:
+            AssetNotFound, EnvironmentNotFound, DatasetNotFound: the request names an unknown one.
+            InvalidInput: a field is over what the operator allows.
+            IdempotencyConflict: the key was used with another request.
+        """
+        request_hash = _hash(request)
+        if idempotency_key is not None:
+            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            if replayed is not None:
+                return replayed
+        asset = await self._assets.get(request.asset_id, user)
+        config = await self._checked(request.config, asset)
+        environment_id = config.environment_id or asset.default_environment_id
+        environment = self._environments.get(environment_id)
+        placement = Placement(
+            run_id="",
+            environment_id=environment.id,
+            executor=environment.executor,
+            content_hash=asset.content_hash,
+            entry_point=asset.entry_point,
+            program_dir=asset.program_dir,
+            kind=asset.kind,
+        )
+        plan = _Plan(request.model_copy(update={"config": config}), asset, placement)
+        return await self._record(plan, user, idempotency_key, request_hash)
+
+    async def _find_replayed(self, user: User, key: str, request_hash: str) -> Created | None:
+        found = await self._offload.io(self._store.find_idempotent, user.owner_id, key)
+        if found is None:
+            return None
+        run_id, earlier_hash = found
+        if earlier_hash != request_hash:
+            raise IdempotencyConflict(
+                "This Idempotency-Key was used before with another request",
+                hint="Use a new key for a new run.",
+                run_id=run_id,
+            )
+        return Created(run=await self._records.get(run_id), replayed=True)
+
+    async def _checked(self, config: RunConfig, asset: Asset) -> RunConfig:
+        if config.timeout_seconds > self._defaults.max_timeout_seconds:
+            raise InvalidInput(
+                "config.timeout_seconds",
+                f"at most {self._defaults.max_timeout_seconds:g} seconds are allowed here",
+                hint="Ask for less time, or have the operator raise MelleaApp.max_timeout_seconds.",
+            )
+        if config.parameters and asset.kind not in ("callable", "notebook"):
+            raise InvalidInput(
+                "config.parameters",
+                f"parameters are for module:callable and notebooks, this is a {asset.kind}",
+                hint="Pass command-line arguments in config.args.",
+            )
+        for binding in config.datasets:
+            raise DatasetNotFound(binding.dataset_id, hint="No dataset is registered here yet.")
+        if config.model is None and self._defaults.model is not None:
+            return config.model_copy(update={"model": self._defaults.model})
+        return config
+
+    async def _record(
+        self, plan: _Plan, user: User, idempotency_key: str | None, request_hash: str | None
+    ) -> Created:
+        """Write the run's folder, then its record; neither stays without the other."""
+        run_id = clock.new_run_id()
+        config, secret_values = secrets.split(plan.request.config)
+        run = apply(
+            Run(
+                id=run_id,
+                asset_id=plan.asset.id,
+                asset_version=plan.asset.version,
+                asset_name=plan.asset.name,
+                owner_id=user.owner_id,
+                config=config,
+                created_at=clock.now(),
+                name=plan.request.name,
+                note=plan.request.note,
+                tags=plan.request.tags,
+                retry_of=plan.retry_of.id if plan.retry_of else None,
+                attempt=plan.retry_of.attempt + 1 if plan.retry_of else 1,
+            ),
+            Enqueued(),
+        )
+        placement = plan.placement.model_copy(update={"run_id": run_id})
+
+        def prepare() -> None:
+            run_dir = self._folders.create(run_id, secret_values)
+            self._assets.materialize(placement.content_hash, run_dir / "source")
+
+        try:
+            await self._offload.io(prepare)
+            created = await self._offload.write(
+                self._store.create_run,
+                NewRun(
+                    run=run,
+                    placement=placement,
+                    idempotency_key=idempotency_key,
+                    request_hash=request_hash,
+                ),
+            )
+        except BaseException:
+            await self._offload.io(self._folders.delete, run_id)
+            raise
+        if created.replayed:
+            await self._offload.io(self._folders.delete, run_id)
+            return created
+        self._broker.publish(RunChanged(run=created.run))
+        self._dispatcher.queued(created.run)
+        return created
+
+    async def retry(self, run_id: str, request: RetryRequest, user: User) -> Run:
+        """Run the same source again, with changed configuration where asked; the new run.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            IllegalTransition: it has not failed and was not cancelled.
+            InvalidInput: an override is not a valid field or value.
+        """
+        original = await self.get(run_id, user)
+        if original.status not in RETRYABLE:
+            raise IllegalTransition(
+                "Retry",
+                original.status,
+                tuple(sorted(s.value for s in RETRYABLE)),
+                hint="Cancel it first, or create a new run with its configuration.",
+            )
+        kept = await self._offload.io(secrets.read, self._folders.path(run_id))
+        config = _overridden(original.config, request.config_overrides)
+        asset = await self._assets.get(original.asset_id, user)
+        asset = asset.model_copy(
+            update={"version": original.asset_version, "name": original.asset_name}
+        )
+        config = await self._checked(secrets.restore(config, kept), asset)
+        placement = await self._offload.io(self._store.get_placement, run_id)
+        environment = self._environments.get(config.environment_id or placement.environment_id)
+        placement = Placement(
+            run_id="",
+            environment_id=environment.id,
+            executor=environment.executor,
+            content_hash=placement.content_hash,
+            entry_point=placement.entry_point,
+            program_dir=placement.program_dir,
+            kind=placement.kind,
+        )
+        create = RunCreate(
+            asset_id=original.asset_id,
+            config=config,
+            name=original.name,
+            note=original.note,
+            tags=original.tags,
+        )
+        plan = _Plan(create, asset, placement, retry_of=original)
+        owner = replace(user, owner_id=original.owner_id)
+        created = await self._record(plan, owner, None, None)
+        await self._audit(user, "retry", created.run.id, retry_of=run_id)
+        return created.run
+
+    # -- looking ------------------------------------------------------------------------------
+
+    async def get(self, run_id: str, user: User) -> Run:
+        """A run as the user may see it.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        run = require_access(await self._records.get(run_id), user)
+        return self._dispatcher.with_place(run)
+
+    async def list(self, query: RunQuery, user: User) -> RunPage:
+        """A page of the runs the user may see.
+
+        Raises:
+            InvalidCursor, InvalidInput: the cursor or the order is not one of this listing.
+        """
+        page = await self._offload.io(self._store.list_runs, query, visible_to=visible_to(user))
+        placed = tuple(self._dispatcher.with_place(run) for run in page.runs)
+        return page.model_copy(update={"runs": placed})
+
+    async def summary(
+        self,
+        filters: RunFilters,
+        user: User,
+        *,
+        group_by: GroupBy | None = None,
+        utc_offset_minutes: int = 0,
+    ) -> SummaryReply:
+        """Totals of the runs of a filter that the user may see."""
+        return await self._offload.io(
+            self._store.summarize,
+            filters,
+            visible_to=visible_to(user),
+            group_by=group_by,
+            utc_offset_minutes=utc_offset_minutes,
+        )
+
+    # -- changing -----------------------------------------------------------------------------
+
+    async def cancel(self, run_id: str, user: User) -> Run:
+        """Ask for a stop; a queued run is cancelled at once. Asking twice changes nothing.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            IllegalTransition: it has ended; `details["run"]` is the run as it is.
+        """
+        run = await self.get(run_id, user)
+        reason = StatusReason.USER if run.owner_id == user.owner_id else StatusReason.ADMIN
+        at = clock.now()
+        stop = StopRequested(
+            at=at,
+            by=user.owner_id,
+            kill_at=at + timedelta(seconds=self._defaults.grace_seconds),
+            reason=reason,
+        )
+        try:
+            stopped = await self._records.update(run_id, lambda current: apply(current, stop))
+        except IllegalTransition as error:
+            ended = await self.get(run_id, user)
+            error.details["run"] = ended.to_json()
+            error.hint = f"It has already ended: {ended.status}."
+            raise
+        if stopped.is_terminal:
+            self._dispatcher.kick()
+        else:
+            await self._placer.stop_asked(stopped, reason=reason, by=user.owner_id)
+        await self._audit(user, "cancel", run_id)
+        return stopped
+
+    async def bulk_cancel(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
+        """Cancel each; the outcome by run: `cancelled`, or `error: …`."""
+        results: dict[str, str] = {}
+        for run_id in dict.fromkeys(run_ids):
+            try:
+                await self.cancel(run_id, user)
+                results[run_id] = "cancelled"
+            except MelleaJupyterError as error:
+                results[run_id] = f"error: {error.hint or error.message}"
+        return results
+
+    async def update(self, run_id: str, patch: RunPatch, user: User) -> Run:
+        """Change a run's name, note, tags or pin; fields that are not given stay.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        await self.get(run_id, user)
+        given = {name: getattr(patch, name) for name in patch.model_fields_set}
+        if given.get("tags", ()) is None:
+            given["tags"] = ()
+        if given.get("pinned", False) is None:
+            given["pinned"] = False
+        return self._dispatcher.with_place(
+            await self._records.update(run_id, lambda run: run.changed(**given))
+        )
+
+    async def delete(self, run_id: str, user: User) -> None:
+        """Remove an ended run with everything it kept.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            Conflict: it has not ended.
+        """
+        run = await self.get(run_id, user)
+        if not run.is_terminal:
+            raise Conflict(
+                f"The run is {run.status}; only ended runs can be deleted",
+                hint="Cancel it first.",
+                run=run.to_json(),
+            )
+        await self._offload.write(self._store.delete_run, run_id, expected_version=run.version)
+        await self._offload.slow(self._artifacts.delete_run, run_id)
+        await self._offload.slow(self._folders.delete, run_id)
+        self._broker.publish(RunDeleted(run_id=run_id, owner_id=run.owner_id))
+        await self._audit(user, "delete", run_id)
+
+    async def bulk_delete(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
+        """Delete each; the outcome by run: `deleted`, or `error: …`."""
+        results: dict[str, str] = {}
+        for run_id in dict.fromkeys(run_ids):
+            try:
+                await self.delete(run_id, user)
+                results[run_id] = "deleted"
+            except MelleaJupyterError as error:
+                results[run_id] = f"error: {error.message}"
+        return results
+
+    async def _audit(self, user: User, action: str, run_id: str, **details: Any) -> None:
+        await self._offload.write(
+            self._store.audit,
+            at=clock.now(),
+            user=user.id,
+            action=action,
+            run_id=run_id,
+            details=details,
+        )
+
+
+def _hash(request: RunCreate) -> str:
+    """What makes two requests the same; secret values count, but only their hash is kept."""
+    body = orjson.dumps(request.to_json(), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(body).hexdigest()
+
+
+def _overridden(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
+    """Raises InvalidInput, naming the first wrong field."""
+    merged = merge_overrides(config.to_json(), overrides)
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in ("config_overrides", *first["loc"]))
+        raise InvalidInput(field, first["msg"]) from error

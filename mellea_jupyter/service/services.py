@@ -1,0 +1,257 @@
+"""The service as one thing: how its parts are put together, started and stopped.
+
+Built on a worker thread after the server has started, because the parts import what a server
+without runs does not need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mellea_jupyter.environments.interpreter import Interpreters
+from mellea_jupyter.environments.service import EnvironmentService
+from mellea_jupyter.exceptions import LaunchFailed
+from mellea_jupyter.executors.base import Executor
+from mellea_jupyter.executors.process import ProcessExecutor
+from mellea_jupyter.executors.registry import list_executors, load_executor
+from mellea_jupyter.models.environments import EnvironmentList
+from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.service.assets import AssetService
+from mellea_jupyter.service.broker import Broker, Subscription
+from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.leases import ServiceLease
+from mellea_jupyter.service.log_hub import LogHub
+from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.placing import Placer, PlacingOptions
+from mellea_jupyter.service.reconciler import Reconciler
+from mellea_jupyter.service.records import RunRecords
+from mellea_jupyter.service.results import RunResults
+from mellea_jupyter.service.run_folder import RunFolders
+from mellea_jupyter.service.runs import RunDefaults, RunService
+from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
+from mellea_jupyter.stores.journals.file import FileJournalStore
+from mellea_jupyter.stores.runs.sql import SqlRunStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What an operator decides; the traits of `MelleaApp` give it."""
+
+    data_dir: Path
+    root_dir: Path
+    default_model: str | None = None
+    max_runs: int = 4
+    max_runs_per_owner: int = 4
+    max_timeout_seconds: float = 7 * 24 * 3600.0
+    grace_seconds: float = 10.0
+    log_cap_bytes: int = 256 << 20
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fork_server_idle_seconds: float = 1800.0
+    prewarm: bool = True
+
+
+class Services:
+    """Everything the handlers call."""
+
+    def __init__(self, options: ServiceOptions) -> None:
+        """Open the stores and put the parts together; nothing runs before `start`. Blocks.
+
+        Raises:
+            StoreError: the database can not be used.
+            OSError: the data folder can not be used.
+        """
+        self.options = options
+        data_dir = options.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lease = ServiceLease(data_dir / "services")
+        self._offload = Offload()
+        self._store = SqlRunStore.open(data_dir / "runs.sqlite")
+        interpreters = Interpreters()
+        self._executors: dict[str, Executor] = {
+            ProcessExecutor.name: ProcessExecutor(
+                warm_idle_seconds=options.fork_server_idle_seconds, interpreters=interpreters
+            ),
+            **_further_executors(),
+        }
+        self._demo = _DemoModel()
+        journals = FileJournalStore(data_dir / "runs")
+        artifacts = ObjectArtifactStore(data_dir / "artifacts")
+        folders = RunFolders(data_dir / "runs")
+        self.broker = Broker()
+        records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
+        self.environments = EnvironmentService(
+            options.environments, interpreters=interpreters
+        )
+        self.assets = AssetService(
+            store=self._store,
+            root=options.root_dir,
+            sources_dir=data_dir / "sources",
+            offload=self._offload,
+        )
+        self.logs = LogHub(journals=journals, offload=self._offload, get_run=records.get)
+        self._placer = Placer(
+            store=self._store,
+            journals=journals,
+            folders=folders,
+            records=records,
+            collector=Collector(artifacts=artifacts, offload=self._offload),
+            environments=self.environments,
+            executors=self._executors,
+            offload=self._offload,
+            lease=self._lease.id,
+            options=PlacingOptions(options.grace_seconds, options.log_cap_bytes),
+            demo_url=self._demo.url,
+            slot_freed=lambda: self._dispatcher.kick(),
+        )
+        self._dispatcher = Dispatcher(
+            store=self._store,
+            broker=self.broker,
+            offload=self._offload,
+            lease=self._lease.id,
+            host=platform.node(),
+            limit=options.max_runs,
+            owner_limit=options.max_runs_per_owner,
+            place=self._placer.place,
+        )
+        self._reconciler = Reconciler(
+            store=self._store,
+            records=records,
+            broker=self.broker,
+            offload=self._offload,
+            lease=self._lease,
+            placer=self._placer,
+            dispatcher=self._dispatcher,
+        )
+        self.runs = RunService(
+            store=self._store,
+            artifacts=artifacts,
+            assets=self.assets,
+            environments=self.environments,
+            folders=folders,
+            records=records,
+            broker=self.broker,
+            dispatcher=self._dispatcher,
+            placer=self._placer,
+            offload=self._offload,
+            defaults=RunDefaults(
+                options.default_model, options.max_timeout_seconds, options.grace_seconds
+            ),
+        )
+        self.results = RunResults(
+            store=self._store,
+            journals=journals,
+            artifacts=artifacts,
+            folders=folders,
+            offload=self._offload,
+            get_run=self.runs.get,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscription: Subscription | None = None
+        self.active_runs = 0
+        """Placed and waiting runs, as of the last change; keeps the server from idle shutdown."""
+
+    async def start(self) -> None:
+        """Take up what was left behind, then keep the queue moving."""
+        self._subscription = self.broker.subscribe()
+        self._spawn("changes", self._watch_changes(self._subscription))
+        await self._reconciler.reconcile()
+        self._spawn("dispatcher", self._dispatcher.run())
+        self._spawn("reconciler", self._reconciler.run())
+        if self.options.prewarm:
+            self._spawn("prewarm", self._prewarm())
+
+    def _spawn(self, name: str, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("The service's task %r ended with an error", name)
+
+        self._tasks.append(asyncio.create_task(guarded(), name=f"mellea-{name}"))
+
+    async def _watch_changes(self, subscription: Subscription) -> None:
+        """Complete log streams of runs that end, and know how many are active."""
+        active: set[str] = set()
+        async for event in subscription:
+            if isinstance(event, RunChanged):
+                run = event.run
+                self.logs.run_changed(run)
+                (active.discard if run.is_terminal else active.add)(run.id)
+            else:
+                active.discard(event.run_id)
+            self.active_runs = len(active)
+
+    async def list_environments(self) -> EnvironmentList:
+        """All environments, each just probed."""
+        found = await self._offload.slow(self.environments.probe_all)
+        return EnvironmentList(environments=found)
+
+    async def _prewarm(self) -> None:
+        environment = self.environments.get(None)
+        executor = self._executors.get(environment.executor)
+        if executor is not None:
+            await self._offload.slow(executor.prepare, environment)
+
+    async def stop(self) -> None:
+        """Stop watching; placed runs go on. Then close what `__init__` opened. Idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._placer.close()
+        await self.logs.close()
+        self.broker.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._offload.close()
+        for executor in self._executors.values():
+            executor.close()
+        self._demo.close()
+        self._store.close()
+        self._lease.close()
+
+
+def _further_executors() -> dict[str, Executor]:
+    """Executors that other packages registered; one that does not load is logged and left out."""
+    found: dict[str, Executor] = {}
+    for name in list_executors():
+        if name == ProcessExecutor.name:
+            continue
+        try:
+            found[name] = load_executor(name)()
+        except LaunchFailed as error:
+            log.warning("The executor %r is left out: %s", name, error)
+    return found
+
+
+class _DemoModel:
+    """The scripted demo endpoint, started when the first run asks for it."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def url(self) -> str:
+        """The endpoint's base URL. Blocks for a moment the first time."""
+        from mellea_jupyter.demo.server import DemoModel  # noqa: PLC0415 - only when asked for
+
+        if self._model is None:
+            self._model = DemoModel()
+            self._model.start()
+        return str(self._model.base_url)
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model.stop()
+            self._model = None
