@@ -74,7 +74,7 @@ class MelleaApp(ExtensionApp):
         "'memory_mb': 8192}}.",
     ).tag(config=True)
     owner_resolver = Callable(
-        help="Function (jupyter_user, identity_provider) -> mellea_jupyter.auth.owner.User that "
+        help="Function (handler) -> mellea_jupyter.auth.owner.User that "
         "says whose runs a request means. By default the user name where the identity provider "
         "names users, otherwise one owner who is also administrator.",
     ).tag(config=True)

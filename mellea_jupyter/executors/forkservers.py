@@ -38,7 +38,8 @@ REPLY_TIMEOUT_SECONDS = 10.0
 
 IMPORT_TIME_PREFIXES = (
     "PYTHON", "LD_", "MELLEA_", "OTEL_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "OMP_", "MKL_",
-    "OPENBLAS_", "CUDA_",
+    "OPENBLAS_", "CUDA_", "TQDM_", "AZURE_OPENAI_", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
+    "OPENAI_LOG",
 )  # fmt: skip
 """Variables that modules read while they are imported: a fork would not see a later change."""
 

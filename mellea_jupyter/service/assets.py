@@ -59,7 +59,7 @@ class AssetService:
             AssetNotFound: no such asset for this user.
         """
         asset = await self._offload.io(self._store.get_asset, asset_id)
-        if user.sees(asset.owner_id):
+        if user.is_admin or asset.owner_id == user.owner_id:
             return asset
         raise AssetNotFound(asset_id)
 
