@@ -112,7 +112,8 @@ class ProcessExecutor(Executor):
             **spec.spec,
             "env": {**(spec.spec.get("env") or {}), RUN_ID_VARIABLE: spec.run_id},
         }
-        run_folder.write_json(spec.run_dir / run_folder.SECRETS, spec.secrets)
+        if spec.secrets:
+            run_folder.write_json(spec.run_dir / run_folder.SECRETS, spec.secrets)
         reason = self._find_fresh_reason(content)
         if reason is None:
             _write_spec(spec.run_dir, content, "warm", None)
@@ -322,4 +323,5 @@ def _write_spec(run_dir: Path, spec: Mapping[str, Any], isolation: str, reason: 
 
 def _write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> None:
     stop = {"v": 1, "reason": reason, "by": by, "grace_seconds": grace_seconds}
-    run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)
+    with suppress(OSError):  # a full disk must not keep a run from being stopped
+        run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)
