@@ -86,7 +86,7 @@ def read_stop_intent(run_dir: str) -> StopIntent:
 def open_channel() -> "tuple[socket.socket, int]":
     """The supervisor's end (non-blocking) and the program's descriptor, 200 or above."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
+    ours.setblocking(False)  # noqa: FBT003  # it takes no keyword
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR)
@@ -109,7 +109,7 @@ class Channel:
     def __init__(
         self, descriptor: int, positions: Optional[Callable[[], Tuple[int, int]]] = None
     ) -> None:
-        os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # it takes no keyword
         self.descriptor = descriptor
         self._identity = _identity(descriptor)
         self._socket: Optional[socket.socket] = socket.socket(fileno=descriptor)

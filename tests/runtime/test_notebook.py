@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
 from .conftest import MakeRun
 from .support import RunFolder, run_fresh
+
+
+def code(source: str, *tags: str) -> dict[str, Any]:
+    """A code cell."""
+    return {
+        "cell_type": "code",
+        "source": source,
+        "metadata": {"tags": tags},
+        "outputs": [],
+        "execution_count": None,
+    }
 
 
 def make_notebook_run(make_run: MakeRun, *cells: Any, **spec: Any) -> RunFolder:
     """A run of a notebook with these cells."""
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    text = nbformat.writes(new_notebook(cells=list(cells), metadata=metadata))
+    notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": cells}
+    text = json.dumps(notebook)
     entry = {"kind": "notebook", "path": "story.ipynb"}
     return make_run({"story.ipynb": text}, entry=entry, **spec)
 
@@ -23,10 +32,10 @@ def make_notebook_run(make_run: MakeRun, *cells: Any, **spec: Any) -> RunFolder:
 def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun) -> None:
     run = make_notebook_run(
         make_run,
-        new_markdown_cell("# Story"),
-        new_code_cell("city = 'Rome'\nprint('default', city)", metadata={"tags": ["parameters"]}),
-        new_code_cell("print('now', city)\nimport sys; print('loud', file=sys.stderr)\n6 * 7"),
-        new_code_cell("from mellea_runtime import current_run\ncurrent_run.output({'city': city})"),
+        {"cell_type": "markdown", "source": "# Story", "metadata": {}},
+        code("city = 'Rome'\nprint('default', city)", "parameters"),
+        code("print('now', city)\nimport sys; print('loud', file=sys.stderr)\n6 * 7"),
+        code("from mellea_runtime import current_run\ncurrent_run.output({'city': city})"),
         parameters={"city": "Lisbon"},
     )
     end = run_fresh(run)
@@ -36,14 +45,13 @@ def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun) -> Non
     assert run.frame("structured_output")["data"] == {"city": "Lisbon"}
     saved = json.loads((run.outputs / "story.ipynb").read_text())
     sources = ["".join(cell["source"]) for cell in saved["cells"]]
-    assert len(sources) == 5 and "city = 'Lisbon'" in sources[2]
+    assert len(sources) == 5
+    assert "city = 'Lisbon'" in sources[2]
     assert saved["cells"][3]["outputs"][-1]["data"]["text/plain"] in ("42", ["42"])
 
 
 def test_a_failing_cell_ends_the_run_with_its_exception(make_run: MakeRun) -> None:
-    run = make_notebook_run(
-        make_run, new_code_cell("print('one')"), new_code_cell("{}['key']"), new_code_cell("1")
-    )
+    run = make_notebook_run(make_run, code("print('one')"), code("{}['key']"), code("1"))
     end = run_fresh(run)
     assert end["exit_code"] == 1
     exception = run.frame("exception")
