@@ -50,8 +50,8 @@ ALLOWED: dict[str, set[str]] = {
 }
 """Package or module of `mellea_jupyter`: those it may import besides itself.
 
-`handlers` knows of `stores` only the values that its contracts are asked with. `app` composes all; `cli` has user verbs over `client` and admin verbs over `service`;
-`testing` serves tests.
+`handlers` knows of `stores` only the values that its contracts are asked with. `app` composes all
+of them; `cli` has user verbs over `client` and admin verbs over `service`; `testing` serves tests.
 """
 
 UNRESTRICTED = {"__init__", "app", "cli", "testing"}

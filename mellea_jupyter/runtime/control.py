@@ -26,6 +26,7 @@ MAX_MESSAGE_BYTES = 60 * 1024
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 MAX_MESSAGES_A_TURN = 2000
+SEND_FLAGS = int(socket.MSG_DONTWAIT) | int(getattr(socket, "MSG_NOSIGNAL", 0))
 
 PROGRAM_KINDS = frozenset(
     (
@@ -167,7 +168,7 @@ class Channel:
         if self._socket is None:
             return False
         try:
-            self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(data, SEND_FLAGS)
         except (BlockingIOError, InterruptedError):
             return False
         return True

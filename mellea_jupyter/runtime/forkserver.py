@@ -111,7 +111,7 @@ def preload(names: Sequence[str]) -> None:
     import logging  # noqa: F401  # what each run uses anyway
     import traceback  # noqa: F401
 
-    from . import failure, notebook, records  # noqa: F401
+    from . import failure, llm_events, notebook, records  # noqa: F401
 
     for name in names:
         try:

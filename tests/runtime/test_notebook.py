@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .conftest import MakeRun
+from mellea_jupyter.testing.scripted_llm import ScriptedLlm
+
+from .conftest import Execute, MakeRun
 from .support import RunFolder, run_fresh
 
 
@@ -29,7 +31,7 @@ def make_notebook_run(make_run: MakeRun, *cells: Any, **spec: Any) -> RunFolder:
     return make_run({"story.ipynb": text}, entry=entry, **spec)
 
 
-def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun) -> None:
+def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun, execute: Execute) -> None:
     run = make_notebook_run(
         make_run,
         {"cell_type": "markdown", "source": "# Story", "metadata": {}},
@@ -38,7 +40,7 @@ def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun) -> Non
         code("from mellea_runtime import current_run\ncurrent_run.output({'city': city})"),
         parameters={"city": "Lisbon"},
     )
-    end = run_fresh(run)
+    end = execute(run)
     assert end["exit_code"] == 0, run.output("stderr").decode()
     assert run.output("stdout") == b"default Rome\nnow Lisbon\n42\n"
     assert b"loud\n" in run.output("stderr")
@@ -67,3 +69,18 @@ def test_a_file_that_is_no_notebook_is_explained(make_run: MakeRun) -> None:
     assert run_fresh(run)["exit_code"] == 1
     assert b"cannot be read as a notebook" in run.output("stderr")
     assert "Traceback" not in run.output("stderr").decode()
+
+
+def test_the_llm_calls_of_a_notebook_are_reported_and_steered(make_run: MakeRun) -> None:
+    with ScriptedLlm(["yes"]) as llm:
+        run = make_notebook_run(
+            make_run,
+            code("import mellea\nm = mellea.start_session()"),
+            code("print(m.chat('hello').content)"),
+            model="demo/scripted",
+            env={"OPENAI_BASE_URL": llm.openai_url, "OPENAI_API_KEY": "none"},
+        )
+        end = run_fresh(run)
+    assert end["exit_code"] == 0, run.output("stderr").decode()
+    assert run.frame("call_finished")["model"] == "demo/scripted"
+    assert run.output("stdout").endswith(b"yes\n")
