@@ -24,6 +24,7 @@ from .frames import encode
 FIRST_DESCRIPTOR = 200
 MAX_MESSAGE_BYTES = 60 * 1024
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
+_SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)  # combining them costs a send's time
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 MAX_MESSAGES_A_TURN = 2000
 
@@ -167,7 +168,7 @@ class Channel:
         if self._socket is None:
             return False
         try:
-            self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(data, _SEND_FLAGS)
         except (BlockingIOError, InterruptedError):
             return False
         return True
