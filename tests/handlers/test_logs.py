@@ -178,9 +178,7 @@ async def test_a_reconnect_after_the_end_gets_the_end_again_and_no_line(
     assert b"event: complete\nid: 1.1\n" in again.body
 
 
-async def test_a_wrong_last_event_id_is_422_before_the_stream_starts(
-    ask: Ask, run_id: str
-) -> None:
+async def test_a_wrong_last_event_id_is_422_before_the_stream_starts(ask: Ask, run_id: str) -> None:
     reply = await ask("GET", f"api/runs/{run_id}/logs/stream", headers={"Last-Event-ID": "zzz"})
     assert (reply.code, body(reply)["code"]) == (422, "invalid_cursor")
     assert reply.headers["Content-Type"] == "application/json"
