@@ -85,7 +85,7 @@ def test_an_old_login_handler_names_people_when_it_is_not_jupyters() -> None:
         ({"scopes": ["admin:servers"]}, True),
     ],
 )
-def test_hub_administrators(known: dict[str, Any], is_admin: bool) -> None:
+def test_hub_administrators(known: dict[str, Any], *, is_admin: bool) -> None:
     assert owner_of(hub("ann", **known), HubProvider()).is_admin is is_admin
 
 

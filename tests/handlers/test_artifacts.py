@@ -19,8 +19,8 @@ def run(services: FakeServices, owner_id: str) -> Run:
     artifact = ArtifactRef(
         id="art_1",
         run_id=run.id,
-        name="Reise nach Lissabon – 1.html",
-        path="reports/Reise nach Lissabon – 1.html",
+        name="Reise nach Lissabon, größer 1.html",
+        path="reports/Reise nach Lissabon, größer 1.html",
         content_type="text/html",
         size_bytes=len(CONTENT),
         created_at=clock.now(),

@@ -71,7 +71,7 @@ async def test_a_wrong_query_is_422(ask: Ask, run_id: str, query: str, field: st
         ("ndjson", "ndjson", "application/x-ndjson"),
     ],
 )
-async def test_a_download_is_a_file_of_the_whole_log(
+async def test_a_download_is_a_file_of_the_whole_log(  # noqa: PLR0917 - parameters
     ask: Ask, services: FakeServices, run_id: str, form: str, suffix: str, content_type: str
 ) -> None:
     services.results.log_chunks = [b"one\n", b"two\xff\n"]
