@@ -55,3 +55,10 @@ def _current_run() -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Called by Jupyter Server to find the extension's application."""
+    from mellea_jupyter.app import MelleaApp
+
+    return [{"module": "mellea_jupyter", "app": MelleaApp}]

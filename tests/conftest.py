@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import pytest
 
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
 
 def require(component: str, reason: str) -> NoReturn:
     """Leave the test because a component is missing here.

@@ -48,9 +48,7 @@ class AsyncMelleaClient:
     connection breaks.
     """
 
-    def __init__(
-        self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT
-    ) -> None:
+    def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
         self.connection = connection
         self._http = httpx.AsyncClient(**options(connection), timeout=timeout)
 
@@ -195,9 +193,10 @@ class AsyncMelleaClient:
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
         file = await anyio.open_file(partial, "xb")
         try:
-            async with file, self._open_stream(
-                requests.download_artifact(run_id, artifact_id)
-            ) as chunks:
+            async with (
+                file,
+                self._open_stream(requests.download_artifact(run_id, artifact_id)) as chunks,
+            ):
                 async for chunk in chunks:
                     await file.write(chunk)
             await anyio.to_thread.run_sync(partial.replace, target)

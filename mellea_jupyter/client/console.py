@@ -32,15 +32,19 @@ class RunConsole:
     Args:
         out: gets the program's stdout.
         err: gets its stderr, and everything of ours.
+        shows_status: whether to keep a status line.
     """
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO, *, shows_status: bool = True) -> None:
         from rich.console import Console
 
         self._out = out
         self._err = err
         self._console: Console = Console(file=err, highlight=False, soft_wrap=True)
-        self._rewrites = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._shares_screen = self._console.is_terminal and out.isatty()
+        self._rewrites = (
+            shows_status and self._console.is_terminal and not self._console.is_dumb_terminal
+        )
         self._shown = ""  # the status line that stands on the terminal now
         self._open: TextIO | None = None  # the stream whose last line has not ended yet
         self._attempt = ""
@@ -98,7 +102,7 @@ class RunConsole:
 
     def _program(self, frame: LogFrame) -> None:
         stream = self._out if frame.stream is LogStream.STDOUT else self._err
-        if self._open is not None and self._open is not stream and self._rewrites:
+        if self._open is not None and self._open is not stream and self._shares_screen:
             self._end_line()
         stream.write(frame.message if frame.partial else f"{frame.message}\n")
         self._open = stream if frame.partial else None
@@ -115,7 +119,7 @@ class RunConsole:
         """Begin a new line where the program left one open and both share the screen."""
         if self._open is None:
             return
-        if self._open is self._err or self._rewrites:
+        if self._open is self._err or self._shares_screen:
             self._err.write("\n")
         self._open = None
 
@@ -142,6 +146,7 @@ def show_until_end(
     *,
     after: str | None = None,
     should_leave: Callable[[], bool] | None = None,
+    shows: Callable[[LogFrame], bool] | None = None,
 ) -> bool:
     """Show a run's lines and status until it has ended; its record is in the handle then.
 
@@ -150,6 +155,7 @@ def show_until_end(
         console: where to.
         after: begin after this cursor.
         should_leave: asked ten times a second; True leaves the run alone.
+        shows: which lines; all by default.
 
     Returns:
         Whether the end was reached.
@@ -161,11 +167,10 @@ def show_until_end(
     with LogFollower(handle.client.connection, handle.id, after=after) as follower:
         try:
             while (frames := follower.take(TICK_SECONDS)) is not None:
-                if should_leave is not None and should_leave():
-                    console.write(frames)
-                    return False
                 if frames:
-                    console.write(frames)
+                    console.write(filter(shows, frames) if shows is not None else frames)
+                if should_leave is not None and should_leave():
+                    return False
                 if time.monotonic() >= next_refresh:
                     with suppress(ConnectionFailed):  # the follower decides when that is too long
                         handle.refresh()

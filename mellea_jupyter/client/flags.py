@@ -60,7 +60,9 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
     )
     what.add_argument("--isolation", choices=ISOLATION, help="forked interpreter, or a new one")
     what.add_argument(
-        "--working-directory", choices=WORKING_DIRECTORY, help="the program's folder, or a fresh one"
+        "--working-directory",
+        choices=WORKING_DIRECTORY,
+        help="the program's folder, or a fresh one",
     )
     what.add_argument("--model-steering", choices=MODEL_STEERING, help="what --model may change")
     what.add_argument(

@@ -46,9 +46,7 @@ class MelleaClient:
     connection breaks.
     """
 
-    def __init__(
-        self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT
-    ) -> None:
+    def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
         self.connection = connection
         self._http = httpx.Client(**options(connection), timeout=timeout)
 
@@ -152,7 +150,9 @@ class MelleaClient:
         """A stretch of the log; arguments as of `requests.read_log`."""
         return self._send(requests.read_log(run_id, **where))
 
-    def iter_log(self, run_id: str, *, after: str | None = None, **which: Any) -> Iterator[LogFrame]:
+    def iter_log(
+        self, run_id: str, *, after: str | None = None, **which: Any
+    ) -> Iterator[LogFrame]:
         """Yields the lines written so far, in order; ends at the present end of the log."""
         while True:
             page = self.read_log(run_id, after=after, limit=1000, **which)

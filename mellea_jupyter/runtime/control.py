@@ -110,7 +110,7 @@ class Channel:
         self, descriptor: int, positions: Optional[Callable[[], Tuple[int, int]]] = None
     ) -> None:
         os.set_inheritable(descriptor, False)
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._identity = _identity(descriptor)
         self._socket: Optional[socket.socket] = socket.socket(fileno=descriptor)
         self._positions = positions or (lambda: (0, 0))
@@ -156,7 +156,7 @@ class Channel:
     def _is_ours(self) -> bool:
         if self._socket is None:
             return False
-        if _identity(self._descriptor) != self._identity:
+        if _identity(self.descriptor) != self._identity:
             self._socket.detach()
             self._socket = None
             return False
@@ -191,7 +191,7 @@ class Channel:
                         self._flusher_runs = False
                         return
                 poller = select.poll()
-                poller.register(self._descriptor, select.POLLOUT)
+                poller.register(self.descriptor, select.POLLOUT)
                 poller.poll(100)
         except Exception:
             self._flusher_runs = False

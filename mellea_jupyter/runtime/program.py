@@ -93,6 +93,15 @@ def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
     steering.install(spec.model, spec.model_steering, channel)
 
 
+def attach_kernel(run_dir: str, descriptor: int) -> None:
+    """In a notebook's kernel: report its LLM calls on the run's channel, and steer its models."""
+    spec = load_spec(run_dir)
+    channel = Channel(descriptor)
+    current_run.attach(spec, channel)
+    instrument_mellea(spec, channel)
+    atexit.register(channel.close)
+
+
 def run(spec: RunSpec, channel: Channel) -> int:
     """Execute the program; the exit status plain python would give it (130 when interrupted)."""
     sys.argv = [spec.program_path, *spec.argv]
@@ -104,12 +113,11 @@ def run(spec: RunSpec, channel: Channel) -> int:
         elif spec.kind == "callable":
             _run_callable(spec, channel)
         else:
-            _run_notebook(spec)
+            return _run_notebook(spec, channel)
     except SystemExit as error:
         return _exit_status(error.code)
     except UnusableProgram as error:
-        channel.emit("exception", **describe(error, ()))
-        print(f"mellea run: {error}", file=sys.stderr)
+        _explain(error, channel)
         return 1
     except BaseException as error:
         _report(error, spec, channel)
@@ -175,11 +183,29 @@ def _run_callable(spec: RunSpec, channel: Channel) -> None:
         current_run.output(result)
 
 
-def _run_notebook(spec: RunSpec) -> None:
+def _run_notebook(spec: RunSpec, channel: Channel) -> int:
+    """Execute a notebook. A failing cell is told by its own exception's name, not by ours."""
     from . import notebook
 
     _new_main(None)
-    notebook.execute(spec)
+    try:
+        notebook.execute(spec, channel.descriptor)
+    except notebook.UnusableNotebook as error:
+        _explain(error, channel)
+        return 1
+    except notebook.CellFailed as error:
+        sys.stderr.flush()
+        channel.emit(
+            "exception", type=error.error_type, message=error.error_message, frames=error.frames
+        )
+        return 1
+    return 0
+
+
+def _explain(error: Exception, channel: Channel) -> None:
+    """Tell why the run cannot be executed at all; the runtime's own traceback helps nobody."""
+    channel.emit("exception", **describe(error, ()))
+    print(f"mellea run: {error}", file=sys.stderr)
 
 
 def _exit_status(code: object) -> int:

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.environments.interpreter import Interpreters
 from mellea_jupyter.environments.service import EnvironmentService
+from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import Executor
-from mellea_jupyter.executors.registry import create_executors
+from mellea_jupyter.executors.process import ProcessExecutor
+from mellea_jupyter.executors.registry import list_executors, load_executor
+from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
-from mellea_jupyter.models.pages import EnvironmentList
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
@@ -72,16 +75,22 @@ class Services:
         self._lease = ServiceLease(data_dir / "services")
         self._offload = Offload()
         self._store = SqlRunStore.open(data_dir / "runs.sqlite")
-        self._executors: dict[str, Executor] = create_executors(
-            fork_server_idle_seconds=options.fork_server_idle_seconds
-        )
+        interpreters = Interpreters()
+        self._executors: dict[str, Executor] = {
+            ProcessExecutor.name: ProcessExecutor(
+                warm_idle_seconds=options.fork_server_idle_seconds, interpreters=interpreters
+            ),
+            **_further_executors(),
+        }
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
-        artifacts = ObjectArtifactStore(data_dir / "artifacts")
+        artifacts = ObjectArtifactStore.open(data_dir / "artifacts")
         folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
-        self.environments = EnvironmentService(options.environments)
+        self.environments = EnvironmentService(
+            options.environments, interpreters=interpreters
+        )
         self.assets = AssetService(
             store=self._store,
             root=options.root_dir,
@@ -212,6 +221,19 @@ class Services:
         self._demo.close()
         self._store.close()
         self._lease.close()
+
+
+def _further_executors() -> dict[str, Executor]:
+    """Executors that other packages registered; one that does not load is logged and left out."""
+    found: dict[str, Executor] = {}
+    for name in list_executors():
+        if name == ProcessExecutor.name:
+            continue
+        try:
+            found[name] = load_executor(name)()
+        except LaunchFailed as error:
+            log.warning("The executor %r is left out: %s", name, error)
+    return found
 
 
 class _DemoModel:

@@ -174,7 +174,9 @@ class SqlRunStore(RunStore):
                     select(runs.c.owner_id, func.count())
                     .where(runs.c.status.in_([s.value for s in PLACED]))
                     .group_by(runs.c.owner_id)
-                ).tuples()
+                )
+                .tuples()
+                .all()
             )
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None
@@ -230,7 +232,8 @@ class SqlRunStore(RunStore):
     def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
         order = queries.Order.of(query)
         with self._reading() as connection:
-            where = queries.conditions(query, visible_to)
+            walk = queries.prefers_walk(connection, query, order, visible_to)
+            where = queries.conditions(query, visible_to, walk=walk)
             docs, following = queries.page(connection, where, order, query.limit)
         return RunPage(runs=tuple(map(load_run, docs)), next=following)
 

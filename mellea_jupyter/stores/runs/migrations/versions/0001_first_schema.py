@@ -176,6 +176,9 @@ def upgrade() -> None:
     )
     op.create_index("run_tags_of_run", "run_tags", ["run_id"], unique=False)
     op.execute(
-        "CREATE VIRTUAL TABLE runs_text USING fts5"
-        "(text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')"
+        """
+        CREATE VIRTUAL TABLE runs_text USING fts5(
+            text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+        )
+        """
     )
