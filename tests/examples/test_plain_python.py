@@ -60,9 +60,7 @@ def test_reviews_are_classified(demo: DemoModel, tmp_path: Path) -> None:
 
 
 def test_lipogram_gives_up_and_ends_well(demo: DemoModel, tmp_path: Path) -> None:
-    assert "not met after 2 attempts" in run_plain(
-        demo, tmp_path, "lipogram.py", "--attempts", "2"
-    )
+    assert "not met after 2 attempts" in run_plain(demo, tmp_path, "lipogram.py", "--attempts", "2")
 
 
 def test_postcards_come_in_the_order_of_their_cities(demo: DemoModel, tmp_path: Path) -> None:

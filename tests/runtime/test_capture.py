@@ -41,7 +41,9 @@ def test_output_over_the_cap_leaves_a_visible_gap(make_run: MakeRun) -> None:
     assert kept.startswith(b"0000000 ") and b"\n0059999 " in kept
     assert len(kept) + sum(gap["bytes"] for gap in gaps) == 60_000 * 100
     assert kept.count(b"\n") + sum(gap["gap_lines"] for gap in gaps) == 60_000
-    removed = {number for gap in gaps for number in range(gap["segments"][0], gap["segments"][1] + 1)}
+    removed = {
+        number for gap in gaps for number in range(gap["segments"][0], gap["segments"][1] + 1)
+    }
     there = {int(path.name[7:]) for path in run.journal.glob("output.*")}
     assert removed.isdisjoint(there)
 
