@@ -112,7 +112,7 @@ def _exactly(body: Sequence[str], sentences: int, mentions: Sequence[str]) -> li
     return [*body, *(_FILLER * sentences)][:sentences]
 
 
-def _extend(body: Sequence[str], words: int, ends_early: bool) -> str:
+def _extend(body: Sequence[str], words: int, *, ends_early: bool) -> str:
     """Append sentences until there are that many words; ``ends_early`` lengthens the last."""
     text, position = " ".join(body), 0
     while len(text.split()) < words:

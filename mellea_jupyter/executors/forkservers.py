@@ -38,7 +38,8 @@ REPLY_TIMEOUT_SECONDS = 10.0
 
 IMPORT_TIME_PREFIXES = (
     "PYTHON", "LD_", "MELLEA_", "OTEL_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "OMP_", "MKL_",
-    "OPENBLAS_", "CUDA_",
+    "OPENBLAS_", "CUDA_", "TQDM_", "AZURE_OPENAI_", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
+    "OPENAI_LOG",
 )  # fmt: skip
 """Variables that modules read while they are imported: a fork would not see a later change."""
 
@@ -47,6 +48,7 @@ _TEMPLATE_NAMES = frozenset(
      "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
 )  # fmt: skip
 _TEMPLATE_PREFIXES = ("LC_", "XDG_", *IMPORT_TIME_PREFIXES)
+_RUN_NAMES = frozenset({RUN_ID_VARIABLE, "MELLEA_OUTPUT_DIR"})  # each run has its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,8 @@ class ForkServers:
         given = self._given_folder
         if given is None:
             home = os.environ.get("XDG_RUNTIME_DIR")
-            given = Path(home, "mellea-jupyter") if home and os.path.isdir(home) else None
-        for folder in (given, Path(f"/tmp/mellea-jupyter-{os.getuid()}")):  # verified
+            given = Path(home, "mellea-jupyter") if home and Path(home).is_dir() else None
+        for folder in (given, Path(f"/tmp/mellea-jupyter-{os.getuid()}")):  # noqa: S108  # verified below  # verified
             if folder and len(os.fsencode(folder / _LONGEST_NAME)) < MAX_SOCKET_PATH_BYTES:
                 _make_private(folder)
                 return folder
@@ -230,12 +232,13 @@ _LONGEST_NAME = "0" * 12 + "-" + "0" * 12 + ".sock.lock"
 
 def template_env(env: Mapping[str, str]) -> dict[str, str]:
     """The variables that a template starts with: those that imports read, and `PATH`."""
-    return {
-        name: value
-        for name, value in env.items()
-        if (name in _TEMPLATE_NAMES or name == "PATH" or name.startswith(_TEMPLATE_PREFIXES))
-        and name != RUN_ID_VARIABLE
-    }
+    return {name: value for name, value in env.items() if _is_for_template(name)}
+
+
+def _is_for_template(name: str) -> bool:
+    if name in _RUN_NAMES or name.startswith("MELLEA_JUPYTER_"):
+        return False
+    return name == "PATH" or name in _TEMPLATE_NAMES or name.startswith(_TEMPLATE_PREFIXES)
 
 
 def _request(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,7 +288,7 @@ def _retire(record: Path) -> None:
         server.wait(2.0)
     for suffix in (".json", ".sock", ".sock.lock", ".starting", ".log"):
         with suppress(OSError):
-            os.unlink(record.with_suffix(suffix))
+            record.with_suffix(suffix).unlink()
 
 
 def _read_record(record: Path) -> ProcessIdentity | None:

@@ -24,7 +24,7 @@ RUN_ID_VARIABLE = "MELLEA_RUN_ID"
 """In the environment of every process of a run, and therefore in that of what it starts."""
 
 UNNAMED_RUN_ID = "0" * 36
-"""Its value in a fork server; overwritten in place, at the same length, in each process it forks."""
+"""Its value in a fork server; each process that it forks overwrites it in place."""
 
 
 def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdentity]:

@@ -34,7 +34,7 @@ class Subscribe(Model):
     after: str | None = Field(
         None,
         max_length=100,
-        description="Logs only: begin after this cursor; from the start if absent.",
+        description="Logs only: begin after this cursor; else at the start.",
     )
 
 

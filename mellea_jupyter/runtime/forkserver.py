@@ -51,11 +51,18 @@ IMPORT_TIME_PREFIXES = (
     "MKL_",
     "OPENBLAS_",
     "CUDA_",
+    "TQDM_",
+    "AZURE_OPENAI_",
+    "OPENAI_API_TYPE",
+    "OPENAI_API_VERSION",
+    "OPENAI_LOG",
 )
 """Variables that are read while modules are imported; a later change would not be seen."""
 
 RUN_ID_VARIABLE = "MELLEA_RUN_ID"
-OWN_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
+FOLLOWED_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
+"""Begin like those, but a warm run does see its own value."""
+
 REQUEST_BYTES = 64 * 1024
 REQUEST_SECONDS = 5.0
 HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -92,7 +99,8 @@ def main(arguments: Sequence[str]) -> int:
         if has_network_connection():
             print("mellea_runtime: a preloaded module opened a connection", file=sys.stderr)
             return EXIT_UNSAFE
-        server = ForkServer(options.socket, options.idle_seconds)
+        kept = tuple(int(name) for name in os.listdir("/proc/self/fd") if int(name) != lock)
+        server = ForkServer(options.socket, options.idle_seconds, kept)
         stack.callback(server.close)
         return server.serve()
 
@@ -133,14 +141,17 @@ class ForkServer:
     Args:
         path: Where to listen; its folder must admit nobody else.
         idle_seconds: Ends after so long without a request.
+        template_descriptors: What preloaded modules have open; all that a child keeps.
     """
 
-    def __init__(self, path: str, idle_seconds: float) -> None:
+    def __init__(
+        self, path: str, idle_seconds: float, template_descriptors: Tuple[int, ...]
+    ) -> None:
         self._path = path
         self._idle_seconds = idle_seconds
         self._preloaded = {name.partition(".")[0] for name in sys.modules} - INTERPRETER_MODULES
         self._umask = os.umask(0o077)
-        self._template_descriptors = tuple(int(name) for name in os.listdir("/proc/self/fd"))
+        self._template_descriptors = template_descriptors
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if os.path.lexists(path):
             os.unlink(path)  # left by a server that was killed: we hold the lock
@@ -229,7 +240,7 @@ class ForkServer:
     def _why_fresh(self, spec: RunSpec) -> Optional[str]:
         """Why this run must not start warm, or None."""
         for name in sorted(set(spec.env) | set(os.environ)):
-            if name.startswith(IMPORT_TIME_PREFIXES) and name not in OWN_VARIABLES:
+            if name.startswith(IMPORT_TIME_PREFIXES) and name not in FOLLOWED_VARIABLES:
                 if spec.env.get(name) != os.environ.get(name):
                     return f"the variable {name} is read when modules are imported"
         shadowed = shadowed_modules(spec.import_dir, self._preloaded)
@@ -310,8 +321,28 @@ def become_program(spec: RunSpec, channel: int) -> NoReturn:
     os.environ.update(spec.env)
     time.tzset()
     _reseed()
+    _point_ollama()
     gc.enable()
     run_warm(spec, channel)
+
+
+def _point_ollama() -> None:
+    """Give the client that `import ollama` makes the run's host and key; mellea makes its own.
+
+    Source: `ollama/_client.py` of ollama 0.6. Made differently, only `ollama.chat` and the like
+    would miss the run's variables.
+    """
+    host, key = os.environ.get("OLLAMA_HOST"), os.environ.get("OLLAMA_API_KEY")
+    if "ollama" not in sys.modules or not (host or key):
+        return
+    try:
+        client: Any = sys.modules["ollama"]._client._client
+        parse_host: Any = sys.modules["ollama._client"]._parse_host
+        client.base_url = parse_host(host)
+        if key:
+            client.headers["authorization"] = f"Bearer {key}"
+    except (KeyError, AttributeError):
+        pass
 
 
 def _reseed() -> None:

@@ -16,6 +16,7 @@ MAX_FRAME_BYTES = 64 * 1024
 MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 RESERVE_BYTES = 128 * 1024
 RETRY_FULL_DISK_SECONDS = 0.25
+ENOUGH_SPACE_BYTES = 2 * RESERVE_BYTES
 END_RETRY_SECONDS = 10.0
 
 ONE_LINE_KINDS = frozenset(
@@ -274,7 +275,12 @@ class FrameWriter:
     def _can_write(self) -> bool:
         """Whether to try: yes, unless the disk was full a moment ago. Reports what was lost."""
         if self._full_until is not None:
-            if time.monotonic() < self._full_until:
+            now = time.monotonic()
+            if now < self._full_until:
+                return False
+            status = os.fstatvfs(self._dir)
+            if status.f_bavail * status.f_frsize < ENOUGH_SPACE_BYTES:
+                self._full_until = now + RETRY_FULL_DISK_SECONDS
                 return False
             self._full_until = None
             if self._report_lost():

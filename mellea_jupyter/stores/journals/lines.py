@@ -63,7 +63,7 @@ def forward(descriptor: int, offset: int) -> Iterator[tuple[bytes | None, int]]:
             continue
         for line in data[:whole].split(b"\n"):
             offset += len(line) + 1
-            yield (line if len(line) < MAX_FRAME_BYTES else None), offset
+            yield (line if len(line) <= MAX_FRAME_BYTES else None), offset
 
 
 def backward(descriptor: int, end: int) -> Iterator[tuple[bytes | None, int]]:
@@ -84,7 +84,7 @@ def backward(descriptor: int, end: int) -> Iterator[tuple[bytes | None, int]]:
         offset = start + whole
         for line in reversed(data[begin : whole - 1].split(b"\n")):
             offset -= len(line) + 1
-            yield (line if len(line) < MAX_FRAME_BYTES else None), offset
+            yield (line if len(line) <= MAX_FRAME_BYTES else None), offset
         end = start + begin
 
 

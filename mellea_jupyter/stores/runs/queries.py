@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, false, select, tuple_
+from sqlalchemy import ColumnElement, Connection, false, func, select, tuple_
 from sqlalchemy.schema import Column
 
 from mellea_jupyter.exceptions import InvalidInput
 from mellea_jupyter.models.pages import RunFilters, RunQuery
-from mellea_jupyter.stores.runs import cursors
+from mellea_jupyter.stores.runs import cursors, rollup
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.rows import to_ms
 from mellea_jupyter.stores.runs.tables import run_tags, runs
@@ -30,33 +31,70 @@ SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
 }
 """What each `RunSort` sorts by; the id decides between equals."""
 
+_EXACT: Final = ("status", "owner_id", "asset_id", "model")
 
-def conditions(filters: RunFilters, visible_to: str | None) -> list[ColumnElement[bool]]:
-    """The filters on the table `runs`, all of which have to hold."""
+
+def conditions(
+    filters: RunFilters, visible_to: str | None, *, walk: bool = False
+) -> list[ColumnElement[bool]]:
+    """The filters on the table `runs`, all of which have to hold.
+
+    `walk`: in a form that tests rows met in the wanted order, instead of fetching all matches.
+    """
     where: list[ColumnElement[bool]] = []
     if visible_to is not None:
-        where.append(runs.c.owner_id == visible_to)
-    if filters.status:
-        where.append(_any_of(runs.c.status, [s.value for s in filters.status]))
-    for name in ("owner_id", "asset_id", "model"):
+        where.append(_any_of(runs.c.owner_id, [visible_to], walk=walk))
+    for name in _EXACT:
         if values := getattr(filters, name):
-            where.append(_any_of(runs.c[name], list(values)))
-    where.extend(
-        runs.c.id.in_(select(run_tags.c.run_id).where(run_tags.c.tag == tag))
-        for tag in filters.tags
-    )
+            where.append(_any_of(runs.c[name], list(map(str, values)), walk=walk))
+    for tag in filters.tags:
+        tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag)
+        if walk:
+            where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
+        else:
+            where.append(runs.c.id.in_(tagged))
     if filters.started_after is not None:
         where.append(runs.c.created_ms >= to_ms(filters.started_after))
     if filters.started_before is not None:
         where.append(runs.c.created_ms < to_ms(filters.started_before))
     if filters.search and filters.search.strip():
-        hit = dialect.text_matches(runs.c.n, filters.search)
+        hit = dialect.text_matches(runs.c.n, filters.search, unindexed=walk)
         where.append(false() if hit is None else hit)
     return where
 
 
-def _any_of(column: Column[Any], values: list[str]) -> ColumnElement[bool]:
-    return column == values[0] if len(values) == 1 else column.in_(values)
+def _any_of(column: Column[Any], values: list[str], *, walk: bool) -> ColumnElement[bool]:
+    tested = dialect.unary_plus(column) if walk else column
+    return tested == values[0] if len(values) == 1 else tested.in_(values)
+
+
+def prefers_walk(
+    connection: Connection, query: RunQuery, order: Order, visible_to: str | None
+) -> bool:
+    """Whether a page is found sooner by testing rows in the wanted order.
+
+    The other way is to fetch all matches and sort them. With n runs and m matches, a page of l
+    runs costs about l * n / m steps one way and m the other, so the first is better above
+    m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
+    independent of each other.
+    """
+    in_index_order = order.column is runs.c.created_ms and not query.tags and not query.search
+    if in_index_order and all(len(getattr(query, name)) <= 1 for name in _EXACT):
+        return False  # an index has the matches in this order
+    every = rollup.count(connection, RunFilters(), None)
+    if not every:
+        return False
+    enough = math.isqrt(query.limit * every)
+    named = {name: getattr(query, name) for name in _EXACT}
+    share = rollup.count(connection, RunFilters(**named), visible_to) / every
+    for tag in query.tags:
+        tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag).limit(every)
+        share *= (
+            connection.scalar(select(func.count()).select_from(tagged.subquery())) or 0
+        ) / every
+    if query.search and query.search.strip():
+        share *= dialect.count_text_matches(connection, query.search, every) / every
+    return share * every > enough
 
 
 @dataclass(frozen=True, slots=True)

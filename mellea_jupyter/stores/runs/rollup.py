@@ -46,6 +46,7 @@ GRAINS: Final[tuple[frozenset[str], ...]] = (
     frozenset({"model"}),
     frozenset({"owner_id", "asset_id"}),
     frozenset({"owner_id", "model"}),
+    frozenset({"owner_id", "asset_id", "model"}),
     frozenset({"hour"}),
     frozenset({"owner_id", "hour"}),
     frozenset({"owner_id", "asset_id", "model", "hour"}),
@@ -122,6 +123,16 @@ def summarize(
         where = _rollup_conditions(grain, filters, visible_to)
         rows = _from_rollup(connection, where, group_by, utc_offset_minutes)
     return _reply(rows, group_by)
+
+
+def count(connection: Connection, filters: RunFilters, visible_to: str | None) -> int:
+    """How many runs have these owners, assets, models and statuses; other filters not counted."""
+    named = {name: getattr(filters, name) for name in ("status", "owner_id", "asset_id", "model")}
+    filters = RunFilters(**named)
+    grain = find_grain(filters, None, 0, visible_to)
+    assert grain is not None  # these filters are in all grains together
+    where = _rollup_conditions(grain, filters, visible_to)
+    return connection.scalar(select(func.sum(rollup.c.runs)).where(*where)) or 0
 
 
 def find_grain(

@@ -232,7 +232,8 @@ class SqlRunStore(RunStore):
     def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
         order = queries.Order.of(query)
         with self._reading() as connection:
-            where = queries.conditions(query, visible_to)
+            walk = queries.prefers_walk(connection, query, order, visible_to)
+            where = queries.conditions(query, visible_to, walk=walk)
             docs, following = queries.page(connection, where, order, query.limit)
         return RunPage(runs=tuple(map(load_run, docs)), next=following)
 

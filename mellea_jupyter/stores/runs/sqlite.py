@@ -19,18 +19,22 @@ from sqlalchemy import (
     Engine,
     Integer,
     QueuePool,
+    Select,
     Table,
     TextClause,
+    UnaryExpression,
     bindparam,
     column,
     create_engine,
     event,
+    func,
     select,
     table,
     text,
 )
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.operators import custom_op
 
 READ: Final = {"begin": "BEGIN"}
 WRITE: Final = {"begin": "BEGIN IMMEDIATE"}
@@ -193,18 +197,40 @@ def delete_text(connection: Connection, n: int) -> None:
     connection.execute(_DELETE_TEXT, {"n": n})
 
 
-def text_matches(n: ColumnElement[int], search: str) -> ColumnElement[bool] | None:
+def text_matches(
+    n: ColumnElement[int], search: str, *, unindexed: bool
+) -> ColumnElement[bool] | None:
     """The condition that a run's text holds all the words, the last one as a prefix.
 
-    None when there is no word in `search`, so that nothing can match.
+    None when there is no word in `search`, so that nothing can match. `unindexed`: test each
+    row against the matches instead of fetching the matches.
     """
+    hits = _matches(search)
+    if hits is None:
+        return None
+    return (unary_plus(n) if unindexed else n).in_(hits)
+
+
+def count_text_matches(connection: Connection, search: str, most: int) -> int:
+    """How many runs match, counted up to `most`."""
+    hits = _matches(search)
+    if hits is None:
+        return 0
+    return connection.scalar(select(func.count()).select_from(hits.limit(most).subquery())) or 0
+
+
+def unary_plus(column_: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column in a form that no index is used for."""
+    return UnaryExpression(column_, operator=custom_op("+"), type_=column_.type)
+
+
+def _matches(search: str) -> Select[tuple[int]] | None:
     words = [w for w in search.replace("\0", " ").split() if any(map(str.isalnum, w))]
     if not words:
         return None
     # A quoted string is text to FTS5, whatever operators it holds.
     phrases = " ".join('"' + w.replace('"', '""') + '"' for w in words) + " *"
-    hits: TextClause = text("runs_text MATCH :words").bindparams(
+    hit: TextClause = text("runs_text MATCH :words").bindparams(
         bindparam("words", phrases, unique=True)
     )
-    rowid = column("rowid", Integer)
-    return n.in_(select(rowid).select_from(table("runs_text")).where(hits))
+    return select(column("rowid", Integer)).select_from(table("runs_text")).where(hit)
