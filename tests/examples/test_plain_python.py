@@ -8,21 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from mellea_jupyter.demo.server import DemoModel
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[DemoModel]:
-    with DemoModel(latency_seconds=0.0) as model:
-        yield model
 
 
 def run_plain(demo: DemoModel, folder: Path, program: str, *arguments: str) -> str:
