@@ -20,7 +20,7 @@ from mellea_jupyter.demo.server import DemoModel
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.testing.server import JupyterServer
 
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = 60.0
 
 
 class Runner:
