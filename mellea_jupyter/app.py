@@ -17,7 +17,9 @@ from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
 
+from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.handlers.routes import routes
+from mellea_jupyter.handlers.streams import OpenStreams
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
 ACTIVITY_SECONDS = 30.0
+START_DELAY_SECONDS = 1.0
 
 
 class MelleaApp(ExtensionApp):
@@ -71,11 +74,9 @@ class MelleaApp(ExtensionApp):
         "'memory_mb': 8192}}.",
     ).tag(config=True)
     owner_resolver = Callable(
-        allow_none=True,
-        default_value=None,
-        help="Function (handler) -> mellea_jupyter.auth.owner.User that says whose runs a request "
-        "means. By default the user name where the identity provider names users, otherwise one "
-        "owner who is also administrator.",
+        help="Function (handler) -> mellea_jupyter.auth.owner.User that "
+        "says whose runs a request means. By default the user name where the identity provider "
+        "names users, otherwise one owner who is also administrator.",
     ).tag(config=True)
     prewarm = Bool(
         True, help="Keep a prepared interpreter ready, so that runs start in milliseconds."
@@ -90,6 +91,27 @@ class MelleaApp(ExtensionApp):
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
 
+    lag_seconds = Float(
+        10.0, min=0.05, help="A websocket client slower than this is told to read on over REST."
+    ).tag(config=True)
+    max_subscriptions = Integer(
+        64, min=1, help="Most topics that one websocket may be subscribed to."
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.streams = OpenStreams()
+        self._services: Services | None = None
+        self._building = asyncio.Lock()
+        self._activity: asyncio.Task[None] | None = None
+        self._warm_up: asyncio.Task[None] | None = None
+        self._token_file: Path | None = None
+        self.streams = OpenStreams()
+
+    @default("owner_resolver")
+    def _default_owner_resolver(self) -> OwnerResolver:
+        return resolve_owner
+
     @default("data_dir")
     def _default_data_dir(self) -> str:
         return os.path.join(jupyter_data_dir(), "mellea")
@@ -100,7 +122,7 @@ class MelleaApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Register all routes, at the configured prefix and at the alias."""
-        self.handlers.extend(routes(self.api_prefix))
+        self.handlers.extend(routes(prefix=self.api_prefix))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called by the server when its loop runs: tell kernels where we are, then get ready."""
@@ -109,6 +131,8 @@ class MelleaApp(ExtensionApp):
         self._warm_up = asyncio.create_task(self._build_in_background(), name="mellea-start")
 
     async def _build_in_background(self) -> None:
+        """Get ready before anybody asks, but not while the server answers its first requests."""
+        await asyncio.sleep(START_DELAY_SECONDS)
         try:
             await self.services()
         except Exception:
@@ -149,14 +173,6 @@ class MelleaApp(ExtensionApp):
             )
         )
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._services: Services | None = None
-        self._building = asyncio.Lock()
-        self._activity: asyncio.Task[None] | None = None
-        self._warm_up: asyncio.Task[None] | None = None
-        self._token_file: Path | None = None
-
     def current_activity(self) -> dict[str, int] | None:
         """Active runs, so that an idle server with runs does not shut itself down."""
         active = self._services.active_runs if self._services is not None else 0
@@ -189,6 +205,7 @@ class MelleaApp(ExtensionApp):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await self.streams.close()
         if self._services is not None:
             services, self._services = self._services, None
             await services.stop()

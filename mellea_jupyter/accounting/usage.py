@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .pricing import Price, price_call, to_usd
 
@@ -105,6 +105,21 @@ class UsageState:
         self._priced_calls = 0
         self._peak_memory_mb = 0.0
         self._cpu_seconds = 0.0
+        self._dropped_events = 0
+        self._changed: set[int] = set()
+
+    def take_changed_calls(self) -> list[CallRecord]:
+        """Calls that started or ended since this was last asked, in order of their numbers."""
+        changed, self._changed = sorted(self._changed), set()
+        return [self._calls[number] for number in changed if number in self._calls]
+
+    def models_used(self) -> tuple[str, ...]:
+        """The models of the calls so far as `provider/name`, sorted."""
+        names = {
+            "/".join(filter(None, (call.provider, call.response_model or call.model)))
+            for call in self._calls.values()
+        }
+        return tuple(sorted(names - {""}))
 
     @property
     def calls(self) -> list[CallRecord]:
@@ -129,13 +144,14 @@ class UsageState:
             "estimated_cost_usd": None if nothing_priced else to_usd(self._picodollars),
             "peak_memory_mb": self._peak_memory_mb,
             "cpu_seconds": self._cpu_seconds,
+            "dropped_events": self._dropped_events,
         }
 
     def fold(self, frame: Mapping[str, Any]) -> None:
         """Take one frame into account. Kinds that do not concern usage are passed over."""
         try:
             kind = frame.get("kind")
-            handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+            handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
             if handler is not None:
                 handler(self, frame)
         except (_MalformedFrame, AttributeError):
@@ -181,10 +197,12 @@ class UsageState:
         self._counts["unfinished_calls"] += 1
         if len(self._calls) < MAX_RECORDS:
             self._calls[record.call] = record
+            self._changed.add(record.call)
 
     def _ending(self, frame: Mapping[str, Any]) -> CallRecord:
         """The record of a call that ends now; a new one when its start was lost."""
         number = _required_count(frame, "call")
+        self._changed.add(number)
         record = self._calls.get(number)
         if record is None:
             record = self._new_record(frame)
@@ -261,9 +279,9 @@ class UsageState:
             record.model,
             record.input_tokens,
             record.output_tokens,
-            record.cached_tokens,
-            record.response_model,
-            at,
+            cached_tokens=record.cached_tokens,
+            response_model=record.response_model,
+            at=at,
         )
 
     # Loops
@@ -331,10 +349,23 @@ class UsageState:
     def _end(self, frame: Mapping[str, Any]) -> None:
         memory, cpu = _number(frame, "peak_memory_mb"), _number(frame, "cpu_seconds")
         self._use(memory, cpu)
+        self._dropped_events = _count(frame, "dropped_events") or 0
 
     def _use(self, memory_mb: float | None, cpu_seconds: float | None) -> None:
         self._peak_memory_mb = max(self._peak_memory_mb, memory_mb or 0.0)
         self._cpu_seconds = max(self._cpu_seconds, cpu_seconds or 0.0)
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[UsageState, Mapping[str, Any]], None]]] = {
+        "call_started": _call_started,
+        "call_finished": _call_finished,
+        "call_failed": _call_failed,
+        "loop_started": _loop_started,
+        "loop_ended": _loop_ended,
+        "repair": _repair,
+        "turn": _turn,
+        "usage": _usage,
+        "end": _end,
+    }
 
 
 def fold(state: UsageState, frame: Mapping[str, Any]) -> UsageState:
@@ -361,17 +392,6 @@ _COUNTERS = (
     "malformed_frames",
 )
 _TOKEN_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
-_HANDLERS: Mapping[str, Callable[[UsageState, Mapping[str, Any]], None]] = {
-    "call_started": UsageState._call_started,
-    "call_finished": UsageState._call_finished,
-    "call_failed": UsageState._call_failed,
-    "loop_started": UsageState._loop_started,
-    "loop_ended": UsageState._loop_ended,
-    "repair": UsageState._repair,
-    "turn": UsageState._turn,
-    "usage": UsageState._usage,
-    "end": UsageState._end,
-}
 
 
 # Reading hostile frames

@@ -1,0 +1,1 @@
+"""Whose run is this, and who may see it."""

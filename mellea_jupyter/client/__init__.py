@@ -1,0 +1,77 @@
+"""The Python client: run programs, follow and steer runs, find or start a server.
+
+Names are imported when they are first used, so that `import mellea_jupyter.client` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mellea_jupyter.client.aio import AsyncMelleaClient
+    from mellea_jupyter.client.connection import Connection
+    from mellea_jupyter.client.errors import (
+        ClientError,
+        ConnectionFailed,
+        InvalidProgram,
+        RunFailed,
+        ServerError,
+        ServerNotFound,
+        UnexpectedReply,
+        WaitTimeout,
+    )
+    from mellea_jupyter.client.handle import RunHandle
+    from mellea_jupyter.client.handle_async import AsyncRunHandle
+    from mellea_jupyter.client.launch import connect, run, run_async
+    from mellea_jupyter.client.sync import MelleaClient
+
+_MODULES = {
+    "AsyncMelleaClient": "aio",
+    "AsyncRunHandle": "handle_async",
+    "ClientError": "errors",
+    "Connection": "connection",
+    "ConnectionFailed": "errors",
+    "InvalidProgram": "errors",
+    "MelleaClient": "sync",
+    "RunFailed": "errors",
+    "RunHandle": "handle",
+    "ServerError": "errors",
+    "ServerNotFound": "errors",
+    "UnexpectedReply": "errors",
+    "WaitTimeout": "errors",
+    "connect": "launch",
+    "run": "launch",
+    "run_async": "launch",
+}
+
+__all__ = [
+    "AsyncMelleaClient",
+    "AsyncRunHandle",
+    "ClientError",
+    "Connection",
+    "ConnectionFailed",
+    "InvalidProgram",
+    "MelleaClient",
+    "RunFailed",
+    "RunHandle",
+    "ServerError",
+    "ServerNotFound",
+    "UnexpectedReply",
+    "WaitTimeout",
+    "connect",
+    "run",
+    "run_async",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

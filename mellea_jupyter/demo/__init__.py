@@ -2,3 +2,7 @@
 
 Its replies are scripted, never from a language model, and say so.
 """
+
+from .server import MODEL_NAME, DemoModel
+
+__all__ = ["MODEL_NAME", "DemoModel"]

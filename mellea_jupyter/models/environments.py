@@ -25,3 +25,9 @@ class Environment(Model):
     memory_mb: int | None = Field(None, gt=0, description="Memory limit of a run, in MiB.")
     available: bool = Field(True, description="Whether a run can start in it now.")
     reason: str | None = Field(None, description="Why not.")
+
+
+class EnvironmentList(Model):
+    """All environments a user may choose from."""
+
+    environments: tuple[Environment, ...] = Field(description="Ordered by name.")

@@ -44,5 +44,7 @@ class RunMetrics(Model):
     cancelled_calls: int = Field(0, description="Calls given up before they answered.")
     unpriced_calls: int = Field(0, description="Calls of a model whose price is not known.")
     calls_without_usage: int = Field(0, description="Finished calls whose tokens are not known.")
-    active_calls: int = Field(0, description="Calls that have started and not ended.")
+    unfinished_calls: int = Field(0, description="Calls that have started and not ended.")
+    resamples: int = Field(0, description="Repairs that asked the same again.")
+    malformed_frames: int = Field(0, description="Records of the runtime that made no sense.")
     dropped_events: int = Field(0, description="Events the runtime could not deliver.")

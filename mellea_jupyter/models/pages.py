@@ -9,7 +9,6 @@ from pydantic import Field
 
 from mellea_jupyter.models.assets import Asset
 from mellea_jupyter.models.base import Model, Timestamp
-from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import Usd
 from mellea_jupyter.models.run import Run, RunStatus
 
@@ -89,9 +88,3 @@ class AssetPage(Model):
 
     assets: tuple[Asset, ...] = Field(description="The assets.")
     next: str | None = Field(None, description="Cursor of the next page; null on the last.")
-
-
-class EnvironmentList(Model):
-    """All environments a user may choose from."""
-
-    environments: tuple[Environment, ...] = Field(description="Ordered by name.")

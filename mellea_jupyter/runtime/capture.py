@@ -112,9 +112,7 @@ class StreamCapture:
         start = 0
         if self._open_line is not None:
             start = chunk.index(b"\n") + 1
-            self._writer.write_output(
-                self.name, chunk[:start], lines=0, continues=self._open_line
-            )
+            self._writer.write_output(self.name, chunk[:start], lines=0, continues=self._open_line)
             self._open_line = None
         while start < len(chunk):
             end = len(chunk)

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from types import CodeType, ModuleType
-from typing import Any, Dict, Iterable, NoReturn, Optional, Set
+from typing import Any, Iterable, NoReturn, Optional, Set
 
 from . import steering
 from .control import Channel
@@ -45,11 +45,11 @@ def run_warm(spec: RunSpec, descriptor: int) -> NoReturn:
     channel = prepare(spec, descriptor)
     status = run(spec, channel)
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # python's own end calls it too
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # python ends so, too
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
     try:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001  # the same
     except BaseException:
         pass  # atexit has printed it
     if not flush_open_files() and status == 0:
@@ -65,10 +65,10 @@ def prepare(spec: RunSpec, descriptor: int) -> Channel:
     current_run.attach(spec, channel)
     refuse_input()
 
-    def on_logging(module: ModuleType) -> None:
+    def on_logging(_: ModuleType) -> None:
         from .records import send_stream_handlers
 
-        send_stream_handlers(module, channel, streams)
+        send_stream_handlers(channel, streams)
 
     when_imported("logging", on_logging)
     instrument_mellea(spec, channel)
@@ -78,7 +78,7 @@ def prepare(spec: RunSpec, descriptor: int) -> Channel:
 def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
     """Once mellea is imported: report its calls and its log, and steer its models."""
 
-    def on_mellea(module: ModuleType) -> None:
+    def on_mellea(_: ModuleType) -> None:
         if spec.forwards_mellea_log:
             from .records import send_mellea_records
 
@@ -93,6 +93,15 @@ def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
     steering.install(spec.model, spec.model_steering, channel)
 
 
+def attach_kernel(run_dir: str, descriptor: int) -> None:
+    """In a notebook's kernel: report its LLM calls on the run's channel, and steer its models."""
+    spec = load_spec(run_dir)
+    channel = Channel(descriptor)
+    current_run.attach(spec, channel)
+    instrument_mellea(spec, channel)
+    atexit.register(channel.close)
+
+
 def run(spec: RunSpec, channel: Channel) -> int:
     """Execute the program; the exit status plain python would give it (130 when interrupted)."""
     sys.argv = [spec.program_path, *spec.argv]
@@ -104,12 +113,11 @@ def run(spec: RunSpec, channel: Channel) -> int:
         elif spec.kind == "callable":
             _run_callable(spec, channel)
         else:
-            _run_notebook(spec)
+            return _run_notebook(spec, channel)
     except SystemExit as error:
         return _exit_status(error.code)
     except UnusableProgram as error:
-        channel.emit("exception", **describe(error, ()))
-        print(f"mellea run: {error}", file=sys.stderr)
+        _explain(error, channel)
         return 1
     except BaseException as error:
         _report(error, spec, channel)
@@ -121,7 +129,7 @@ def _run_file(path: str) -> None:
     with io.open_code(path) as file:
         source = file.read()
     main = _new_main(path)
-    exec(_compiled(source, path), main.__dict__)
+    exec(_compiled(source, path), main.__dict__)  # noqa: S102  # what runpy does
 
 
 def _compiled(source: bytes, path: str) -> CodeType:
@@ -175,11 +183,29 @@ def _run_callable(spec: RunSpec, channel: Channel) -> None:
         current_run.output(result)
 
 
-def _run_notebook(spec: RunSpec) -> None:
+def _run_notebook(spec: RunSpec, channel: Channel) -> int:
+    """Execute a notebook. A failing cell is told by its own exception's name, not by ours."""
     from . import notebook
 
     _new_main(None)
-    notebook.execute(spec)
+    try:
+        notebook.execute(spec, channel.descriptor)
+    except notebook.UnusableNotebook as error:
+        _explain(error, channel)
+        return 1
+    except notebook.CellFailed as error:
+        sys.stderr.flush()
+        channel.emit(
+            "exception", type=error.error_type, message=error.error_message, frames=error.frames
+        )
+        return 1
+    return 0
+
+
+def _explain(error: Exception, channel: Channel) -> None:
+    """Tell why the run cannot be executed at all; the runtime's own traceback helps nobody."""
+    channel.emit("exception", **describe(error, ()))
+    print(f"mellea run: {error}", file=sys.stderr)
 
 
 def _exit_status(code: object) -> int:
@@ -229,17 +255,16 @@ def flush_open_files() -> bool:
 
 def shadowed_modules(folder: str, names: Iterable[str]) -> Set[str]:
     """Which of these top-level modules a file or package in `folder` would take precedence over."""
-    local: Dict[str, bool] = {}
+    local: Set[str] = set()
     try:
         entries = os.listdir(folder)
     except OSError:
         return set()
     for entry in entries:
         stem, dot, _ = entry.partition(".")
-        if dot and entry.endswith((".py", ".so", ".pyc")):
-            local[stem] = True
-        elif not dot and os.path.isfile(os.path.join(folder, entry, "__init__.py")):
-            local[stem] = True
+        is_module = dot and entry.endswith((".py", ".so", ".pyc"))
+        if is_module or os.path.isfile(os.path.join(folder, entry, "__init__.py")):
+            local.add(stem)
     return {name for name in names if name in local}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mellea_jupyter import clock
-from mellea_jupyter.assets import pinning
+from mellea_jupyter.assets.blobs import materialize
+from mellea_jupyter.assets.pinning import pin
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.exceptions import AssetNotFound
 from mellea_jupyter.models.assets import Asset, AssetCreate
@@ -31,7 +32,7 @@ class AssetService:
             InvalidProgram, InvalidInput: the path or source can not become an asset.
         """
         pinned = await self._offload.slow(
-            pinning.pin, request, root=self._root, store_dir=self._sources_dir
+            pin, request, root=self._root, store_dir=self._sources_dir
         )
         now = clock.now()
         asset = Asset(
@@ -48,7 +49,7 @@ class AssetService:
             created_at=now,
             updated_at=now,
         )
-        origin = f"{user.owner_id}\0{pinned.origin}"
+        origin = "\0".join((user.owner_id, *pinned.origin))
         return await self._offload.write(self._store.upsert_asset, asset, origin, pinned.files)
 
     async def get(self, asset_id: str, user: User) -> Asset:
@@ -76,7 +77,7 @@ class AssetService:
         """Copy a pinned source into a run's `source/`. Blocks.
 
         Raises:
-            OSError: it could not be copied completely.
+            StoreError, OSError: it could not be copied completely.
         """
         files = self._store.pinned_files(content_hash)
-        pinning.materialize(content_hash, files, self._sources_dir, target)
+        materialize(content_hash, files, self._sources_dir, target)

@@ -47,10 +47,10 @@ class Subscription:
             await self._wake.wait()
         return self._waiting.pop(next(iter(self._waiting)))
 
-    def __enter__(self) -> Subscription:
+    async def __aenter__(self) -> Subscription:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
 
 

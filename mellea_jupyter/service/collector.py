@@ -38,16 +38,16 @@ class Collector:
             return await self._offload.slow(
                 self._artifacts.collect, run.id, run_dir / "outputs", quota_bytes=quota
             )
-        except OSError as error:
+        except Exception as error:  # whatever it is, the run has to get its final status
             log.exception("run %s: artifacts could not be collected", run.id)
-            reason = f"storage_error: {error.strerror or error}"
+            reason = f"storage_error: {type(error).__name__}"
             return ArtifactList(skipped=(SkippedArtifact(path=".", reason=reason),))
 
     async def outputs(
         self, run: Run, run_dir: Path, frames: Sequence[dict[str, Any]], kept: ArtifactList
     ) -> list[StructuredOutput]:
         """The structured outputs the program declared, in order."""
-        found = []
+        found: list[StructuredOutput] = []
         for frame in frames:
             data = frame.get("data")
             if "data" not in frame:
@@ -66,22 +66,28 @@ class Collector:
         return [
             CallRow(
                 call=call.call,
-                seq=call.seq,
-                started_at=call.started_at,
+                seq=call.seq or 0,
+                started_at=call.started_at or 0.0,
                 purpose=call.purpose,
                 provider=call.provider,
                 model=call.model,
-                status=call.status,
+                status="active" if call.status == "started" else call.status,
                 input_tokens=call.input_tokens,
                 output_tokens=call.output_tokens,
                 latency_ms=call.latency_ms,
-                cost_pico_usd=call.cost_pico_usd,
+                cost_pico_usd=call.price.picodollars if call.price else None,
                 loop=call.loop,
                 attempt=call.attempt,
-                error=call.error,
+                error=_error_text(call.error),
             )
             for call in usage.take_changed_calls()
         ]
+
+
+def _error_text(error: dict[str, Any] | None) -> str | None:
+    if error is None:
+        return None
+    return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))[:2000]
 
 
 def _read_output(output_dir: Path) -> Any:

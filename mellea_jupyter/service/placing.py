@@ -131,7 +131,7 @@ class Placer:
         """Raises LaunchFailed."""
         placement = await self._offload.io(self._store.get_placement, run.id)
         try:
-            environment = await self._environments.get(placement.environment_id)
+            environment = self._environments.get(placement.environment_id)
         except EnvironmentNotFound as error:
             raise LaunchFailed(str(error), reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
         executor = self._executor(environment.executor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -121,7 +121,7 @@ class RunService:
         asset = await self._assets.get(request.asset_id, user)
         config = await self._checked(request.config, asset)
         environment_id = config.environment_id or asset.default_environment_id
-        environment = await self._environments.get(environment_id)
+        environment = self._environments.get(environment_id)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -240,9 +240,7 @@ class RunService:
         )
         config = await self._checked(secrets.restore(config, kept), asset)
         placement = await self._offload.io(self._store.get_placement, run_id)
-        environment = await self._environments.get(
-            config.environment_id or placement.environment_id
-        )
+        environment = self._environments.get(config.environment_id or placement.environment_id)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -260,7 +258,7 @@ class RunService:
             tags=original.tags,
         )
         plan = _Plan(create, asset, placement, retry_of=original)
-        owner = user.model_copy(update={"owner_id": original.owner_id})
+        owner = replace(user, owner_id=original.owner_id)
         created = await self._record(plan, owner, None, None)
         await self._audit(user, "retry", created.run.id, retry_of=run_id)
         return created.run

@@ -14,9 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.environments.interpreter import Interpreters
 from mellea_jupyter.environments.service import EnvironmentService
+from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import Executor
-from mellea_jupyter.executors.registry import create_executors
+from mellea_jupyter.executors.process import ProcessExecutor
+from mellea_jupyter.executors.registry import list_executors, load_executor
+from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
@@ -71,16 +75,22 @@ class Services:
         self._lease = ServiceLease(data_dir / "services")
         self._offload = Offload()
         self._store = SqlRunStore.open(data_dir / "runs.sqlite")
-        self._executors: dict[str, Executor] = create_executors(
-            fork_server_idle_seconds=options.fork_server_idle_seconds
-        )
+        interpreters = Interpreters()
+        self._executors: dict[str, Executor] = {
+            ProcessExecutor.name: ProcessExecutor(
+                warm_idle_seconds=options.fork_server_idle_seconds, interpreters=interpreters
+            ),
+            **_further_executors(),
+        }
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
         artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
-        self.environments = EnvironmentService(options.environments)
+        self.environments = EnvironmentService(
+            options.environments, interpreters=interpreters
+        )
         self.assets = AssetService(
             store=self._store,
             root=options.root_dir,
@@ -182,8 +192,13 @@ class Services:
                 active.discard(event.run_id)
             self.active_runs = len(active)
 
+    async def list_environments(self) -> EnvironmentList:
+        """All environments, each just probed."""
+        found = await self._offload.slow(self.environments.probe_all)
+        return EnvironmentList(environments=found)
+
     async def _prewarm(self) -> None:
-        environment = await self.environments.get(None)
+        environment = self.environments.get(None)
         executor = self._executors.get(environment.executor)
         if executor is not None:
             await self._offload.slow(executor.prepare, environment)
@@ -208,6 +223,19 @@ class Services:
         self._lease.close()
 
 
+def _further_executors() -> dict[str, Executor]:
+    """Executors that other packages registered; one that does not load is logged and left out."""
+    found: dict[str, Executor] = {}
+    for name in list_executors():
+        if name == ProcessExecutor.name:
+            continue
+        try:
+            found[name] = load_executor(name)()
+        except LaunchFailed as error:
+            log.warning("The executor %r is left out: %s", name, error)
+    return found
+
+
 class _DemoModel:
     """The scripted demo endpoint, started when the first run asks for it."""
 
@@ -221,7 +249,7 @@ class _DemoModel:
         if self._model is None:
             self._model = DemoModel()
             self._model.start()
-        return str(self._model.base_url)
+        return str(self._model.openai_url)
 
     def close(self) -> None:
         if self._model is not None:

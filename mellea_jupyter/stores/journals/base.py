@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from mellea_jupyter.models.frames import LogLevel, LogPage, LogStream
 
@@ -108,7 +108,7 @@ class JournalReader(ABC):
     def close(self) -> None:
         """Close descriptors. Idempotent."""
 
-    def __enter__(self) -> JournalReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,8 +119,13 @@ class JournalStore(ABC):
     """Journals by run."""
 
     @abstractmethod
-    def open(self, run_id: str) -> JournalReader:
-        """A reader. A run without a journal (yet) reads as empty and finds it when it appears."""
+    def open(self, run_id: str, *, complete: bool = False) -> JournalReader:
+        """A reader. A run without a journal (yet) reads as empty and finds it when it appears.
+
+        `complete` says that nothing will be written any more (the run is terminal): then the log
+        has ended where it stops, also without an end frame, and bytes that were captured and
+        never framed are its last lines.
+        """
 
     @abstractmethod
     def delete(self, run_id: str) -> None:

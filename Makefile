@@ -1,0 +1,55 @@
+# The developer's commands. A fresh machine needs Python 3.11 or later and make; the rest is
+# installed into ./.venv, again whenever pyproject.toml changes.
+
+SHELL := /bin/sh
+VENV  := .venv
+PY    := $(VENV)/bin/python
+PIP   := $(PY) -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab lint format bench clean
+
+help:
+	@echo "make demo    run an example program as a managed run and check its numbers"
+	@echo "make test    run the tests                    (make test ARGS='-k cancel -x')"
+	@echo "make lab     open JupyterLab on the examples"
+	@echo "make lint    ruff and mypy                    (make format rewrites)"
+	@echo "make bench   measure, and print ratios        (make bench ARGS=logs)"
+	@echo "make clean   remove .venv and caches"
+
+demo: $(VENV)/.installed
+	@$(PY) -m tools.demo $(ARGS)
+
+test: $(VENV)/.installed
+	$(PY) -m pytest $(ARGS)
+
+lab: $(VENV)/.installed
+	$(PY) -m jupyterlab --notebook-dir=examples $(ARGS) quickstart.ipynb
+
+lint: $(VENV)/.linters
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.linters
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.installed
+	@$(PY) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
+
+$(PY):
+	@PYTHON="$(PYTHON)" sh tools/make_venv.sh $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(PY)
+	@echo "Installing mellea-jupyter and what it needs into $(VENV) (a minute or two, once)"
+	@$(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.linters: pyproject.toml $(VENV)/.installed
+	@echo "Installing the linters into $(VENV)"
+	@$(PIP) install --quiet --editable '.[test,lint]'
+	@touch $@

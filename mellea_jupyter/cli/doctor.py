@@ -1,0 +1,204 @@
+"""`doctor`: what runs need, checked one by one, each with a next step where it is missing.
+
+It prints names of variables, never their values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import httpx
+import psutil
+from jupyter_core.paths import jupyter_data_dir
+from rich.console import Console
+from rich.text import Text
+
+from mellea_jupyter import __version__
+from mellea_jupyter.client import discovery
+from mellea_jupyter.client.connection import Connection
+from mellea_jupyter.client.errors import ClientError
+from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.client.variables import provider_variables
+
+EXIT_FAILED: Final = 1
+OLLAMA_DEFAULT: Final = "127.0.0.1:11434"
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {
+        "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs",
+        "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs",
+    }
+)  # fmt: skip
+
+State = Literal["ok", "note", "problem"]
+_MARKS: Final = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "bold red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `next_step` is empty where nothing is to be done."""
+
+    name: str
+    state: State
+    finding: str
+    next_step: str = ""
+
+
+def doctor(flags: argparse.Namespace) -> int:
+    """`jupyter mellea doctor`: 1 when something that every run needs is missing."""
+    checks = list(iter_checks(flags.url))
+    if flags.json:
+        report = {"version": __version__, "checks": [asdict(check) for check in checks]}
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for check in checks:
+            mark, style = _MARKS[check.state]
+            console.print(Text(f"{mark} ", style=style), Text(f"{check.name}: {check.finding}"))
+            if check.next_step:
+                console.print(Text(f"    {check.next_step}", style="dim"))
+    return EXIT_FAILED if any(check.state == "problem" for check in checks) else 0
+
+
+def iter_checks(url: str | None) -> Iterator[Check]:
+    """Yields the checks in the order people should read them."""
+    yield check_python()
+    yield check_mellea()
+    connection = None
+    try:
+        connection = discovery.given(url) if url else discovery.find_server(start=False)
+    except ClientError as exc:
+        yield Check(
+            "server",
+            "note",
+            exc.message,
+            "None is needed: `jupyter mellea run` starts a headless one.",
+        )
+    if connection is not None:
+        yield from check_server(connection)
+    yield check_data_dir(Path(jupyter_data_dir()) / "mellea")
+    yield check_keys()
+    yield check_ollama(os.environ.get("OLLAMA_HOST", ""))
+
+
+def check_python() -> Check:
+    """The interpreter this command runs in."""
+    return Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def check_mellea() -> Check:
+    """Whether mellea is installed beside us."""
+    try:
+        version = importlib.metadata.version("mellea")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("mellea", "problem", "not installed", "pip install mellea")
+    return Check("mellea", "ok", f"{version}, with mellea-jupyter {__version__}")
+
+
+def check_server(connection: Connection) -> Iterator[Check]:
+    """Yields: the server answers; each environment works; who prepares interpreters."""
+    where = f"{connection.base_url} ({connection.found})"
+    try:
+        with MelleaClient(connection) as client:
+            environments = client.list_environments()
+    except ClientError as exc:
+        yield Check("server", "problem", f"{where}: {exc.message}", exc.hint)
+        return
+    yield Check("server", "ok", where)
+    if connection.root_dir is not None:
+        yield Check("root folder", "ok", str(connection.root_dir))
+    for environment in environments:
+        name = f"environment {environment.id}"
+        if environment.available:
+            yield Check(name, "ok", f"{environment.executor}, {environment.python or 'available'}")
+        else:
+            reason = environment.reason or "not available"
+            yield Check(name, "note", reason, "Runs on it fail; choose another or repair it.")
+    yield _check_fork_server()
+
+
+def _check_fork_server() -> Check:
+    """Whether a prepared interpreter of this user runs now, seen from its command line."""
+    found = [
+        process.pid
+        for process in psutil.process_iter(["uids", "cmdline"])
+        if process.info["cmdline"]
+        and process.info["uids"].real == os.getuid()
+        and any("mellea_jupyter" in word or "mellea_runtime" in word or "runtime" in word
+                for word in process.info["cmdline"])
+        and "forkserver" in process.info["cmdline"]
+    ]  # fmt: skip
+    if found:
+        listed = ", ".join(map(str, found))
+        return Check("prepared interpreter", "ok", f"running (process {listed})")
+    return Check("prepared interpreter", "note", "none at present", "The next run starts one.")
+
+
+def check_data_dir(folder: Path) -> Check:
+    """Whether the default store's folder can hold a database."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    kind = file_system_of(existing)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        return Check(
+            "data folder",
+            "problem",
+            f"{folder} is on a network file system ({kind}), where locks are not reliable",
+            "Set c.MelleaApp.data_dir to a folder on a local disk.",
+        )
+    if not os.access(existing, os.W_OK):
+        return Check(
+            "data folder", "problem", f"{existing} can not be written to", "Check its owner."
+        )
+    free_gb = psutil.disk_usage(str(existing)).free / 1e9
+    state: State = "ok" if free_gb >= 1 else "note"
+    step = "" if free_gb >= 1 else "Make room: jupyter mellea rm removes runs."
+    return Check("data folder", state, f"{folder} ({kind}, {free_gb:,.0f} GB free)", step)
+
+
+def file_system_of(path: Path) -> str:
+    """The type of the file system that holds an existing path; `unknown` where it is not listed."""
+    real = path.resolve()
+    mounts = [
+        (Path(each.mountpoint), each.fstype)
+        for each in psutil.disk_partitions(all=True)
+        if real.is_relative_to(each.mountpoint)
+    ]
+    return max(mounts, key=lambda mount: len(mount[0].parts), default=(real, "unknown"))[1]
+
+
+def check_keys() -> Check:
+    """Which providers are configured in this environment, by name."""
+    names = sorted(name for name, value in provider_variables(os.environ).items() if value)
+    if names:
+        return Check("model variables", "ok", ", ".join(names))
+    return Check(
+        "model variables",
+        "note",
+        "none is set",
+        "Set e.g. OPENAI_API_KEY, or use Ollama, or --model demo/scripted.",
+    )
+
+
+def check_ollama(host: str) -> Check:
+    """Whether Ollama answers, and with how many models. Source: Ollama's API, `GET /api/tags`."""
+    place = host or OLLAMA_DEFAULT
+    url = place if "://" in place else f"http://{place}"
+    url = url.replace("://0.0.0.0", "://127.0.0.1").rstrip("/")
+    try:
+        reply = httpx.get(f"{url}/api/tags", timeout=2.0, trust_env=False)
+        names = [str(model["name"]) for model in reply.raise_for_status().json()["models"]]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        step = "Only needed for ollama/… models: start it with `ollama serve`."
+        return Check("ollama", "note", f"does not answer at {url}", step)
+    if not names:
+        return Check("ollama", "note", f"{url} has no models", "ollama pull granite4:micro")
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return Check("ollama", "ok", f"{url}: {', '.join(names[:3])}{more}")

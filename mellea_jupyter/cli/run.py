@@ -1,0 +1,154 @@
+"""`run` and `retry`: start a run, show it, and end as it ended."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
+
+from mellea_jupyter.cli.picking import open_client, pick_run
+from mellea_jupyter.client import launch
+from mellea_jupyter.client.console import RunConsole, show_until_end
+from mellea_jupyter.client.flags import UsageError, config_of, labels_of, parse_variables
+from mellea_jupyter.client.handle import RunHandle, come_back
+from mellea_jupyter.models.run import Run, RunStatus
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def run(flags: argparse.Namespace) -> int:
+    """`jupyter mellea run PROGRAM … -- ARGS`."""
+    program = launch.parse_program(flags.program, entry_point=flags.entry_point)
+    config = launch.make_config(**config_of(flags, flags.program_args))
+    client = open_client(flags) if flags.url else launch.default_client(program.path)
+    handle = launch.start_run(client, program, config, **labels_of(flags))
+    return present(handle, waits=flags.wait, as_json=flags.json)
+
+
+def retry(flags: argparse.Namespace) -> int:
+    """`jupyter mellea retry RUN`."""
+    overrides = parse_overrides(flags.set)
+    if variables := parse_variables(flags.env):
+        overrides["env_vars"] = {**overrides.get("env_vars", {}), **variables}
+    with open_client(flags) as client:
+        handle = RunHandle(client, client.retry_run(pick_run(client, flags.run), overrides))
+        return present(handle, waits=flags.wait, as_json=flags.json)
+
+
+def parse_overrides(flags: list[str]) -> dict[str, Any]:
+    """`FIELD=JSON` pairs; text that is not JSON is taken as a string.
+
+    Raises:
+        UsageError: no field.
+    """
+    overrides: dict[str, Any] = {}
+    for flag in flags:
+        field, has_value, text = flag.partition("=")
+        if not field or not has_value:
+            raise UsageError(f"--set {flag!r} is not FIELD=JSON")
+        try:
+            overrides[field] = json.loads(text)
+        except ValueError:
+            overrides[field] = text
+    return overrides
+
+
+def present(handle: RunHandle, *, waits: bool, as_json: bool) -> int:
+    """Show the run until it ends, or say how to come back; the exit code."""
+    console = RunConsole(out=sys.stderr if as_json else sys.stdout, err=sys.stderr)
+    where = f" · {handle.url}" if handle.url else ""
+    console.say(f"run {handle.id}{where}")
+    if not waits:
+        _print_run(handle.refresh().run, sys.stdout, as_json=as_json)
+        return 0
+    with interrupts() as caught:
+        ended = show_until_end(handle, console, should_leave=lambda: _asks(caught, handle, console))
+    if not ended:
+        console.say(come_back(handle.id), style="")
+        if as_json:
+            _print_run(handle.refresh().run, sys.stdout, as_json=True)
+        return EXIT_INTERRUPTED
+    console.table(handle.run)
+    if as_json:
+        _print_run(handle.run, sys.stdout, as_json=True)
+    return EXIT_INTERRUPTED if caught.was_cancelled else exit_code(handle.run)
+
+
+def exit_code(run: Run) -> int:
+    """What a shell should see of a run that has ended."""
+    if run.status is RunStatus.SUCCEEDED:
+        return 0
+    code = run.exit_code
+    if code is None or code == 0:
+        return EXIT_FAILED
+    return 128 - code if code < 0 else min(code, 255)
+
+
+class Interrupts:
+    """What Ctrl-C did: asked for a word, and whether the word was cancel."""
+
+    def __init__(self) -> None:
+        self.is_pending = False
+        self.was_cancelled = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler. A second Ctrl-C before the first was answered leaves at once."""
+        if self.is_pending:
+            raise KeyboardInterrupt
+        self.is_pending = True
+
+
+@contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Catch Ctrl-C so that no line is lost to it, and give back what was before."""
+    caught = Interrupts()
+    before = signal.signal(signal.SIGINT, caught)
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _asks(caught: Interrupts, handle: RunHandle, console: RunConsole) -> bool:
+    """Whether to leave the run alone; True after Ctrl-C unless the answer is to cancel."""
+    if not caught.is_pending:
+        return False
+    console.clear()
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    try:
+        answer = _answer()
+    except (KeyboardInterrupt, EOFError):
+        sys.stderr.write("\n")
+        return True
+    if answer.startswith("c"):
+        handle.cancel()
+        caught.was_cancelled = True
+        console.say("stopping; Ctrl-C again leaves it to the server")
+        caught.is_pending = False
+        return False
+    return True
+
+
+def _answer() -> str:
+    """`d` or `c`. The prompt is on stderr: stdout is the program's."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.stderr.write("[d]etach and let it go on, or [c]ancel it? ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not line:
+        raise EOFError
+    return line.strip().lower()
+
+
+def _print_run(run: Run, file: TextIO, *, as_json: bool) -> None:
+    print(json.dumps(run.to_json(), ensure_ascii=False) if as_json else run.id, file=file)

@@ -1,0 +1,233 @@
+"""`AsyncMelleaClient`: the REST API as coroutines. `sync.py` is its blocking twin."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from mellea_jupyter.client import requests
+from mellea_jupyter.client.connection import Connection
+from mellea_jupyter.client.errors import ConnectionFailed
+from mellea_jupyter.client.requests import Call
+from mellea_jupyter.client.stream import LogCursor, follow_log_async
+from mellea_jupyter.client.transport import (
+    REPLY_TIMEOUT,
+    STREAM_TIMEOUT,
+    arguments,
+    httpx_errors,
+    options,
+)
+from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
+from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.frames import LogFrame, LogPage
+from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.run import Run
+
+if TYPE_CHECKING:
+    from mellea_jupyter.client.handle_async import AsyncRunHandle
+
+Reply = TypeVar("Reply")
+
+
+class AsyncMelleaClient:
+    """The REST API of one server, for one event loop; close it, or use `async with`.
+
+    Every method raises `ConnectionFailed`, `ServerError` (the server refused) and
+    `UnexpectedReply`. What can be repeated without harm is sent a second time when the
+    connection breaks.
+    """
+
+    def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
+        self.connection = connection
+        self._http = httpx.AsyncClient(**options(connection), timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. May be called more than once."""
+        await self._http.aclose()
+
+    async def handle(self, run_id: str) -> AsyncRunHandle:
+        """The handle of an existing run."""
+        from mellea_jupyter.client.handle_async import AsyncRunHandle
+
+        return AsyncRunHandle(self.connection, await self.get_run(run_id))
+
+    async def create_asset(self, request: AssetCreate) -> Asset:
+        """Register a program; the same program gets the same id."""
+        return await self._send(requests.create_asset(request))
+
+    async def get_asset(self, asset_id: str) -> Asset:
+        """A registered program."""
+        return await self._send(requests.get_asset(asset_id))
+
+    async def list_assets(self, *, limit: int = 50, cursor: str | None = None) -> AssetPage:
+        """Registered programs, newest first."""
+        return await self._send(requests.list_assets(limit=limit, cursor=cursor))
+
+    async def list_environments(self) -> tuple[Environment, ...]:
+        """Environments to choose from, ordered by name."""
+        return await self._send(requests.list_environments())
+
+    async def create_run(self, request: RunCreate, *, idempotency_key: str | None = None) -> Run:
+        """Create and queue a run. Without a key of its own, each call makes exactly one run."""
+        key = idempotency_key or uuid.uuid4().hex
+        return await self._send(requests.create_run(request, idempotency_key=key))
+
+    async def get_run(self, run_id: str) -> Run:
+        """The record of a run as it is now."""
+        return await self._send(requests.get_run(run_id))
+
+    async def list_runs(self, query: RunQuery | None = None) -> RunPage:
+        """A page of the runs this user may see."""
+        return await self._send(requests.list_runs(query or RunQuery()))
+
+    async def list_own_runs(self, query: RunQuery | None = None) -> RunPage:
+        """A page of this user's own runs."""
+        return await self._send(requests.list_own_runs(query or RunQuery()))
+
+    async def list_asset_runs(self, asset_id: str, query: RunQuery | None = None) -> RunPage:
+        """A page of one program's runs."""
+        return await self._send(requests.list_asset_runs(asset_id, query or RunQuery()))
+
+    async def iter_runs(self, query: RunQuery | None = None) -> AsyncIterator[Run]:
+        """Yields all runs of a query, page by page, in its order; ends after the last."""
+        query = query or RunQuery()
+        while True:
+            page = await self.list_runs(query)
+            for run in page.runs:
+                yield run
+            if page.next is None:
+                return
+            query = query.model_copy(update={"cursor": page.next})
+
+    async def summarize_runs(self, filters: RunFilters | None = None) -> SummaryReply:
+        """Totals over the runs a filter selects."""
+        return await self._send(requests.summarize_runs(filters or RunFilters()))
+
+    async def cancel_run(self, run_id: str) -> Run:
+        """Ask for a stop; does not wait for it. A run that has ended raises `ServerError` (409)."""
+        return await self._send(requests.cancel_run(run_id))
+
+    async def cancel_runs(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Ask several to stop: `{run_id: "cancelled" | "error: …"}`."""
+        return await self._send(requests.cancel_runs(run_ids))
+
+    async def delete_runs(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Remove the records, logs and artifacts of ended runs: `{run_id: outcome}`."""
+        return await self._send(requests.delete_runs(run_ids))
+
+    async def retry_run(self, run_id: str, config_overrides: dict[str, Any] | None = None) -> Run:
+        """A new run of the same source and config, with fields of `RunConfig` replaced."""
+        return await self._send(requests.retry_run(run_id, config_overrides or {}))
+
+    async def update_run(self, run_id: str, patch: RunPatch) -> Run:
+        """Change name, note, tags or pin; fields that were not set in `patch` stay."""
+        return await self._send(requests.update_run(run_id, patch))
+
+    async def get_metrics(self, run_id: str) -> RunMetrics:
+        """What a run used so far."""
+        return await self._send(requests.get_metrics(run_id))
+
+    async def read_log(self, run_id: str, **where: Any) -> LogPage:
+        """A stretch of the log; arguments as of `requests.read_log`."""
+        return await self._send(requests.read_log(run_id, **where))
+
+    async def iter_log(
+        self, run_id: str, *, after: str | None = None, **which: Any
+    ) -> AsyncIterator[LogFrame]:
+        """Yields the lines written so far, in order; ends at the present end of the log."""
+        while True:
+            page = await self.read_log(run_id, after=after, limit=1000, **which)
+            for frame in page.frames:
+                yield frame
+            if page.ended or page.next in (None, after):
+                return
+            after = page.next
+
+    def follow_log(
+        self, run_id: str, *, after: str | None = None, cursor: LogCursor | None = None
+    ) -> AsyncGenerator[LogFrame, None]:
+        """Yields each line once as it is written, over disconnects; ends with the run's log.
+
+        Args:
+            run_id: the run.
+            after: begin after this cursor.
+            cursor: used instead, so that the caller can read the final status from it.
+        """
+        return follow_log_async(
+            lambda position: self._open_stream(requests.stream_log(run_id, after=position)),
+            cursor or LogCursor(after),
+        )
+
+    async def list_artifacts(self, run_id: str) -> ArtifactList:
+        """Files a run kept, and those it did not."""
+        return await self._send(requests.list_artifacts(run_id))
+
+    async def read_artifact(self, run_id: str, artifact_id: str) -> bytes:
+        """The bytes of an artifact."""
+        return await self._send(requests.download_artifact(run_id, artifact_id))
+
+    async def save_artifact(self, run_id: str, artifact_id: str, target: Path) -> None:
+        """Write an artifact to a file, piece by piece. A broken download leaves no file."""
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+        file = await anyio.open_file(partial, "xb")
+        try:
+            async with (
+                file,
+                self._open_stream(requests.download_artifact(run_id, artifact_id)) as chunks,
+            ):
+                async for chunk in chunks:
+                    await file.write(chunk)
+            await anyio.to_thread.run_sync(partial.replace, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    async def list_outputs(self, run_id: str) -> list[StructuredOutput]:
+        """Results the program declared, in order."""
+        return await self._send(requests.list_outputs(run_id))
+
+    async def _send(self, call: Call[Reply]) -> Reply:
+        try:
+            return await self._send_once(call)
+        except ConnectionFailed:
+            if not call.is_repeatable:
+                raise
+        return await self._send_once(call)
+
+    async def _send_once(self, call: Call[Reply]) -> Reply:
+        with httpx_errors(self.connection):
+            response = await self._http.request(**arguments(call))
+        return call.read(response.status_code, response.content)
+
+    @asynccontextmanager
+    async def _open_stream(self, call: Call[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+        with httpx_errors(self.connection):
+            request = self._http.build_request(**arguments(call), timeout=STREAM_TIMEOUT)
+            response = await self._http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    requests.check_status(response.status_code, await response.aread())
+                yield response.aiter_bytes()
+            finally:
+                await response.aclose()

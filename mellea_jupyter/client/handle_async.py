@@ -1,0 +1,179 @@
+"""`AsyncRunHandle`: one run, for `await`. The blocking twin is `handle.py`, which says the rest.
+
+It keeps no connection open between calls, so it needs no closing and works in any event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from mellea_jupyter.client import phrases
+from mellea_jupyter.client.aio import AsyncMelleaClient
+from mellea_jupyter.client.connection import Connection
+from mellea_jupyter.client.errors import ClientError
+from mellea_jupyter.client.handle import (
+    Polls,
+    choose_artifact,
+    raise_unless_succeeded,
+    save_target,
+)
+from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.frames import LogFrame
+from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.run import Run, RunStatus
+
+
+class AsyncRunHandle:
+    """A run: its record as last read, and what can be done with it. Methods as of `RunHandle`."""
+
+    def __init__(self, connection: Connection, run: Run) -> None:
+        self._connection = connection
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._run.id
+
+    @property
+    def run(self) -> Run:
+        """The whole record, as last read."""
+        return self._run
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run was when it was last read."""
+        return self._run.status
+
+    @property
+    def metrics(self) -> RunMetrics:
+        """What it had used when it was last read."""
+        return self._run.metrics
+
+    @property
+    def exit_code(self) -> int | None:
+        """The program's exit code, `-N` for signal N, None while it is not known."""
+        return self._run.exit_code
+
+    @property
+    def url(self) -> str | None:
+        """The link that opens the run in JupyterLab; None where there is no lab."""
+        return self._connection.run_url(self.id)
+
+    async def refresh(self) -> AsyncRunHandle:
+        """Read the record again; gives the handle itself."""
+        async with self._client() as client:
+            self._run = await client.get_run(self.id)
+        return self
+
+    async def wait(self, timeout: float | None = None) -> AsyncRunHandle:  # noqa: ASYNC109 - as the twin
+        """Wait until the run has ended; gives the handle itself. Raises `WaitTimeout`."""
+        polls = Polls(self.id, timeout)
+        async with self._client() as client:
+            while True:
+                self._run = await client.get_run(self.id)
+                if self._run.is_terminal:
+                    return self
+                await asyncio.sleep(polls.next_delay())
+
+    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as the twin
+        """Wait, and give what the program declared last, or None. Raises `RunFailed`."""
+        await self.wait(timeout)
+        raise_unless_succeeded(self._run)
+        return await self.output()
+
+    async def logs(self, *, tail: int | None = None) -> list[LogFrame]:
+        """The log lines written so far, in order; with `tail` only the last ones."""
+        async with self._client() as client:
+            if tail is not None:
+                return list((await client.read_log(self.id, tail=tail)).frames)
+            return [frame async for frame in client.iter_log(self.id)]
+
+    async def follow(self, *, after: str | None = None) -> AsyncIterator[LogFrame]:
+        """Yields every line, then each new one as it is written; ends when the log is complete."""
+        async with (
+            self._client() as client,
+            aclosing(client.follow_log(self.id, after=after)) as frames,
+        ):
+            async for frame in frames:
+                yield frame
+
+    async def cancel(self) -> AsyncRunHandle:
+        """Ask the run to stop; does not wait for it. Harmless when it has ended."""
+        async with self._client() as client:
+            try:
+                self._run = await client.cancel_run(self.id)
+            except ClientError as exc:
+                self._run = await client.get_run(self.id)
+                if exc.code != "illegal_transition" or not self._run.is_terminal:
+                    raise
+        return self
+
+    async def retry(self, **overrides: Any) -> AsyncRunHandle:
+        """A new run of the same source and config, with fields of `RunConfig` replaced."""
+        async with self._client() as client:
+            return AsyncRunHandle(self._connection, await client.retry_run(self.id, overrides))
+
+    async def artifacts(self) -> list[AsyncArtifact]:
+        """The files the run kept, ordered by path."""
+        async with self._client() as client:
+            kept = (await client.list_artifacts(self.id)).artifacts
+        return [AsyncArtifact(self._connection, ref) for ref in kept]
+
+    async def artifact(self, name: str) -> AsyncArtifact:
+        """The kept file of this path or unique file name. Raises `ClientError`."""
+        async with self._client() as client:
+            kept = (await client.list_artifacts(self.id)).artifacts
+        return AsyncArtifact(self._connection, choose_artifact(kept, name))
+
+    async def outputs(self) -> list[StructuredOutput]:
+        """Everything the program declared with `current_run().output(…)`, in order."""
+        async with self._client() as client:
+            return await client.list_outputs(self.id)
+
+    async def output(self) -> Any:
+        """The value it declared last, or None."""
+        outputs = await self.outputs()
+        return outputs[-1].data if outputs else None
+
+    def _client(self) -> AsyncMelleaClient:
+        return AsyncMelleaClient(self._connection)
+
+    def __repr__(self) -> str:
+        return f"<AsyncRunHandle {phrases.short_id(self.id)} {self._run.status.value}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        html = phrases.as_html(self._run, self.url)
+        return {"text/plain": phrases.as_text(self._run), "text/html": html}
+
+
+class AsyncArtifact:
+    """A file that a run kept."""
+
+    def __init__(self, connection: Connection, ref: ArtifactRef) -> None:
+        self._connection = connection
+        self.ref = ref
+
+    @property
+    def path(self) -> str:
+        """Path relative to the run's output folder."""
+        return self.ref.path
+
+    async def read(self) -> bytes:
+        """Its bytes."""
+        async with AsyncMelleaClient(self._connection) as client:
+            return await client.read_artifact(self.ref.run_id, self.ref.id)
+
+    async def save(self, path: str | Path) -> Path:
+        """Write it to a file, or under its own name into a folder; gives the file's path."""
+        target = save_target(self.ref, path)
+        async with AsyncMelleaClient(self._connection) as client:
+            await client.save_artifact(self.ref.run_id, self.ref.id, target)
+        return target
+
+    def __repr__(self) -> str:
+        return f"<AsyncArtifact {self.ref.path} {self.ref.size_bytes:,} bytes>"

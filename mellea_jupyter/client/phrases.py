@@ -1,0 +1,175 @@
+"""A run in words: the one line, the closing table's rows and the static notebook snapshot."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime
+from decimal import Decimal
+from html import escape
+
+from mellea_jupyter.models.run import Run, RunStatus
+
+SYMBOLS = {
+    RunStatus.CREATED: "○",
+    RunStatus.QUEUED: "○",
+    RunStatus.PULLING_IMAGE: "◌",
+    RunStatus.STARTING: "◌",
+    RunStatus.RUNNING: "◉",
+    RunStatus.SUCCEEDED: "✓",
+    RunStatus.FAILED: "✗",
+    RunStatus.CANCELLED: "⊘",
+}
+
+SHORT_ID = 8
+
+
+def short_id(run_id: str) -> str:
+    """As many digits as people want to read; every command accepts them."""
+    return run_id[:SHORT_ID]
+
+
+def title_of(run: Run) -> str:
+    """The name people gave the run, or its program's."""
+    return run.name or run.asset_name or run.asset_id
+
+
+def duration(seconds: float) -> str:
+    """`0.3 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 call`, `2,000 calls`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def cost(run: Run) -> str:
+    """`$0.0031`, `≥ $0.12, 3 calls unpriced`, or `unpriced` when no call has a price."""
+    amount, unpriced = run.metrics.estimated_cost_usd, run.metrics.unpriced_calls
+    if amount is None:
+        return "unpriced"
+    if unpriced and not amount:
+        return f"{count(unpriced, 'call')} unpriced"
+    return f"≥ {usd(amount)}, {count(unpriced, 'call')} unpriced" if unpriced else usd(amount)
+
+
+def usd(amount: Decimal) -> str:
+    """`$0`, `$0.0031`, `$12.50`: four digits below a dollar, cents above."""
+    if not amount:
+        return "$0"
+    if amount < Decimal("0.0001"):
+        return "< $0.0001"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def elapsed_seconds(run: Run, now: datetime | None = None) -> float:
+    """How long the run has taken: the phases' sum once it has ended, until then by the clock."""
+    if run.is_terminal:
+        return run.metrics.total_duration_ms / 1000
+    return max(0.0, ((now or datetime.now(UTC)) - run.created_at).total_seconds())
+
+
+def ending(run: Run) -> str:
+    """The status and why: `failed (exit code 3)`, `cancelled by ann`."""
+    if run.status is RunStatus.CANCELLED and run.cancelled_by:
+        return f"cancelled by {run.cancelled_by}"
+    if run.status is not RunStatus.FAILED:
+        return run.status.value
+    return f"failed ({_reason(run)})" if run.status_reason else "failed"
+
+
+def _reason(run: Run) -> str:
+    code = run.exit_code
+    if run.status_reason == "exit_code" and code is not None:
+        return f"exit code {code}"
+    if run.status_reason == "signal" and code is not None:
+        return _signal_name(-code)
+    return str(run.status_reason).replace("_", " ")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def one_line(run: Run, now: datetime | None = None) -> str:
+    """`◉ 12 s · 7 calls · $0.0031`, with what it waits for while it is queued."""
+    parts = [f"{SYMBOLS[run.status]} {duration(elapsed_seconds(run, now))}"]
+    if run.status is RunStatus.QUEUED:
+        place = f"queued, {run.queue_position} in line" if run.queue_position else "queued"
+        parts.append(f"{place}: {run.queue_reason}" if run.queue_reason else place)
+    elif run.status in (RunStatus.PULLING_IMAGE, RunStatus.STARTING):
+        parts.append(run.status.value.replace("_", " "))
+    if run.metrics.llm_calls:
+        parts += [count(run.metrics.llm_calls, "call"), cost(run)]
+    if run.progress is not None and (done := run.progress.get("done")) is not None:
+        total = run.progress.get("total")
+        parts.append(f"{done}/{total}" if total is not None else str(done))
+    if run.is_stop_requested and not run.is_terminal:
+        parts.append("stopping")
+    return " · ".join(parts)
+
+
+def heading(run: Run) -> str:
+    """`run 3f2a91bc trip.py: running`."""
+    return f"run {short_id(run.id)} {title_of(run)}: {ending(run)}"
+
+
+def summary_rows(run: Run) -> list[tuple[str, str]]:
+    """The rows of the closing table, `(label, value)`."""
+    used = run.metrics
+    tokens = f"{used.input_tokens:,} in, {used.output_tokens:,} out"
+    if used.calls_without_usage:
+        tokens += f", {count(used.calls_without_usage, 'call')} without usage"
+    rows = [
+        ("run", run.id),
+        ("status", ending(run)),
+        ("duration", duration(elapsed_seconds(run))),
+        ("calls", _with(used.llm_calls, failed=used.failed_calls, cancelled=used.cancelled_calls)),
+        ("tokens", tokens),
+        ("cost", cost(run)),
+        ("samples", f"{used.samples_generated:,}"),
+        ("repairs", f"{used.repair_attempts:,}"),
+        ("iterations", f"{used.loop_iterations:,}"),
+        ("artifacts", _with(len(run.artifacts), skipped=len(run.artifacts_skipped))),
+    ]
+    if used.loops_exhausted:
+        loops = count(used.loops_exhausted, "loop")
+        rows.insert(2, ("requirements", f"not met in {loops}"))
+    if run.error_message and run.status != RunStatus.SUCCEEDED:
+        rows.insert(2, ("error", run.error_message))
+    return rows
+
+
+def _with(number: int, **others: int) -> str:
+    """`7`, or `7 (1 failed)`."""
+    notes = ", ".join(f"{each:,} {name}" for name, each in others.items() if each)
+    return f"{number:,} ({notes})" if notes else f"{number:,}"
+
+
+def as_text(run: Run) -> str:
+    """Two lines for a terminal."""
+    return f"{heading(run)}\n{one_line(run)}"
+
+
+def as_html(run: Run, url: str | None) -> str:
+    """A static card. Every value is escaped: names and messages come from programs."""
+    rows = "".join(
+        f"<tr><th scope='row' style='text-align:left;padding-right:1em'>{escape(label)}</th>"
+        f"<td style='text-align:left'>{escape(value)}</td></tr>"
+        for label, value in summary_rows(run)
+    )
+    link = f"<a href='{escape(url, quote=True)}' target='_blank'>Open the run</a>" if url else ""
+    return (
+        f"<div class='mellea-run'><b>{escape(title_of(run))}</b> · "
+        f"{escape(one_line(run))}<table>{rows}</table>{link}</div>"
+    )

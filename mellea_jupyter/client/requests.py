@@ -1,0 +1,298 @@
+"""The REST API as values: a function an endpoint builds a `Call`, both clients send it.
+
+Nothing here does I/O. Endpoints and their fields: `GET /api/openapi.json` of a running server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mellea_jupyter.client.errors import ServerError, UnexpectedReply
+from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
+from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.environments import Environment, EnvironmentList
+from mellea_jupyter.models.frames import LogPage
+from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.pages import (
+    AssetPage,
+    RunFilters,
+    RunPage,
+    RunQuery,
+    SummaryReply,
+)
+from mellea_jupyter.models.requests import (
+    BulkRequest,
+    ErrorBody,
+    RetryRequest,
+    RunCreate,
+    RunPatch,
+)
+from mellea_jupyter.models.run import Run
+
+Reply = TypeVar("Reply")
+Params = tuple[tuple[str, str], ...]
+
+_BULK: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+_OUTPUTS: TypeAdapter[list[StructuredOutput]] = TypeAdapter(list[StructuredOutput])
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Reply]):
+    """One request and how its reply is read. `path` is relative to `Connection.api_url`."""
+
+    method: str
+    path: str
+    parse: Callable[[bytes], Reply]
+    params: Params = ()
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    is_repeatable: bool = True  # sending it twice does no more than sending it once
+
+    def read(self, status: int, body: bytes) -> Reply:
+        """The reply as a value.
+
+        Raises:
+            ServerError: the server refused.
+            UnexpectedReply: a redirect, or a body of another shape.
+        """
+        check_status(status, body)
+        try:
+            return self.parse(body)
+        except (ValidationError, orjson.JSONDecodeError) as exc:
+            raise unexpected(f"{self.method} {self.path}: {exc}") from exc
+
+
+def unexpected(what: str) -> UnexpectedReply:
+    """An `UnexpectedReply` with the step that usually helps."""
+    return UnexpectedReply(
+        f"The server's reply is not what this version expects ({what})",
+        hint="Client and server may have different versions of mellea-jupyter: restart the server.",
+    )
+
+
+def check_status(status: int, body: bytes) -> None:
+    """Pass a success on, raise anything else as what it is.
+
+    Raises:
+        ServerError: the server refused; also for a body that is not ours (a proxy's).
+        UnexpectedReply: a redirect. They are never followed: the token is for one host only.
+    """
+    if 200 <= status < 300:
+        return
+    if 300 <= status < 400:
+        raise UnexpectedReply(
+            f"The server answered with a redirect ({status})",
+            hint="Check the URL and the token: a login page is the usual reason.",
+        )
+    try:
+        error = ErrorBody.model_validate_json(body)
+    except ValidationError:
+        raise _foreign_error(status, body) from None
+    raise ServerError(
+        error.message,
+        code=error.code,
+        status=status,
+        hint=error.hint,
+        details=dict(error.details),
+        request_id=error.request_id,
+    )
+
+
+def _foreign_error(status: int, body: bytes) -> ServerError:
+    """An error that Jupyter itself or a proxy produced, in words."""
+    known = {
+        401: ("not_authenticated", "The server did not accept the token", "Pass its token."),
+        403: ("forbidden", "The server did not accept the token", "Pass its token."),
+        404: (
+            "no_such_endpoint",
+            "The server has no mellea-jupyter API",
+            "Install mellea-jupyter where Jupyter is installed, and restart the server.",
+        ),
+    }
+    default = ("server_failure", f"The server failed with HTTP {status}", "See the server's log.")
+    code, message, hint = known.get(status, default)
+    try:
+        said = orjson.loads(body).get("message")
+    except (orjson.JSONDecodeError, AttributeError):
+        said = None
+    details = {"said": said} if isinstance(said, str) and said else {}
+    return ServerError(message, code=code, status=status, hint=hint, details=details)
+
+
+def create_asset(request: AssetCreate) -> Call[Asset]:
+    """`POST /api/assets`: register a program; the same program gets the same id."""
+    return Call("POST", "api/assets", Asset.model_validate_json, content=_body(request))
+
+
+def get_asset(asset_id: str) -> Call[Asset]:
+    """`GET /api/assets/{id}`."""
+    return Call("GET", f"api/assets/{quote(asset_id, safe='')}", Asset.model_validate_json)
+
+
+def list_assets(*, limit: int = 50, cursor: str | None = None) -> Call[AssetPage]:
+    """`GET /api/assets`, newest first."""
+    params = _params({"limit": limit, "cursor": cursor})
+    return Call("GET", "api/assets", AssetPage.model_validate_json, params)
+
+
+def list_environments() -> Call[tuple[Environment, ...]]:
+    """`GET /api/environments`, ordered by name."""
+    return Call(
+        "GET",
+        "api/environments",
+        lambda body: EnvironmentList.model_validate_json(body).environments,
+    )
+
+
+def create_run(request: RunCreate, *, idempotency_key: str) -> Call[Run]:
+    """`POST /api/runs`. With the key, sending it again gives the run that the first one made."""
+    headers = {"Idempotency-Key": idempotency_key}
+    return Call(
+        "POST", "api/runs", Run.model_validate_json, content=_body(request), headers=headers
+    )
+
+
+def get_run(run_id: str) -> Call[Run]:
+    """`GET /api/runs/{id}`."""
+    return Call("GET", _run(run_id), Run.model_validate_json)
+
+
+def list_runs(query: RunQuery) -> Call[RunPage]:
+    """`GET /api/runs`."""
+    return Call("GET", "api/runs", RunPage.model_validate_json, _filter_params(query))
+
+
+def list_own_runs(query: RunQuery) -> Call[RunPage]:
+    """`GET /api/users/me/runs`."""
+    return Call("GET", "api/users/me/runs", RunPage.model_validate_json, _filter_params(query))
+
+
+def list_asset_runs(asset_id: str, query: RunQuery) -> Call[RunPage]:
+    """`GET /api/assets/{id}/runs`."""
+    path = f"api/assets/{quote(asset_id, safe='')}/runs"
+    return Call("GET", path, RunPage.model_validate_json, _filter_params(query))
+
+
+def summarize_runs(filters: RunFilters) -> Call[SummaryReply]:
+    """`GET /api/runs/summary`."""
+    return Call(
+        "GET", "api/runs/summary", SummaryReply.model_validate_json, _filter_params(filters)
+    )
+
+
+def cancel_run(run_id: str) -> Call[Run]:
+    """`DELETE /api/runs/{id}`: ask for a stop; the reply does not wait for it."""
+    return Call("DELETE", _run(run_id), Run.model_validate_json)
+
+
+def cancel_runs(run_ids: Sequence[str]) -> Call[dict[str, str]]:
+    """`POST /api/runs/bulk/cancel`: `{run_id: "cancelled" | "error: …"}`."""
+    body = _body(BulkRequest(run_ids=tuple(run_ids)))
+    return Call("POST", "api/runs/bulk/cancel", _BULK.validate_json, content=body)
+
+
+def delete_runs(run_ids: Sequence[str]) -> Call[dict[str, str]]:
+    """`POST /api/runs/bulk/delete`: `{run_id: "deleted" | "error: …"}`."""
+    body = _body(BulkRequest(run_ids=tuple(run_ids)))
+    return Call("POST", "api/runs/bulk/delete", _BULK.validate_json, content=body)
+
+
+def retry_run(run_id: str, config_overrides: dict[str, Any]) -> Call[Run]:
+    """`POST /api/runs/{id}/retry`. Not repeatable: each one makes a run."""
+    body = _body(RetryRequest(config_overrides=config_overrides))
+    return Call(
+        "POST", _run(run_id, "retry"), Run.model_validate_json, content=body, is_repeatable=False
+    )
+
+
+def update_run(run_id: str, patch: RunPatch) -> Call[Run]:
+    """`PATCH /api/runs/{id}`: only fields that were set in `patch`."""
+    body = orjson.dumps(patch.model_dump(mode="json", exclude_unset=True))
+    return Call("PATCH", _run(run_id), Run.model_validate_json, content=body)
+
+
+def get_metrics(run_id: str) -> Call[RunMetrics]:
+    """`GET /api/runs/{id}/metrics`."""
+    return Call("GET", _run(run_id, "metrics"), RunMetrics.model_validate_json)
+
+
+def read_log(
+    run_id: str,
+    *,
+    after: str | None = None,
+    before: str | None = None,
+    tail: int | None = None,
+    line: int | None = None,
+    limit: int | None = None,
+    stream: str | None = None,
+    level: str | None = None,
+    search: str | None = None,
+) -> Call[LogPage]:
+    """`GET /api/runs/{id}/logs`: a stretch of the log."""
+    params = _params(
+        {
+            "after": after,
+            "before": before,
+            "tail": tail,
+            "line": line,
+            "limit": limit,
+            "stream": stream,
+            "level": level,
+            "search": search,
+        }
+    )
+    return Call("GET", _run(run_id, "logs"), LogPage.model_validate_json, params)
+
+
+def stream_log(run_id: str, *, after: str | None = None) -> Call[bytes]:
+    """`GET /api/runs/{id}/logs/stream`: server-sent events after a cursor."""
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    if after is not None:
+        headers["Last-Event-ID"] = after
+    return Call("GET", _run(run_id, "logs", "stream"), bytes, headers=headers)
+
+
+def list_artifacts(run_id: str) -> Call[ArtifactList]:
+    """`GET /api/runs/{id}/artifacts`."""
+    return Call("GET", _run(run_id, "artifacts"), ArtifactList.model_validate_json)
+
+
+def download_artifact(run_id: str, artifact_id: str) -> Call[bytes]:
+    """`GET /api/runs/{id}/artifacts/{artifact_id}`: its bytes."""
+    return Call("GET", _run(run_id, "artifacts", artifact_id), bytes)
+
+
+def list_outputs(run_id: str) -> Call[list[StructuredOutput]]:
+    """`GET /api/runs/{id}/outputs`: what the program declared with `current_run().output(…)`."""
+    return Call("GET", _run(run_id, "outputs"), _parse_outputs)
+
+
+def _parse_outputs(body: bytes) -> list[StructuredOutput]:
+    return _OUTPUTS.validate_json(body)
+
+
+def _run(run_id: str, *rest: str) -> str:
+    return "/".join(("api/runs", quote(run_id, safe=""), *(quote(part, safe="") for part in rest)))
+
+
+def _body(value: BaseModel) -> bytes:
+    return orjson.dumps(value.model_dump(mode="json"))
+
+
+def _params(values: dict[str, Any]) -> Params:
+    return tuple((name, str(value)) for name, value in values.items() if value is not None)
+
+
+def _filter_params(filters: RunFilters) -> Params:
+    """Query parameters of a filter: sequences repeat their name, absent fields are left out."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in filters.model_dump(mode="json", exclude_defaults=True).items():
+        values = value if isinstance(value, list) else [value]
+        pairs += [(name, str(each)) for each in values]
+    return tuple(pairs)

@@ -1,0 +1,110 @@
+"""Artifacts: what a run kept, and its bytes."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from mellea_jupyter.handlers.base import ApiHandler, RequestError, authorized
+from mellea_jupyter.handlers.endpoint import endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mellea_jupyter.models.artifacts import ArtifactList
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+
+class DownloadHandler(ApiHandler):
+    """Sends bytes of unknown origin as a file, in pieces, no faster than they are taken."""
+
+    def set_file_headers(self, name: str, content_type: str) -> None:
+        """Say that this is a file to save. Nothing in it may run as a page of this server."""
+        self.set_header("Content-Type", content_type)
+        self.set_attachment_header(name)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
+
+    async def send(self, chunks: AsyncIterator[bytes]) -> None:
+        """Write all chunks and finish; stops quietly when the client goes away."""
+        content_type = self._headers["Content-Type"]
+        async with aclosing(chunks) as pieces:  # type: ignore[type-var]  # services give generators
+            try:
+                async for piece in pieces:
+                    self.write(piece)
+                    await self.flush()
+            except StreamClosedError:
+                return
+        self.finish(set_content_type=content_type)
+
+
+class ArtifactsHandler(ApiHandler):
+    """`/runs/{run_id}/artifacts`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> ArtifactList:
+        """List the files that a run kept, and those that it did not keep."""
+        from mellea_jupyter.models.artifacts import ArtifactList
+
+        services = await self.app.services()
+        run = await services.runs.get(run_id, self.user)
+        return ArtifactList(
+            artifacts=run.artifacts,
+            skipped=run.artifacts_skipped,
+            total_bytes=sum(each.size_bytes for each in run.artifacts),
+        )
+
+
+class ArtifactHandler(DownloadHandler):
+    """`/runs/{run_id}/artifacts/{artifact_id}`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(
+        media=("application/octet-stream",),
+        errors=(416,),
+        headers={"Range": "One range of bytes, to go on with a download (206)."},
+    )
+    async def get(self, run_id: str, artifact_id: str) -> None:
+        """Download an artifact. Always as an attachment, with the type of its name."""
+        services = await self.app.services()
+        artifact = await services.results.get_artifact(run_id, artifact_id, self.user)
+        tag = f'"{artifact.checksum}"'
+        start, end = 0, artifact.size_bytes
+        asked = self.request.headers.get("Range")
+        if asked is not None and self.request.headers.get("If-Range", tag) == tag:
+            start, end = self._part(asked, artifact.size_bytes)
+        self.set_file_headers(artifact.name, artifact.content_type)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("ETag", tag)
+        self.set_header("Content-Length", str(end - start))
+        await self.send(services.results.iter_artifact(artifact, start=start, end=end))
+
+    def _part(self, asked: str, size: int) -> tuple[int, int]:
+        """The asked bytes as `[start, end)`; everything when the header is none we can serve.
+
+        Raises:
+            RequestError: 416, the range lies outside.
+        """
+        match = _RANGE.fullmatch(asked.strip())
+        if match is None or match[0] == "bytes=-":
+            return 0, size
+        first, last = match.groups()
+        start = int(first) if first else max(size - int(last), 0)
+        end = min(int(last) + 1, size) if first and last else size
+        if start >= end:
+            raise RequestError(
+                416,
+                f"The artifact has {size} bytes, and none in the range {asked}",
+                headers={"Content-Range": f"bytes */{size}"},
+            )
+        self.set_status(206)
+        self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        return start, end

@@ -1,0 +1,73 @@
+"""Assets and environments: what runs execute, and in what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado import web
+
+from mellea_jupyter.handlers.base import ApiHandler, authorized
+from mellea_jupyter.handlers.endpoint import endpoint
+
+if TYPE_CHECKING:
+    from mellea_jupyter.handlers.parameters import AssetQuery
+    from mellea_jupyter.models.assets import Asset, AssetCreate
+    from mellea_jupyter.models.pages import AssetPage, EnvironmentList, RunPage, RunQuery
+
+
+class AssetsHandler(ApiHandler):
+    """`/assets`."""
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint()
+    async def get(self, query: AssetQuery) -> AssetPage:
+        """List the assets that you may see, most recently registered first."""
+        services = await self.app.services()
+        return await services.assets.list(self.user, limit=query.limit, cursor=query.cursor)
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint(status=201)
+    async def post(self, body: AssetCreate) -> Asset:
+        """Register a program. The same program gets the same id, with its present version."""
+        services = await self.app.services()
+        return await services.assets.register(body, self.user)
+
+
+class AssetHandler(ApiHandler):
+    """`/assets/{asset_id}`."""
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint()
+    async def get(self, asset_id: str) -> Asset:
+        """Read an asset."""
+        services = await self.app.services()
+        return await services.assets.get(asset_id, self.user)
+
+
+class AssetRunsHandler(ApiHandler):
+    """`/assets/{asset_id}/runs`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(fixed=("asset_id",))
+    async def get(self, asset_id: str, query: RunQuery) -> RunPage:
+        """List the runs of an asset that you may see, a page at a time."""
+        services = await self.app.services()
+        asset = await services.assets.get(asset_id, self.user)
+        of_asset = query.model_copy(update={"asset_id": (asset.id,)})
+        return await services.runs.list(of_asset, self.user)
+
+
+class EnvironmentsHandler(ApiHandler):
+    """`/environments`."""
+
+    @web.authenticated
+    @authorized(resource="environments")
+    @endpoint()
+    async def get(self) -> EnvironmentList:
+        """List the environments to choose from, with the reason where one does not work."""
+        services = await self.app.services()
+        return await services.list_environments()

@@ -1,0 +1,100 @@
+"""The whole table of endpoints, as data."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from mellea_jupyter.handlers.artifacts import ArtifactHandler, ArtifactsHandler
+from mellea_jupyter.handlers.assets import (
+    AssetHandler,
+    AssetRunsHandler,
+    AssetsHandler,
+    EnvironmentsHandler,
+)
+from mellea_jupyter.handlers.channel import RunsChannel
+from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
+from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.runs import (
+    BulkCancelHandler,
+    BulkDeleteHandler,
+    CallsHandler,
+    MetricsHandler,
+    OutputsHandler,
+    OwnRunsHandler,
+    RetryHandler,
+    RunHandler,
+    RunsHandler,
+    SourceHandler,
+    SummaryHandler,
+)
+
+DEFAULT_PREFIX = "/api"
+ALIAS_PREFIX = "/mellea/api"  # always there, so that a clash of names can not lock anyone out
+
+# What a path parameter may be. A run id is a UUID, so `/runs/summary` or `/runs/ws` is never one.
+PARAMETERS = {
+    "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "asset_id": r"[A-Za-z0-9_.-]{1,200}",
+    "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
+}
+
+Row = tuple[str, type[RequestHandler], dict[str, Any]]
+"""Pattern, handler and its arguments, as tornado takes them."""
+
+ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
+    ("/runs", RunsHandler),
+    ("/runs/summary", SummaryHandler),
+    ("/runs/ws", RunsChannel),
+    ("/runs/bulk/cancel", BulkCancelHandler),
+    ("/runs/bulk/delete", BulkDeleteHandler),
+    ("/runs/{run_id}", RunHandler),
+    ("/runs/{run_id}/retry", RetryHandler),
+    ("/runs/{run_id}/logs", LogsHandler),
+    ("/runs/{run_id}/logs/stream", LogStreamHandler),
+    ("/runs/{run_id}/artifacts", ArtifactsHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/metrics", MetricsHandler),
+    ("/runs/{run_id}/calls", CallsHandler),
+    ("/runs/{run_id}/outputs", OutputsHandler),
+    ("/runs/{run_id}/source", SourceHandler),
+    ("/assets", AssetsHandler),
+    ("/assets/{asset_id}", AssetHandler),
+    ("/assets/{asset_id}/runs", AssetRunsHandler),
+    ("/environments", EnvironmentsHandler),
+    ("/users/me/runs", OwnRunsHandler),
+    ("/openapi.json", OpenApiHandler),
+)
+
+# Below our own words only: core's and other extensions' paths under the prefix are not ours.
+# A trailing slash is left to Jupyter, which redirects.
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
+
+
+def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:
+    """The table under `prefix` and the alias; Jupyter puts its base URL in front."""
+    rows: list[Row] = []
+    for each in dict.fromkeys((_clean(prefix), ALIAS_PREFIX)):
+        front = re.escape(each)
+        for path, handler in ROUTES:
+            kwargs = {"prefix": each} if handler is OpenApiHandler else {}
+            rows.append((f"{front}{path_pattern(path)}", handler, kwargs))
+        rows.append((f"{front}{_UNKNOWN}", UnknownPathHandler, {}))
+    return rows
+
+
+def path_pattern(path: str) -> str:
+    """`/runs/{run_id}` as a regular expression with a named group for each parameter."""
+    parts = re.split(r"\{(\w+)\}", path)
+    return "".join(
+        f"(?P<{part}>{PARAMETERS[part]})" if index % 2 else re.escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _clean(prefix: str) -> str:
+    """A prefix as an operator may write it: `api`, `/api`, `/api/`, `/`."""
+    inner = prefix.strip("/")
+    return f"/{inner}" if inner else ""

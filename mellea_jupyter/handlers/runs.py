@@ -1,0 +1,207 @@
+"""Runs: create, list, read, change, cancel, retry, delete, and what one run holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado import web
+
+from mellea_jupyter.exceptions import InvalidInput
+from mellea_jupyter.handlers.base import ApiHandler, authorized
+from mellea_jupyter.handlers.endpoint import endpoint
+
+if TYPE_CHECKING:
+    from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
+    from mellea_jupyter.models.artifacts import StructuredOutput
+    from mellea_jupyter.models.calls import CallPage, SourceReply
+    from mellea_jupyter.models.metrics import RunMetrics
+    from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
+    from mellea_jupyter.models.requests import BulkRequest, RetryRequest, RunCreate, RunPatch
+    from mellea_jupyter.models.run import Run
+
+_KEY_LENGTH = 200
+
+
+class RunsHandler(ApiHandler):
+    """`/runs`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, query: RunQuery) -> RunPage:
+        """List the runs that you may see, a page at a time."""
+        services = await self.app.services()
+        return await services.runs.list(query, self.user)
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(
+        status=201,
+        headers={
+            "Idempotency-Key": "Sent again with the same body within the key's life, the request "
+            "gives the run of the first time, with status 200; with another body it is refused."
+        },
+    )
+    async def post(self, body: RunCreate) -> Run:
+        """Create a run of an asset and put it into the queue."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not 0 < len(key) <= _KEY_LENGTH:
+            raise InvalidInput("Idempotency-Key", f"has to have 1 to {_KEY_LENGTH} characters")
+        services = await self.app.services()
+        created = await services.runs.create(body, self.user, idempotency_key=key)
+        if created.replayed:
+            self.set_status(200)
+        return created.run
+
+
+class RunHandler(ApiHandler):
+    """`/runs/{run_id}`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> Run:
+        """Read a run as it is now."""
+        services = await self.app.services()
+        return await services.runs.get(run_id, self.user)
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def patch(self, run_id: str, body: RunPatch) -> Run:
+        """Change a run's name, note, tags or pin; what is absent stays."""
+        services = await self.app.services()
+        return await services.runs.update(run_id, body, self.user)
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(status=202, errors=(409,))
+    async def delete(self, run_id: str) -> Run:
+        """Cancel a run: ask for its stop, and kill it when the grace period ends.
+
+        The reply does not wait for the end. A run that has ended is answered with 409 and the run
+        in `details.run`. Records are removed by `POST /runs/bulk/delete`.
+        """
+        services = await self.app.services()
+        return await services.runs.cancel(run_id, self.user)
+
+
+class RetryHandler(ApiHandler):
+    """`/runs/{run_id}/retry`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(status=201, errors=(409,))
+    async def post(self, run_id: str, body: RetryRequest | None) -> Run:
+        """Make a new run of the same source and config, with overrides.
+
+        Only for failed or cancelled runs; others are answered with 409.
+        """
+        from mellea_jupyter.models.requests import RetryRequest
+
+        services = await self.app.services()
+        return await services.runs.retry(run_id, body or RetryRequest(), self.user)
+
+
+class SummaryHandler(ApiHandler):
+    """`/runs/summary`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, query: SummaryQuery) -> SummaryReply:
+        """Totals of the runs that a filter selects, in all and by group."""
+        from mellea_jupyter.models.pages import RunFilters
+
+        services = await self.app.services()
+        return await services.runs.summary(
+            RunFilters(**{name: getattr(query, name) for name in RunFilters.model_fields}),
+            self.user,
+            group_by=query.group_by,
+            utc_offset_minutes=query.utc_offset_minutes,
+        )
+
+
+class BulkCancelHandler(ApiHandler):
+    """`/runs/bulk/cancel`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def post(self, body: BulkRequest) -> dict[str, str]:
+        """Cancel several runs. The reply says for each: `cancelled`, or `error: …`."""
+        services = await self.app.services()
+        return await services.runs.bulk_cancel(body.run_ids, self.user)
+
+
+class BulkDeleteHandler(ApiHandler):
+    """`/runs/bulk/delete`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def post(self, body: BulkRequest) -> dict[str, str]:
+        """Remove the records of several ended runs. The reply says: `deleted`, or `error: …`."""
+        services = await self.app.services()
+        return await services.runs.bulk_delete(body.run_ids, self.user)
+
+
+class OwnRunsHandler(ApiHandler):
+    """`/users/me/runs`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(fixed=("owner_id",))
+    async def get(self, query: RunQuery) -> RunPage:
+        """List your own runs, a page at a time."""
+        services = await self.app.services()
+        own = query.model_copy(update={"owner_id": (self.user.owner_id,)})
+        return await services.runs.list(own, self.user)
+
+
+class MetricsHandler(ApiHandler):
+    """`/runs/{run_id}/metrics`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> RunMetrics:
+        """What a run used so far: calls, tokens, cost, time and memory."""
+        services = await self.app.services()
+        return (await services.runs.get(run_id, self.user)).metrics
+
+
+class CallsHandler(ApiHandler):
+    """`/runs/{run_id}/calls`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, query: CallQuery) -> CallPage:
+        """The LLM calls of a run, in the order they began, a page at a time."""
+        services = await self.app.services()
+        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
+
+
+class OutputsHandler(ApiHandler):
+    """`/runs/{run_id}/outputs`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> list[StructuredOutput]:
+        """The JSON results that the program declared, in that order."""
+        services = await self.app.services()
+        return await services.results.outputs(run_id, self.user)
+
+
+class SourceHandler(ApiHandler):
+    """`/runs/{run_id}/source`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> SourceReply:
+        """The source that a run executes, as it was pinned when the run was created."""
+        services = await self.app.services()
+        return await services.results.source(run_id, self.user)

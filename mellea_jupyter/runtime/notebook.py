@@ -1,0 +1,162 @@
+"""Execute a notebook as the program: cell by cell in a Jupyter kernel, through nbclient.
+
+What cells print goes to stdout and stderr as it happens. Parameters are assigned in a cell after
+the one tagged `parameters`, as papermill does. The executed notebook is saved among the run's
+outputs, also when a cell fails. The kernel reports its LLM calls on the run's own channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any, Dict, List
+
+from .spec import RunSpec
+
+PARAMETERS_TAG = "parameters"
+INJECTED_TAG = "injected-parameters"
+RUNTIME_DIR = os.path.dirname(os.path.abspath(__file__))
+
+
+class UnusableNotebook(Exception):
+    """The notebook cannot be executed in this environment; the text says what to do."""
+
+
+class CellFailed(Exception):
+    """A cell raised; named like the exception in the cell.
+
+    Attributes:
+        error_type: The exception's class name as the kernel gives it.
+        error_message: Its text.
+        frames: The cell as the only frame of an `exception` frame.
+    """
+
+    def __init__(self, error_type: str, error_message: str, cell: int, source: str) -> None:
+        super().__init__(f"{error_type}: {error_message}")
+        self.error_type = error_type
+        self.error_message = error_message
+        self.frames = [
+            {
+                "file": f"cell {cell + 1}",
+                "line": 1,
+                "function": "<module>",
+                "text": source[:500],
+                "user": True,
+            }
+        ]
+
+
+def execute(spec: RunSpec, descriptor: int) -> None:
+    """Run the whole notebook.
+
+    Args:
+        spec: The run; `spec.program_path` is the notebook.
+        descriptor: The channel's descriptor, passed on to the kernel.
+
+    Raises:
+        UnusableNotebook: nbclient is missing, or the file is no notebook.
+        CellFailed: A cell raised; its traceback is on stderr already.
+    """
+    try:
+        import nbclient
+        import nbformat
+    except ImportError as error:
+        raise UnusableNotebook(
+            f"running a notebook needs nbclient and ipykernel in the run's environment ({error}): "
+            "pip install nbclient ipykernel"
+        ) from error
+    try:
+        notebook = nbformat.read(  # type: ignore[no-untyped-call]  # nbformat has no types
+            spec.program_path, as_version=4
+        )
+    except Exception as error:
+        raise UnusableNotebook(f"{spec.target} cannot be read as a notebook: {error}") from error
+    inject_parameters(notebook, spec.parameters)
+    target = os.path.join(spec.output_dir, os.path.basename(spec.program_path))
+    try:
+        asyncio.run(_execute_cells(nbclient, notebook, spec, descriptor))
+    finally:
+        os.makedirs(spec.output_dir, exist_ok=True)
+        nbformat.write(notebook, target)  # type: ignore[no-untyped-call]  # as above
+
+
+async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor: int) -> None:
+    class Client(nbclient.NotebookClient):  # type: ignore[misc]  # nbclient is optional
+        def process_message(self, msg: Dict[str, Any], cell: Any, cell_index: int) -> Any:
+            show_message(msg)
+            return super().process_message(msg, cell, cell_index)
+
+    client = Client(
+        notebook,
+        timeout=None,
+        resources={"metadata": {"path": spec.working_directory}},
+        allow_errors=False,
+    )
+    from nbformat.v4 import new_code_cell
+
+    async with client.async_setup_kernel(pass_fds=(descriptor,), stdin=None):
+        begin = new_code_cell(_attach_code(spec, descriptor))  # type: ignore[no-untyped-call]  # as above
+        notebook.cells.insert(0, begin)
+        try:
+            await client.async_execute_cell(begin, 0, store_history=False)
+        finally:
+            notebook.cells.remove(begin)
+        for index, cell in enumerate(notebook.cells):
+            try:
+                await client.async_execute_cell(cell, index)
+            except nbclient.exceptions.CellExecutionError as error:
+                raise CellFailed(error.ename, error.evalue, index, cell.source) from None
+
+
+def _attach_code(spec: RunSpec, descriptor: int) -> str:
+    """What the kernel executes before the first cell; it leaves no name behind."""
+    return (
+        "def _attach():\n"
+        "    import importlib.util, os, sys\n"
+        f"    folder = {RUNTIME_DIR!r}\n"
+        "    spec = importlib.util.spec_from_file_location('mellea_runtime',\n"
+        "        os.path.join(folder, '__init__.py'), submodule_search_locations=[folder])\n"
+        "    package = importlib.util.module_from_spec(spec)\n"
+        "    sys.modules['mellea_runtime'] = package\n"
+        "    spec.loader.exec_module(package)\n"
+        "    from mellea_runtime.program import attach_kernel\n"
+        f"    attach_kernel({spec.run_dir!r}, {descriptor})\n"
+        "_attach()\n"
+        "del _attach\n"
+    )
+
+
+def inject_parameters(notebook: Any, parameters: Dict[str, Any]) -> None:
+    """Insert a cell that assigns the parameters after the tagged one, else at the top."""
+    if not parameters:
+        return
+    from nbformat.v4 import new_code_cell
+
+    lines = ["# Parameters"] + [f"{name} = {value!r}" for name, value in parameters.items()]
+    tagged = {"tags": [INJECTED_TAG]}
+    cell = new_code_cell("\n".join(lines), metadata=tagged)  # type: ignore[no-untyped-call]  # as above
+    position = 0
+    for index, existing in enumerate(notebook.cells):
+        if PARAMETERS_TAG in _tags(existing):
+            position = index + 1
+    notebook.cells.insert(position, cell)
+
+
+def _tags(cell: Any) -> List[str]:
+    return list(cell.get("metadata", {}).get("tags", []))
+
+
+def show_message(message: Dict[str, Any]) -> None:
+    """Write a kernel message's text to stdout or stderr; images and widgets have none."""
+    kind, content = message["msg_type"], message["content"]
+    if kind == "stream":
+        stream = sys.stderr if content.get("name") == "stderr" else sys.stdout
+        stream.write(content.get("text", ""))
+        stream.flush()
+    elif kind in ("execute_result", "display_data"):
+        text = content.get("data", {}).get("text/plain")
+        if text:
+            print(text, flush=True)
+    elif kind == "error":
+        print("\n".join(content.get("traceback", [])), file=sys.stderr, flush=True)

@@ -1,0 +1,245 @@
+"""Artifacts in an object store: each content once, under its SHA-256.
+
+::
+
+    blobs/<first two digits>/<sha256>     the bytes
+    runs/<run_id>.json                    the `ArtifactList` of a run
+    references/<sha256>/<run_id>          empty: this run needs that blob
+    staging/<random>                      a large file on its way
+
+A run's reference is written before its blob is looked for, and a blob is removed only when no
+reference to it is left, so that runs can share blobs and be deleted in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mellea_jupyter import clock
+from mellea_jupyter.exceptions import ArtifactNotFound
+from mellea_jupyter.models.artifacts import ArtifactList, ArtifactRef, SkippedArtifact
+from mellea_jupyter.stores.artifacts.base import ArtifactStore
+from mellea_jupyter.stores.artifacts.walk import Found, walk
+
+if TYPE_CHECKING:
+    from obstore.store import LocalStore
+
+_CHUNK_BYTES: Final = 1 << 20
+_SMALL_BYTES: Final = 4 << 20  # up to here a file is read whole, which saves the staging copy
+
+_TYPES: Final = mimetypes.MimeTypes()  # built in: the same on every machine
+for _extension, _type in (
+    (".ipynb", "application/x-ipynb+json"),
+    (".jsonl", "application/x-ndjson"),
+    (".md", "text/markdown"),
+    (".ndjson", "application/x-ndjson"),
+    (".parquet", "application/vnd.apache.parquet"),
+    (".yaml", "application/yaml"),
+    (".yml", "application/yaml"),
+):
+    _TYPES.add_type(_type, _extension)
+
+
+class _Changed(Exception):
+    """A file changed while it was read."""
+
+
+class ObjectArtifactStore(ArtifactStore):
+    """Artifacts in a folder, through obstore. Safe to use from several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._references_lock = threading.Lock()
+
+    @cached_property
+    def _store(self) -> LocalStore:
+        from obstore.store import LocalStore
+
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(self._root)
+
+    def collect(self, run_id: str, output_dir: Path, *, quota_bytes: int) -> ArtifactList:
+        earlier = {a.path: a for a in self._manifest(run_id).artifacts}
+        kept: list[ArtifactRef] = []
+        skipped: list[SkippedArtifact] = []
+        left = quota_bytes
+        for entry in walk(output_dir):
+            if not isinstance(entry, Found):
+                skipped.append(SkippedArtifact(path=entry.path, reason=entry.reason))
+                continue
+            size = entry.status.st_size
+            if size > left:
+                skipped.append(SkippedArtifact(path=entry.path, reason="quota", size_bytes=size))
+                continue
+            try:
+                checksum = self._store_file(run_id, entry)
+            except _Changed:
+                skipped.append(SkippedArtifact(path=entry.path, reason="changed", size_bytes=size))
+                continue
+            except PermissionError:
+                skipped.append(SkippedArtifact(path=entry.path, reason="unreadable"))
+                continue
+            left -= size
+            kept.append(_artifact(run_id, entry, checksum, earlier.get(entry.path)))
+        kept.sort(key=lambda artifact: artifact.path)
+        skipped.sort(key=lambda artifact: artifact.path)
+        collected = ArtifactList(
+            artifacts=tuple(kept), skipped=tuple(skipped), total_bytes=quota_bytes - left
+        )
+        self._put(_manifest_key(run_id), collected.model_dump_json().encode())
+        return collected
+
+    def iter_bytes(
+        self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        import obstore
+
+        stop = artifact.size_bytes if end is None else min(end, artifact.size_bytes)
+        key = _blob_key(artifact.checksum)
+        try:
+            if start >= stop:
+                obstore.head(self._store, key)
+                return
+            reply = obstore.get(self._store, key, options={"range": (start, stop)})
+            for chunk in reply.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(chunk)
+        except FileNotFoundError as error:
+            raise ArtifactNotFound(artifact.id, hint="It was removed from the store.") from error
+
+    def delete_run(self, run_id: str) -> None:
+        checksums = {artifact.checksum for artifact in self._manifest(run_id).artifacts}
+        with self._references_lock:
+            for checksum in sorted(checksums):
+                self._delete(_reference_key(checksum, run_id))
+                if not self._is_referenced(checksum):
+                    self._delete(_blob_key(checksum))
+        self._delete(_manifest_key(run_id))
+
+    def _store_file(self, run_id: str, file: Found) -> str:
+        """Store a file's bytes; their SHA-256.
+
+        Raises:
+            _Changed: the file was written to meanwhile; nothing is stored.
+        """
+        if file.status.st_size <= _SMALL_BYTES:
+            data = b"".join(_read(file))
+            checksum = hashlib.sha256(data).hexdigest()
+            with self._references_lock:
+                self._put(_reference_key(checksum, run_id), b"")
+                if not self._exists(_blob_key(checksum)):
+                    self._put(_blob_key(checksum), data)
+            return checksum
+        staged = f"staging/{uuid.uuid4().hex}"
+        digest = hashlib.sha256()
+        try:
+            self._put(staged, _hashed(file, digest))
+            checksum = digest.hexdigest()
+            with self._references_lock:
+                self._put(_reference_key(checksum, run_id), b"")
+                if not self._exists(_blob_key(checksum)):
+                    self._rename(staged, _blob_key(checksum))
+        finally:
+            self._delete(staged)
+        return checksum
+
+    def _manifest(self, run_id: str) -> ArtifactList:
+        import obstore
+
+        try:
+            data = obstore.get(self._store, _manifest_key(run_id)).bytes()
+        except FileNotFoundError:
+            return ArtifactList()
+        return ArtifactList.model_validate_json(bytes(data))
+
+    def _put(self, key: str, data: bytes | Iterator[bytes]) -> None:
+        import obstore
+
+        obstore.put(self._store, key, data)
+
+    def _rename(self, source: str, target: str) -> None:
+        import obstore
+
+        obstore.rename(self._store, source, target)
+
+    def _exists(self, key: str) -> bool:
+        import obstore
+
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _delete(self, key: str) -> None:
+        import obstore
+
+        try:
+            obstore.delete(self._store, key)
+        except FileNotFoundError:
+            return
+
+    def _is_referenced(self, checksum: str) -> bool:
+        import obstore
+
+        listed = obstore.list(self._store, prefix=f"references/{checksum}", chunk_size=1)
+        return any(len(chunk) for chunk in listed)
+
+
+def _read(file: Found) -> Iterator[bytes]:
+    """The file's bytes, exactly as many as its size was when it was found.
+
+    Raises:
+        _Changed: there are more or fewer, or it was written to.
+    """
+    left = file.status.st_size
+    while data := os.read(file.descriptor, min(_CHUNK_BYTES, left + 1)):
+        left -= len(data)
+        if left < 0:
+            raise _Changed
+        yield data
+    now = os.fstat(file.descriptor)
+    if left or now.st_mtime_ns != file.status.st_mtime_ns:
+        raise _Changed
+
+
+def _hashed(file: Found, digest: hashlib._Hash) -> Iterator[bytes]:
+    for data in _read(file):
+        digest.update(data)
+        yield data
+
+
+def _artifact(run_id: str, file: Found, checksum: str, earlier: ArtifactRef | None) -> ArtifactRef:
+    if earlier is not None and earlier.checksum == checksum:
+        return earlier
+    name = file.path.rpartition("/")[2]
+    identity = hashlib.sha256(f"{run_id}\0{file.path}".encode()).hexdigest()
+    return ArtifactRef(
+        id=f"art_{identity[:32]}",
+        run_id=run_id,
+        name=name,
+        path=file.path,
+        content_type=_TYPES.guess_type(name)[0] or "application/octet-stream",
+        size_bytes=file.status.st_size,
+        created_at=clock.now(),
+        checksum=checksum,
+    )
+
+
+def _blob_key(checksum: str) -> str:
+    return f"blobs/{checksum[:2]}/{checksum}"
+
+
+def _reference_key(checksum: str, run_id: str) -> str:
+    return f"references/{checksum}/{run_id}"
+
+
+def _manifest_key(run_id: str) -> str:
+    return f"runs/{run_id}.json"

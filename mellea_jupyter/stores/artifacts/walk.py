@@ -1,0 +1,116 @@
+"""The files of an output folder, which a program filled and may have filled with traps.
+
+Every folder and file is opened relative to the descriptor of the folder it is in, without
+following links and without blocking; only regular files are handed out.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+INTERNAL_FOLDER: Final = ".mellea"
+"""Ours, at the top of the output folder; not an artifact."""
+
+_MAX_DEPTH: Final = 64  # one descriptor is open for each level
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An open regular file. Its descriptor is closed when the walk goes on."""
+
+    path: str
+    descriptor: int
+    status: os.stat_result
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Something that is not handed out, and why."""
+
+    path: str
+    reason: str
+    size_bytes: int | None = None
+
+
+def walk(folder: Path) -> Iterator[Found | Passed]:
+    """Everything below a folder that is not a folder, ordered by path within each folder.
+
+    A folder that is not there yields nothing. Paths are relative, with `/`.
+    """
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield Passed("", _reason(error))
+        return
+    try:
+        yield from _walk(descriptor, "", 0)
+    finally:
+        os.close(descriptor)
+
+
+def _walk(folder: int, prefix: str, depth: int) -> Iterator[Found | Passed]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        yield Passed(prefix.rstrip("/"), _reason(error))
+        return
+    for name in names:
+        if prefix or name != INTERNAL_FOLDER:
+            yield from _entry(folder, name, prefix, depth)
+
+
+def _entry(folder: int, name: str, prefix: str, depth: int) -> Iterator[Found | Passed]:
+    path = prefix + name
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8 arrive as lone surrogates
+        yield Passed(os.fsencode(path).decode(errors="replace"), "name")
+        return
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            yield Passed(path, "link")
+        elif stat.S_ISDIR(mode) and depth >= _MAX_DEPTH:
+            yield Passed(path, "too_deep")
+        elif stat.S_ISDIR(mode):
+            descriptor = os.open(name, _FOLDER, dir_fd=folder)
+            try:
+                yield from _walk(descriptor, f"{path}/", depth + 1)
+            finally:
+                os.close(descriptor)
+        elif not stat.S_ISREG(mode):
+            yield Passed(path, "not_regular")
+        else:
+            yield from _file(folder, name, path)
+    except OSError as error:
+        yield Passed(path, _reason(error))
+
+
+def _file(folder: int, name: str, path: str) -> Iterator[Found | Passed]:
+    descriptor = os.open(name, _FILE, dir_fd=folder)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            yield Found(path, descriptor, status)
+        else:  # replaced between the two looks
+            yield Passed(path, "not_regular")
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "link"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "changed"
+    return "unreadable"

@@ -1,0 +1,166 @@
+"""Filters as conditions, orders as columns, and keyset pages."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, false, func, select, tuple_
+from sqlalchemy.schema import Column
+
+from mellea_jupyter.exceptions import InvalidInput
+from mellea_jupyter.models.pages import RunFilters, RunQuery
+from mellea_jupyter.stores.runs import cursors, rollup
+from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.rows import to_ms
+from mellea_jupyter.stores.runs.tables import run_tags, runs
+
+SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
+    "created_at": runs.c.created_ms,
+    "started_at": runs.c.started_ms,
+    "finished_at": runs.c.finished_ms,
+    "duration": runs.c.duration_ms,
+    "cost": runs.c.cost_pico_usd,
+    "status": runs.c.status,
+    "asset": runs.c.asset_name,
+    "owner": runs.c.owner_id,
+    "model": runs.c.model,
+    "llm_calls": runs.c.llm_calls,
+    "tokens": runs.c.tokens,
+}
+"""What each `RunSort` sorts by; the id decides between equals."""
+
+_EXACT: Final = ("status", "owner_id", "asset_id", "model")
+
+
+def conditions(
+    filters: RunFilters, visible_to: str | None, *, walk: bool = False
+) -> list[ColumnElement[bool]]:
+    """The filters on the table `runs`, all of which have to hold.
+
+    `walk`: in a form that tests rows met in the wanted order, instead of fetching all matches.
+    """
+    where: list[ColumnElement[bool]] = []
+    if visible_to is not None:
+        where.append(_any_of(runs.c.owner_id, [visible_to], walk=walk))
+    for name in _EXACT:
+        if values := getattr(filters, name):
+            where.append(_any_of(runs.c[name], list(map(str, values)), walk=walk))
+    for tag in filters.tags:
+        tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag)
+        if walk:
+            where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
+        else:
+            where.append(runs.c.id.in_(tagged))
+    if filters.started_after is not None:
+        where.append(runs.c.created_ms >= to_ms(filters.started_after))
+    if filters.started_before is not None:
+        where.append(runs.c.created_ms < to_ms(filters.started_before))
+    if filters.search and filters.search.strip():
+        hit = dialect.text_matches(runs.c.n, filters.search, unindexed=walk)
+        where.append(false() if hit is None else hit)
+    return where
+
+
+def _any_of(column: Column[Any], values: list[str], *, walk: bool) -> ColumnElement[bool]:
+    tested = dialect.unary_plus(column) if walk else column
+    return tested == values[0] if len(values) == 1 else tested.in_(values)
+
+
+def _index_has_order(query: RunQuery, order: Order) -> bool:
+    """Whether an index holds the matches in the wanted order, so that nothing is to choose."""
+    filtered = {name for name in _EXACT if getattr(query, name)}
+    if query.tags or query.search or any(len(getattr(query, name)) > 1 for name in filtered):
+        return False
+    return order.column is runs.c.created_ms or (
+        order.column is runs.c.cost_pico_usd and "asset_id" in filtered
+    )
+
+
+def prefers_walk(
+    connection: Connection, query: RunQuery, order: Order, visible_to: str | None
+) -> bool:
+    """Whether a page is found sooner by testing rows in the wanted order.
+
+    The other way is to fetch all matches and sort them. With n runs and m matches, a page of l
+    runs costs about l * n / m steps one way and m the other, so the first is better above
+    m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
+    independent of each other.
+    """
+    if _index_has_order(query, order):
+        return False
+    every = rollup.count(connection, RunFilters(), None)
+    if not every:
+        return False
+    enough = math.isqrt(query.limit * every)
+    named = {name: getattr(query, name) for name in _EXACT}
+    share = rollup.count(connection, RunFilters(**named), visible_to) / every
+    for tag in query.tags:
+        tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag).limit(every)
+        share *= (
+            connection.scalar(select(func.count()).select_from(tagged.subquery())) or 0
+        ) / every
+    if query.search and query.search.strip():
+        share *= dialect.count_text_matches(connection, query.search, every) / every
+    return share * every > enough
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sort column, a direction, and where in it to go on."""
+
+    name: str  # as in the query: "-created_at"
+    column: Column[Any]
+    descending: bool
+    after: tuple[cursors.Value, str] | None
+
+    @classmethod
+    def of(cls, query: RunQuery) -> Order:
+        """The order of a query.
+
+        Raises:
+            InvalidInput: `sort` is not a `RunSort`, with or without `-`.
+            InvalidCursor: the cursor is not one of this order.
+        """
+        column = SORT_COLUMNS.get(query.sort.removeprefix("-"))
+        if column is None:
+            known = ", ".join(SORT_COLUMNS)
+            raise InvalidInput("sort", f"unknown order {query.sort!r}", hint=f"One of {known}.")
+        kind = column.type.python_type
+        after = None if query.cursor is None else cursors.decode(query.cursor, query.sort, kind)
+        return cls(query.sort, column, query.sort.startswith("-"), after)
+
+
+def page(
+    connection: Connection, where: list[ColumnElement[bool]], order: Order, limit: int
+) -> tuple[list[str], str | None]:
+    """Documents of a page and the cursor of the next one, None on the last.
+
+    The rows with a value come first and those without last, in both directions. Each half is a
+    query of its own, because then each is a plain range of an index.
+    """
+    rows: list[Any] = []
+    if order.after is None or order.after[0] is not None:
+        rows.extend(connection.execute(_half(where, order, nulls=False).limit(limit + 1)))
+    if len(rows) <= limit and order.column.nullable:
+        rest = _half(where, order, nulls=True).limit(limit + 1 - len(rows))
+        rows.extend(connection.execute(rest))
+    if len(rows) <= limit:
+        return [row.doc for row in rows], None
+    last = rows[limit - 1]
+    return [row.doc for row in rows[:limit]], cursors.encode(order.name, last[0], last.id)
+
+
+def _half(where: list[ColumnElement[bool]], order: Order, *, nulls: bool) -> Any:
+    column, after = order.column, order.after
+    query = select(column, runs.c.id, runs.c.doc).where(*where)
+    keys: tuple[ColumnElement[Any], ...] = (runs.c.id,) if nulls else (column, runs.c.id)
+    if nulls:
+        query = query.where(column.is_(None))
+    elif column.nullable:
+        query = query.where(column.is_not(None))
+    if after is not None and (after[0] is None) == nulls:
+        left, right = tuple_(*keys), tuple_(*(after[1:] if nulls else after))
+        query = query.where(left < right if order.descending else left > right)
+    return query.order_by(*(key.desc() if order.descending else key.asc() for key in keys))

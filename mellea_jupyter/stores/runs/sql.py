@@ -1,0 +1,513 @@
+"""`SqlRunStore`: the runs store in SQL, one transaction a method.
+
+Writers of one process take turns under a lock; the database's own lock keeps processes apart.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy.exc import DBAPIError
+
+from mellea_jupyter.exceptions import (
+    AssetNotFound,
+    Conflict,
+    IdempotencyConflict,
+    RunNotFound,
+    StoreBusy,
+    StoreError,
+    VersionConflict,
+)
+from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
+from mellea_jupyter.models.artifacts import StructuredOutput
+from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.stores.runs import cursors, queries, rollup, schema
+from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
+from mellea_jupyter.stores.runs.rows import bounded, load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.tables import (
+    ROLLUP_SUMS,
+    assets,
+    audit,
+    calls,
+    idempotency_keys,
+    outputs,
+    pinned_files,
+    placements,
+    run_tags,
+    runs,
+)
+
+_CONTRIBUTION = [
+    runs.c[name]
+    for name in ("owner_id", "asset_id", "model", "status", "created_ms", *ROLLUP_SUMS[1:])
+]
+_QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
+
+
+class SqlRunStore(RunStore):
+    """Runs in a SQLite file. Safe to use from several threads and processes."""
+
+    def __init__(self, engine: Engine, path: Path, *, busy_timeout_seconds: float) -> None:
+        self._engine = engine
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._write_lock = threading.Lock()
+        self._data_version = dialect.DataVersion(path)
+        self._data_version_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, busy_timeout_seconds: float = 10.0) -> SqlRunStore:
+        """Open the store of this file, making or migrating it as needed.
+
+        Raises:
+            SchemaTooNew: a newer version of this package wrote it.
+            StoreBusy: another process held its lock for longer than the timeout.
+            StoreError: the file can not be used.
+        """
+        engine = dialect.make_engine(path, busy_timeout_seconds)
+        try:
+            dialect.enable_wal(path, busy_timeout_seconds)
+            with _errors():
+                schema.prepare(engine, path)
+            return cls(engine, path, busy_timeout_seconds=busy_timeout_seconds)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def close(self) -> None:
+        self._engine.dispose()
+        with self._data_version_lock:
+            self._data_version.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _errors(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A write transaction; `durable` ones are on the disk when it returns."""
+        options = dialect.WRITE_DURABLE if durable else dialect.WRITE
+        if not self._write_lock.acquire(timeout=self._busy_timeout_seconds):
+            raise StoreBusy("The run store is busy", hint="Try again in a moment.")
+        try:
+            with (
+                _errors(),
+                self._engine.connect().execution_options(**options) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        finally:
+            self._write_lock.release()
+
+    # Runs
+
+    def create_run(self, new: NewRun) -> Created:
+        with self._writing() as connection:
+            earlier = _replayed(connection, new)
+            if earlier is not None:
+                return Created(run=load_run(_run_row(connection, earlier).doc), replayed=True)
+            (run,) = _insert_runs(connection, [new])
+        return Created(run=run)
+
+    def add_runs(self, new: Sequence[NewRun]) -> None:
+        """Record many runs in one transaction, in any status: to import or seed a store."""
+        with self._writing() as connection:
+            _insert_runs(connection, new)
+
+    def find_idempotent(self, owner_id: str, key: str) -> tuple[str, str] | None:
+        with self._reading() as connection:
+            return _find_idempotent(connection, owner_id, key)
+
+    def get_run(self, run_id: str) -> Run:
+        with self._reading() as connection:
+            return load_run(_run_row(connection, run_id).doc)
+
+    def get_placement(self, run_id: str) -> Placement:
+        with self._reading() as connection:
+            query = select(placements).where(placements.c.run_id == run_id)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise RunNotFound(run_id)
+        return _placement(row)
+
+    def save_run(self, run: Run, *, expected_version: int, folded_seq: int | None = None) -> None:
+        with self._writing(durable=run.is_terminal) as connection:
+            _replace_run(connection, run, expected_version)
+            if folded_seq is not None:
+                forward = (placements.c.run_id == run.id, placements.c.folded_seq < folded_seq)
+                connection.execute(update(placements).where(*forward).values(folded_seq=folded_seq))
+
+    def save_handle(self, run_id: str, handle: Mapping[str, Any]) -> None:
+        with self._writing(durable=True) as connection:
+            of_run = update(placements).where(placements.c.run_id == run_id)
+            if not connection.execute(of_run.values(handle=json.dumps(handle))).rowcount:
+                raise RunNotFound(run_id)
+
+    def delete_run(self, run_id: str, *, expected_version: int) -> None:
+        with self._writing() as connection:
+            row = _run_row(connection, run_id)
+            _expect(row, run_id, expected_version)
+            deltas = rollup.Deltas()
+            deltas.add(row._mapping, -1)
+            deltas.write(connection)
+            dialect.delete_text(connection, row.n)
+            connection.execute(delete(runs).where(runs.c.n == row.n))
+
+    # The queue
+
+    def claim(
+        self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run], Run]
+    ) -> Run | None:
+        with self._writing() as connection:
+            placed = (
+                select(runs.c.owner_id, func.count())
+                .where(runs.c.status.in_([s.value for s in PLACED]))
+                .group_by(runs.c.owner_id)
+            )
+            placed_by_owner = {owner: count for owner, count in connection.execute(placed)}
+            if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
+                return None
+            full = [owner for owner, count in placed_by_owner.items() if count >= owner_limit]
+            waiting = select(runs.c.doc).where(runs.c.status == RunStatus.QUEUED.value)
+            if full:
+                waiting = waiting.where(runs.c.owner_id.not_in(full))
+            doc = connection.scalar(waiting.order_by(*_QUEUE_ORDER).limit(1))
+            if doc is None:
+                return None
+            queued = load_run(doc)
+            claimed = change(queued)
+            _replace_run(connection, claimed, queued.version)
+            of_run = placements.c.run_id == claimed.id
+            connection.execute(update(placements).where(of_run).values(lease=lease))
+        return claimed
+
+    def take_lease(self, run_id: str, *, lease: str, from_lease: str | None) -> bool:
+        placed = (
+            select(runs.c.id)
+            .where(runs.c.id == run_id, runs.c.status.in_([s.value for s in PLACED]))
+            .scalar_subquery()
+        )
+        statement = update(placements).where(
+            placements.c.run_id == placed, placements.c.lease.is_not_distinct_from(from_lease)
+        )
+        with self._writing() as connection:
+            return connection.execute(statement.values(lease=lease)).rowcount == 1
+
+    def release_lease(self, run_id: str, *, lease: str) -> None:
+        held = update(placements).where(placements.c.run_id == run_id, placements.c.lease == lease)
+        with self._writing() as connection:
+            connection.execute(held.values(lease=None))
+
+    def list_placed(self) -> list[tuple[Run, Placement]]:
+        query = (
+            select(runs.c.doc, placements)
+            .join(placements, placements.c.run_id == runs.c.id)
+            .where(runs.c.status.in_([s.value for s in PLACED]))
+            .order_by(*_QUEUE_ORDER)
+        )
+        with self._reading() as connection:
+            return [(load_run(row.doc), _placement(row)) for row in connection.execute(query)]
+
+    def list_waiting(self) -> list[Run]:
+        waiting = runs.c.status.in_([s.value for s in WAITING])
+        query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
+        with self._reading() as connection:
+            return [load_run(doc) for doc in connection.scalars(query)]
+
+    # Listings
+
+    def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
+        order = queries.Order.of(query)
+        with self._reading() as connection:
+            walk = queries.prefers_walk(connection, query, order, visible_to)
+            where = queries.conditions(query, visible_to, walk=walk)
+            docs, following = queries.page(connection, where, order, query.limit)
+        return RunPage(runs=tuple(map(load_run, docs)), next=following)
+
+    def summarize(
+        self, filters: RunFilters, *, visible_to: str | None,
+        group_by: rollup.GroupBy | None = None, utc_offset_minutes: int = 0,
+    ) -> SummaryReply:  # fmt: skip
+        with self._reading() as connection:
+            return rollup.summarize(
+                connection,
+                filters,
+                queries.conditions(filters, visible_to),
+                group_by=group_by,
+                utc_offset_minutes=utc_offset_minutes,
+                visible_to=visible_to,
+            )
+
+    # What belongs to runs
+
+    def save_calls(self, run_id: str, calls: Sequence[CallRow]) -> None:
+        if calls:
+            rows = [_call_columns(run_id, call) for call in calls]
+            with self._writing() as connection, _belonging_to(run_id):
+                connection.execute(_UPSERT_CALL, rows)
+
+    def list_calls(self, run_id: str, *, after: int, limit: int) -> list[CallRow]:
+        query = select(*(c for c in calls.c if c is not calls.c.run_id))
+        query = query.where(calls.c.run_id == run_id, calls.c.call > after)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(calls.c.call).limit(limit))
+            return [CallRow.model_validate(dict(row._mapping)) for row in rows]
+
+    def save_output(self, run_id: str, output: StructuredOutput) -> None:
+        key = {"run_id": run_id, "artifact_id": output.artifact_id}
+        statement = dialect.upsert(outputs, keys=list(key))
+        with self._writing() as connection, _belonging_to(run_id):
+            connection.execute(statement, {**key, "doc": output.model_dump_json()})
+
+    def list_outputs(self, run_id: str) -> list[StructuredOutput]:
+        query = select(outputs.c.doc).where(outputs.c.run_id == run_id).order_by(outputs.c.n)
+        with self._reading() as connection:
+            docs = connection.scalars(query).all()
+        return [StructuredOutput.model_validate_json(doc) for doc in docs]
+
+    # Assets
+
+    def upsert_asset(self, asset: Asset, origin: str, files: Sequence[PinnedFile]) -> Asset:
+        with self._writing() as connection:
+            known = connection.scalar(select(assets.c.doc).where(assets.c.origin == origin))
+            if known is not None:
+                first = Asset.model_validate_json(known)
+                kept = {"id": first.id, "created_at": first.created_at}
+                asset = asset.model_copy(update=kept)
+            columns = {
+                "origin": origin,
+                "owner_id": asset.owner_id,
+                "updated_ms": to_ms(asset.updated_at),
+                "doc": asset.model_dump_json(),
+            }
+            connection.execute(dialect.upsert(assets), {"id": asset.id, **columns})
+            if files:
+                rows = [{"content_hash": asset.content_hash, **dict(file)} for file in files]
+                connection.execute(dialect.upsert(pinned_files), rows)
+        return asset
+
+    def get_asset(self, asset_id: str) -> Asset:
+        with self._reading() as connection:
+            doc = connection.scalar(select(assets.c.doc).where(assets.c.id == asset_id))
+        if doc is None:
+            raise AssetNotFound(asset_id)
+        return Asset.model_validate_json(doc)
+
+    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
+        where = [] if visible_to is None else [assets.c.owner_id == visible_to]
+        if cursor is not None:
+            value, asset_id = cursors.decode(cursor, "assets", int)
+            key = tuple_(assets.c.updated_ms, assets.c.id)
+            where.append(key < tuple_(value, asset_id))
+        query = select(assets.c.updated_ms, assets.c.id, assets.c.doc).where(*where)
+        query = query.order_by(assets.c.updated_ms.desc(), assets.c.id.desc()).limit(limit + 1)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        following = None
+        if len(rows) > limit:
+            rows = rows[:limit]
+            following = cursors.encode("assets", rows[-1].updated_ms, rows[-1].id)
+        found = tuple(Asset.model_validate_json(row.doc) for row in rows)
+        return AssetPage(assets=found, next=following)
+
+    def pinned_files(self, content_hash: str) -> list[PinnedFile]:
+        columns = (pinned_files.c.path, pinned_files.c.checksum, pinned_files.c.size_bytes)
+        query = select(*columns).where(pinned_files.c.content_hash == content_hash)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(pinned_files.c.path)).all()
+        return [PinnedFile.model_validate(dict(row._mapping)) for row in rows]
+
+    # The rest
+
+    def changes(self) -> int:
+        with self._data_version_lock:
+            return self._data_version.read()
+
+    def audit(self, *, at: datetime, user: str, action: str, run_id: str | None,
+              details: Mapping[str, Any]) -> None:  # fmt: skip
+        columns = {"at_ms": to_ms(at), "user": user, "action": action, "run_id": run_id}
+        with self._writing() as connection:
+            connection.execute(insert(audit), {**columns, "details": json.dumps(details)})
+
+
+_UPSERT_CALL = dialect.upsert(calls)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Errors of the database as errors of the store."""
+    try:
+        yield
+    except DBAPIError as error:
+        if dialect.is_busy(error):
+            raise StoreBusy("The run store is busy", hint="Try again in a moment.") from error
+        raise StoreError(
+            f"The run store failed: {error.orig}", hint="Check the disk that holds it."
+        ) from error
+
+
+@contextmanager
+def _belonging_to(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if dialect.is_missing_parent(error):
+            raise RunNotFound(run_id) from error
+        raise
+
+
+def _run_row(connection: Connection, run_id: str) -> Row[Any]:
+    query = select(runs.c.n, runs.c.version, runs.c.doc, *_CONTRIBUTION).where(runs.c.id == run_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise RunNotFound(run_id)
+    return row
+
+
+def _expect(row: Row[Any], run_id: str, expected_version: int) -> None:
+    if row.version != expected_version:
+        raise VersionConflict(
+            f"Run {run_id} has version {row.version}, expected {expected_version}",
+            hint="Read the run again.",
+            stored=row.version,
+            expected=expected_version,
+        )
+
+
+def _find_idempotent(connection: Connection, owner_id: str, key: str) -> tuple[str, str] | None:
+    query = select(idempotency_keys.c.run_id, idempotency_keys.c.request_hash)
+    same = (idempotency_keys.c.owner_id == owner_id, idempotency_keys.c.key == key)
+    row = connection.execute(query.where(*same)).one_or_none()
+    return None if row is None else (row.run_id, row.request_hash)
+
+
+def _replayed(connection: Connection, new: NewRun) -> str | None:
+    """The run that the idempotency key made before, if there is one."""
+    if new.idempotency_key is None:
+        return None
+    earlier = _find_idempotent(connection, new.run.owner_id, new.idempotency_key)
+    if earlier is None:
+        return None
+    run_id, request_hash = earlier
+    if request_hash != (new.request_hash or ""):
+        raise IdempotencyConflict(
+            "The idempotency key was used for another request",
+            hint="Use a new key for a new request.",
+            run_id=run_id,
+        )
+    return run_id
+
+
+def _insert_runs(connection: Connection, new: Sequence[NewRun]) -> list[Run]:
+    """Insert runs with all that belongs to them; the runs as stored."""
+    stored, rows, texts, tags, keys = [], [], [], [], []
+    deltas = rollup.Deltas()
+    n = (connection.scalar(select(func.max(runs.c.n))) or 0) + 1
+    for item in new:
+        run, root = _numbered_retry(connection, item.run)
+        columns = {"n": n, "retry_root": root, **run_columns(run)}
+        deltas.add(columns, 1)
+        stored.append(run)
+        rows.append(columns)
+        texts.append({"n": n, "text": search_text(run)})
+        tags.extend({"run_id": run.id, "tag": tag} for tag in dict.fromkeys(run.tags))
+        if item.idempotency_key is not None:
+            keys.append({"owner_id": run.owner_id, "key": item.idempotency_key,
+                         "run_id": run.id, "request_hash": item.request_hash or ""})  # fmt: skip
+        n += 1
+    if rows:
+        with _not_taken():
+            connection.execute(insert(runs), rows)
+        connection.execute(insert(placements), [_placement_columns(i.placement) for i in new])
+        dialect.insert_texts(connection, texts)
+    if tags:
+        connection.execute(insert(run_tags), tags)
+    if keys:
+        connection.execute(insert(idempotency_keys), keys)
+    deltas.write(connection)
+    return stored
+
+
+@contextmanager
+def _not_taken() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if dialect.is_duplicate(error):
+            raise Conflict("A run with this id exists", hint="Ids are never used again.") from error
+        raise
+
+
+def _numbered_retry(connection: Connection, run: Run) -> tuple[Run, str | None]:
+    """The run with its number in the chain of retries, and the first run of the chain.
+
+    Raises:
+        RunNotFound: the run to repeat was deleted meanwhile.
+    """
+    if run.retry_of is None:
+        return run, None
+    query = select(runs.c.retry_root).where(runs.c.id == run.retry_of)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise RunNotFound(run.retry_of)
+    root = row.retry_root or run.retry_of
+    chain = (runs.c.retry_root == root) | (runs.c.id == root)
+    last = connection.scalar(select(func.max(runs.c.attempt)).where(chain)) or 1
+    return run.model_copy(update={"attempt": last + 1}), root
+
+
+def _replace_run(connection: Connection, run: Run, expected_version: int) -> None:
+    if run.version <= expected_version:
+        msg = f"version {run.version} of run {run.id} is not above {expected_version}"
+        raise ValueError(msg)
+    row = _run_row(connection, run.id)
+    _expect(row, run.id, expected_version)
+    columns = run_columns(run)
+    connection.execute(update(runs).where(runs.c.n == row.n).values(**columns))
+    deltas = rollup.Deltas()
+    deltas.add(row._mapping, -1)
+    deltas.add(columns, 1)
+    deltas.write(connection)
+    dialect.update_text(connection, row.n, search_text(run))
+    _replace_tags(connection, run)
+
+
+def _replace_tags(connection: Connection, run: Run) -> None:
+    of_run = run_tags.c.run_id == run.id
+    stored = set(connection.scalars(select(run_tags.c.tag).where(of_run)))
+    wanted = set(run.tags)
+    if stored - wanted:
+        connection.execute(delete(run_tags).where(of_run, run_tags.c.tag.in_(stored - wanted)))
+    if wanted - stored:
+        rows = [{"run_id": run.id, "tag": tag} for tag in sorted(wanted - stored)]
+        connection.execute(insert(run_tags), rows)
+
+
+def _placement_columns(placement: Placement) -> dict[str, Any]:
+    handle = placement.handle
+    return {**dict(placement), "handle": None if handle is None else json.dumps(handle)}
+
+
+def _placement(row: Row[Any]) -> Placement:
+    columns = {c.name: row._mapping[c] for c in placements.c}
+    handle = columns["handle"]
+    columns["handle"] = None if handle is None else json.loads(handle)
+    return Placement.model_validate(columns)
+
+
+def _call_columns(run_id: str, call: CallRow) -> dict[str, Any]:
+    columns = {"run_id": run_id, **dict(call)}
+    for name in ("input_tokens", "output_tokens", "cost_pico_usd", "loop", "attempt"):
+        if columns[name] is not None:
+            columns[name] = bounded(columns[name], (1 << 63) - 1)
+    return columns

@@ -1,0 +1,197 @@
+"""The tables of the runs store, as SQLAlchemy metadata.
+
+Every column that a filter, an order or a total uses is a column of its own; `doc` holds the whole
+record as JSON. Timestamps are Unix milliseconds, money is integer pico-dollars. The full-text
+index is not here because it is different in each database (`sqlite.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _of_run() -> Column[str]:
+    return Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("n", Integer, primary_key=True),  # row of the full-text index
+    Column("id", String, nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("owner_id", String, nullable=False),
+    Column("asset_id", String, nullable=False),
+    Column("asset_name", String, nullable=False),
+    Column("model", String),  # the default model of the configuration
+    Column("status", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),
+    Column("finished_ms", BigInteger),
+    Column("duration_ms", BigInteger),  # null until the program started or the run ended
+    Column("llm_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_pico_usd", BigInteger),  # null: calls were made and none has a price
+    Column("unpriced_calls", BigInteger, nullable=False),
+    Column("calls_without_usage", BigInteger, nullable=False),
+    Column("retry_root", String),  # the first run of the chain of retries; null for a first run
+    Column("attempt", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+)
+
+# One index for each order, and one for each usual filter in the usual order. They end in the id,
+# so that a keyset page is a range of the index.
+for _column in (
+    "created_ms", "started_ms", "finished_ms", "duration_ms", "cost_pico_usd", "asset_name",
+    "llm_calls", "tokens",
+):  # fmt: skip
+    Index(f"runs_by_{_column}", runs.c[_column], runs.c.id)
+for _column in ("owner_id", "asset_id", "model", "status"):
+    Index(f"runs_of_{_column}", runs.c[_column], runs.c.created_ms, runs.c.id)
+    if _column != "asset_id":
+        Index(f"runs_by_{_column}", runs.c[_column], runs.c.id)
+Index("runs_of_owner_status", runs.c.owner_id, runs.c.status, runs.c.created_ms, runs.c.id)
+Index("runs_of_asset_cost", runs.c.asset_id, runs.c.cost_pico_usd, runs.c.id)
+Index("runs_of_retry_root", runs.c.retry_root)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    _of_run(),
+    Column("tag", String, nullable=False),
+    PrimaryKeyConstraint("tag", "run_id"),
+    Index("run_tags_of_run", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("lease", String),
+    Column("handle", Text),
+    Column("folded_seq", BigInteger, nullable=False),
+    Column("environment_id", String, nullable=False),
+    Column("executor", String, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("entry_point", String, nullable=False),
+    Column("program_dir", String),
+    Column("kind", String, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner_id", String, nullable=False),
+    Column("key", String, nullable=False),
+    _of_run(),
+    Column("request_hash", String, nullable=False),
+    PrimaryKeyConstraint("owner_id", "key"),
+    Index("idempotency_keys_of_run", "run_id"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    _of_run(),
+    Column("call", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("provider", String),
+    Column("model", String),
+    Column("status", String, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("latency_ms", Float),
+    Column("cost_pico_usd", BigInteger),
+    Column("loop", BigInteger),
+    Column("attempt", BigInteger),
+    Column("error", Text),
+    PrimaryKeyConstraint("run_id", "call"),
+    sqlite_with_rowid=False,
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("n", Integer, primary_key=True),  # the order in which they were declared
+    _of_run(),
+    Column("artifact_id", String, nullable=False),
+    Column("doc", Text, nullable=False),
+    UniqueConstraint("run_id", "artifact_id"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("origin", String, nullable=False, unique=True),
+    Column("owner_id", String, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("assets_by_updated", "updated_ms", "id"),
+    Index("assets_of_owner", "owner_id", "updated_ms", "id"),
+)
+
+pinned_files = Table(
+    "pinned_files",
+    metadata,
+    Column("content_hash", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("checksum", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("content_hash", "path"),
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("n", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("user", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("run_id", String),  # kept after the run is deleted, so no foreign key
+    Column("details", Text, nullable=False),
+    Index("audit_of_run", "run_id"),
+)
+
+ROLLUP_SUMS: Final = (
+    "runs", "input_tokens", "output_tokens", "llm_calls", "cost_pico_usd", "unpriced_calls",
+    "calls_without_usage", "duration_ms",
+)  # fmt: skip
+"""The totals that the rollup keeps and a summary is made of."""
+
+rollup = Table(
+    "rollup",
+    metadata,
+    Column("grain", Integer, nullable=False),  # which of the next four the row tells apart
+    Column("owner_id", String, nullable=False),
+    Column("asset_id", String, nullable=False),
+    Column("model", String, nullable=False),  # "" also for runs without a model
+    Column("hour", Integer, nullable=False),  # hours since 1970 in UTC, of the run's creation
+    Column("status", String, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ROLLUP_SUMS),
+    PrimaryKeyConstraint("grain", "owner_id", "asset_id", "model", "hour", "status"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""The contract of executors, and the process executor."""
