@@ -630,7 +630,7 @@ export type Subscribe = {
   type: 'subscribe';
   /** What to hear of. */
   topic: string;
-  /** Logs only: begin after this cursor; from the start if absent. */
+  /** Logs only: begin after this cursor; else at the start. */
   after?: string | null;
 };
 
