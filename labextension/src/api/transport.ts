@@ -13,7 +13,8 @@ export interface ITransport {
   openSocket(path: string): WebSocket;
 }
 
-const PREFIX = 'api';
+/** Works whatever prefix the operator chose for `/api`. */
+const PREFIX = 'mellea/api';
 
 /** The transport of JupyterLab and Notebook. */
 export function createTransport(

@@ -118,7 +118,7 @@ export class LineBuffer {
       if (frame.line > expected) {
         found.push([expected, frame.line - 1]);
       }
-      expected = frame.line + 1;
+      expected = Math.max(expected, frame.line + 1); // parts of an older line may come in between
     }
     const fresh = found.filter(([first]) => !this.isAbsent(first));
     this.gaps = [...this.gaps, ...fresh].sort((a, b) => a[0] - b[0]);

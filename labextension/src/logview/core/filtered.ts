@@ -132,11 +132,12 @@ export class FilteredLines {
 
   private append(frames: readonly LogFrame[]): void {
     for (const frame of frames) {
-      const last = this.lines.at(-1);
-      if (last?.line === frame.line) {
-        this.lines[this.lines.length - 1] = joinLine(last, frame);
-      } else if (!last || frame.line > last.line) {
-        this.lines.push(joinLine(undefined, frame));
+      const index = this.lines.findLastIndex(line => line.line <= frame.line);
+      const found = this.lines[index];
+      if (found?.line === frame.line) {
+        this.lines[index] = joinLine(found, frame); // also when lines of others came in between
+      } else {
+        this.lines.splice(index + 1, 0, joinLine(undefined, frame));
       }
     }
   }

@@ -37,12 +37,15 @@ export function FailureBox(props: {
   return (
     <div className="jp-MelleaRun-failure" role="alert">
       <p>{run.error_message ?? reasonText(run, trans)}</p>
-      {error && (
+      {error && !run.error_message?.includes(error.message) && (
+        <p>
+          {error.type}: {error.message}
+        </p>
+      )}
+      {error?.stack_trace && (
         <details>
-          <summary>
-            {error.type}: {error.message}
-          </summary>
-          {error.stack_trace && <pre tabIndex={0}>{error.stack_trace}</pre>}
+          <summary>{trans.__('Stack trace')}</summary>
+          <pre tabIndex={0}>{error.stack_trace}</pre>
         </details>
       )}
       <button
