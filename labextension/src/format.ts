@@ -2,7 +2,9 @@
 
 /** What the formatters need of a translation bundle. */
 export interface ITranslation {
+  /** `%1`, `%2` … in the text stand for the values. */
   __(text: string, ...values: unknown[]): string;
+  /** `%1` stands for the count, `%2` … for the values. */
   _n(singular: string, plural: string, count: number, ...values: unknown[]): string;
 }
 

@@ -3,24 +3,15 @@
 import type { ISignal } from '@lumino/signaling';
 import { useEffect, useReducer, useState } from 'react';
 
-/** Draw again when the signal is emitted, at most once a frame. */
+/** Draw again when the signal is emitted. */
 export function useSignal<T, U>(signal: ISignal<T, U>): void {
   const [, draw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
-    let handle: number | null = null;
-    const slot = (): void => {
-      handle ??= requestAnimationFrame(() => {
-        handle = null;
-        draw();
-      });
-    };
+    const slot = (): void => draw();
     signal.connect(slot);
     draw(); // what was emitted between drawing and connecting
     return () => {
       signal.disconnect(slot);
-      if (handle !== null) {
-        cancelAnimationFrame(handle);
-      }
     };
   }, [signal]);
 }

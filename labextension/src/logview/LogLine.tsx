@@ -31,8 +31,8 @@ export const LogLine = memo(function LogLine(props: ILogLineProps): ReactElement
       {props.hiddenBefore > 0 && (
         <div className="jp-MelleaLog-hidden">
           {trans._n(
-            '⋯ %1 line hidden by the filter ⋯',
-            '⋯ %1 lines hidden by the filter ⋯',
+            '⋯ %2 line hidden by the filter ⋯',
+            '⋯ %2 lines hidden by the filter ⋯',
             props.hiddenBefore,
             formatNumber(props.hiddenBefore)
           )}

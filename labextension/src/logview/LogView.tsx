@@ -126,7 +126,7 @@ export function LogView(props: ILogViewProps): ReactElement {
             className="jp-MelleaLog-return"
             onClick={() => model.setFollowing(true)}
           >
-            {trans._n('↓ %1 new line', '↓ %1 new lines', model.newRows, formatNumber(model.newRows))}
+            {trans._n('↓ %2 new line', '↓ %2 new lines', model.newRows, formatNumber(model.newRows))}
           </button>
         )}
         {model.count === 0 && <p className="jp-MelleaLog-empty">{emptyText(props)}</p>}
@@ -174,7 +174,7 @@ function useLogRows(model: LogModel, isWrapped: boolean): ILogRows {
       });
     };
     const stop = model.listen({
-      onChange: drawSoon,
+      onChange: mayWait => (mayWait ? drawSoon() : draw()),
       onReset: () => {
         forget(model, heights);
         drawSoon();
@@ -384,7 +384,7 @@ function LogFooter({ model, run, streamState, trans }: ILogViewProps): ReactElem
         <span>── {endText(run, trans)} ──</span>
       )}
       <span className="jp-MelleaLog-count">
-        {trans._n('%1 line', '%1 lines', model.lineCount, formatNumber(model.lineCount))}
+        {trans._n('%2 line', '%2 lines', model.lineCount, formatNumber(model.lineCount))}
       </span>
     </div>
   );

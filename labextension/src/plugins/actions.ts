@@ -129,9 +129,9 @@ function addBulkCommands(
     CommandIDs.cancelRuns,
     trans.__('Cancel runs…'),
     count => ({
-      title: trans._n('Cancel %1 run?', 'Cancel %1 runs?', count, count),
+      title: trans._n('Cancel %1 run?', 'Cancel %1 runs?', count),
       body: trans.__('Programs get 10 seconds to end by themselves.'),
-      button: trans._n('Cancel %1 run', 'Cancel %1 runs', count, count)
+      button: trans._n('Cancel %1 run', 'Cancel %1 runs', count)
     }),
     runIds => api.cancelRuns(runIds)
   );
@@ -139,9 +139,9 @@ function addBulkCommands(
     CommandIDs.deleteRuns,
     trans.__('Delete runs…'),
     count => ({
-      title: trans._n('Delete %1 run?', 'Delete %1 runs?', count, count),
+      title: trans._n('Delete %1 run?', 'Delete %1 runs?', count),
       body: trans.__('Records, logs and artifacts are removed for good.'),
-      button: trans._n('Delete %1 run', 'Delete %1 runs', count, count)
+      button: trans._n('Delete %1 run', 'Delete %1 runs', count)
     }),
     runIds => api.deleteRuns(runIds)
   );
@@ -169,7 +169,6 @@ function warnOfErrors(reply: Record<string, string>, trans: TranslationBundle): 
       trans._n(
         '%1 run was left as it is. %2: %3',
         '%1 runs were left as they are. First %2: %3',
-        errors.length,
         errors.length,
         runId.slice(0, 6),
         said.replace(/^error: /, '')

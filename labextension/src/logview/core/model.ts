@@ -20,8 +20,8 @@ export type AbsentRows = [first: number, last: number];
 
 /** What changes in a way that the view's heights have to follow. */
 export interface ILogModelListener {
-  /** Something has changed: draw again. */
-  onChange(): void;
+  /** Something has changed: draw again. Lines that came live may wait for the next frame. */
+  onChange(mayWait: boolean): void;
   /** The rows are others now: forget their heights. */
   onReset(): void;
   /** That many rows were put before the first. */
@@ -274,7 +274,9 @@ export class LogModel {
     if (this.following) {
       this.buffer.trim(this.buffer.lastLine);
     }
-    this.tell('onChange');
+    for (const listener of [...this.listeners]) {
+      listener.onChange(true);
+    }
   }
 
   /** The server gave up on us: jump to the end; what lies between is read when it is looked at. */
@@ -346,7 +348,7 @@ export class LogModel {
 
   private tell(what: 'onChange' | 'onReset'): void {
     for (const listener of [...this.listeners]) {
-      listener[what]();
+      listener[what](false);
     }
   }
 

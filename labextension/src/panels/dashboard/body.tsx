@@ -32,8 +32,8 @@ export function DashboardBody(props: IDashboardProps): ReactElement {
           onClick={() => void model.reload()}
         >
           {trans._n(
-            '%1 run was started since. Show it',
-            '%1 runs were started since. Show them',
+            '%2 run was started since. Show it',
+            '%2 runs were started since. Show them',
             model.waiting,
             formatNumber(model.waiting)
           )}

@@ -41,8 +41,8 @@ export function SummaryCards(props: {
           note={
             summary && summary.unpriced_calls > 0
               ? trans._n(
-                  '%1 call unpriced',
-                  '%1 calls unpriced',
+                  '%2 call unpriced',
+                  '%2 calls unpriced',
                   summary.unpriced_calls,
                   formatNumber(summary.unpriced_calls)
                 )

@@ -128,18 +128,18 @@ function Numbers({ run, trans }: { run: Run; trans: ITranslation }): ReactElemen
   const parts: string[] = [];
   if (used.llm_calls > 0) {
     parts.push(
-      trans._n('%1 call', '%1 calls', used.llm_calls, formatNumber(used.llm_calls)),
+      trans._n('%2 call', '%2 calls', used.llm_calls, formatNumber(used.llm_calls)),
       `${formatNumber(used.input_tokens)} → ${formatTokens(used.output_tokens, trans)}`,
       formatCost(used.estimated_cost_usd, used.unpriced_calls, trans)
     );
   }
   if (used.samples_generated > 0) {
     const count = used.samples_generated;
-    parts.push(trans._n('%1 sample', '%1 samples', count, formatNumber(count)));
+    parts.push(trans._n('%2 sample', '%2 samples', count, formatNumber(count)));
   }
   if (used.repair_attempts > 0) {
     const count = used.repair_attempts;
-    parts.push(trans._n('%1 repair', '%1 repairs', count, formatNumber(count)));
+    parts.push(trans._n('%2 repair', '%2 repairs', count, formatNumber(count)));
   }
   if (used.peak_memory_mb > 0) {
     parts.push(trans.__('%1 MB', formatNumber(used.peak_memory_mb)));

@@ -23,7 +23,6 @@ export function FailureBox(props: {
           {trans._n(
             'The program ended well, but %1 sampling loop ended before its requirements were met.',
             'The program ended well, but %1 sampling loops ended before their requirements were met.',
-            count,
             count
           )}
         </p>

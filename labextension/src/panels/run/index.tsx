@@ -10,6 +10,7 @@ import { runsIcon } from '../../icons.js';
 import { LogModel } from '../../logview/core/model.js';
 import { createLogSource } from '../../logview/core/source.js';
 import { RunModel } from '../../models/run.js';
+import type { RunsModel } from '../../models/runs.js';
 import { runTitle } from '../../models/statuses.js';
 import { RunBody } from './body.js';
 import type { SourceEditor } from './source.js';
@@ -21,6 +22,8 @@ export interface IRunPanelOptions {
   line: number | null;
   api: RunsApi;
   stream: RunsStream;
+  /** Knows the replies to commands before the stream tells of them. */
+  runs: RunsModel;
   commands: CommandRegistry;
   /** Address of the run, or of a line of its log. */
   linkOf: (runId: string, line?: number) => string;
@@ -46,6 +49,7 @@ export class RunPanel extends ReactWidget {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', options.trans.__('Run'));
     this.model.changed.connect(this.updateTitle, this);
+    options.runs.changed.connect(this.takeReply, this);
     void this.log.open(options.line);
   }
 
@@ -56,6 +60,7 @@ export class RunPanel extends ReactWidget {
 
   override dispose(): void {
     if (!this.isDisposed) {
+      this.options.runs.changed.disconnect(this.takeReply, this);
       this.model.dispose();
       this.log.dispose();
       super.dispose();
@@ -64,6 +69,13 @@ export class RunPanel extends ReactWidget {
 
   protected override render(): ReactElement {
     return <RunBody {...this.options} model={this.model} log={this.log} />;
+  }
+
+  private takeReply(): void {
+    const run = this.options.runs.find(this.options.runId);
+    if (run && run.version > (this.model.run?.version ?? -1)) {
+      this.model.accept(run);
+    }
   }
 
   private updateTitle(): void {

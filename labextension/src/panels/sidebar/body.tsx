@@ -295,7 +295,7 @@ function secondLine(run: Run, trans: ITranslation): string {
     }
     if (run.metrics.llm_calls > 0) {
       const count = run.metrics.llm_calls;
-      parts.push(trans._n('%1 call', '%1 calls', count, formatNumber(count)));
+      parts.push(trans._n('%2 call', '%2 calls', count, formatNumber(count)));
     }
     if (typeof run.progress?.['text'] === 'string') {
       parts.push(run.progress['text']);
@@ -362,7 +362,7 @@ function Today({ model, trans }: ISidebarProps): ReactElement | null {
       return '';
     }
     const parts = [
-      trans._n('today %1 run', 'today %1 runs', today.total_runs, formatNumber(today.total_runs)),
+      trans._n('today %2 run', 'today %2 runs', today.total_runs, formatNumber(today.total_runs)),
       formatCost(today.total_cost_usd, 0, trans)
     ];
     if (today.unpriced_calls > 0) {
