@@ -218,7 +218,8 @@ class ForkServers:
         self, interpreter: Interpreter, preload: Sequence[str], env: Mapping[str, str]
     ) -> Path:
         keyed = sorted((k, v) for k, v in template_env(env).items() if k != "PATH")
-        group = _digest([interpreter.path, ",".join(preload), json.dumps(keyed)])
+        fixed = [interpreter.path, str(self._runtime_dir), ",".join(preload)]
+        group = _digest([*fixed, json.dumps(keyed)])
         stamp = _digest([interpreter.package_stamp(), _folder_stamp(self._runtime_dir)])
         return self._folder() / f"{group}-{stamp}.sock"
 
