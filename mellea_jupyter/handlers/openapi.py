@@ -60,6 +60,11 @@ class _Schema(GenerateJsonSchema):
     def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001 - pydantic's
         return self.mode == "serialization" or super().field_is_required(field, total)
 
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        if self.mode == "serialization":  # a field that is always there needs no default
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
 
 def operations() -> Iterator[Operation]:
     """All verbs of the route table that have an `Endpoint`, in its order."""

@@ -84,7 +84,7 @@ class Services:
         }
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
-        artifacts = ObjectArtifactStore.open(data_dir / "artifacts")
+        artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
@@ -249,7 +249,7 @@ class _DemoModel:
         if self._model is None:
             self._model = DemoModel()
             self._model.start()
-        return str(self._model.base_url)
+        return str(self._model.openai_url)
 
     def close(self) -> None:
         if self._model is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -15,15 +16,20 @@ from tornado.httpclient import HTTPClientError, HTTPResponse
 from mellea_jupyter.app import MelleaApp
 from mellea_jupyter.auth.owner import User, account_name
 from tests.handlers.fakes import FakeServices
+from tests.handlers.raw_client import RawClient, connect
 
 Ask = Callable[..., Awaitable[HTTPResponse]]
+Dial = Callable[[], AbstractAsyncContextManager[RawClient]]
 
 
 @pytest.fixture
 def jp_server_config() -> dict[str, Any]:
     return {
         "ServerApp": {
-            "jpserver_extensions": {"tests.handlers.fakes": True},
+            "jpserver_extensions": {
+                "tests.handlers.fakes": True,
+                "jupyter_server_terminals": False,
+            },
             "allow_unauthenticated_access": False,
         },
     }
@@ -41,6 +47,12 @@ def services(app: MelleaApp) -> FakeServices:
     fake = FakeServices()
     app._services = fake  # type: ignore[assignment]  # the fake has what handlers call
     return fake
+
+
+@pytest.fixture
+def dial(jp_serverapp: Any, http_server: Any, http_server_port: Any) -> Dial:
+    """Open a connection on which the test decides when to read."""
+    return lambda: connect(jp_serverapp, http_server_port[-1])
 
 
 @pytest.fixture
@@ -78,7 +90,7 @@ def ask(jp_fetch: Any, services: FakeServices) -> Ask:
                 *parts, method=method, headers=headers, params=_pairs(query), **options
             )
         except HTTPClientError as error:
-            assert error.response is not None
+            assert error.response is not None  # noqa: PT017 - a refusal is a reply
             return error.response
         assert isinstance(reply, HTTPResponse)
         return reply

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from mellea_jupyter import clock
 from mellea_jupyter.app import MelleaApp
@@ -320,7 +320,7 @@ class FakeLogSubscription:
         self._line = 0
         self.ended: RunStatus | None = None
 
-    async def __aenter__(self) -> FakeLogSubscription:
+    async def __aenter__(self) -> Self:
         if self._after is not None:
             seq, dot, k = self._after.partition(".")
             if not (seq.isdigit() and dot and k.isdigit()):

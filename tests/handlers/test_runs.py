@@ -53,7 +53,10 @@ async def test_an_idempotency_key_replays_with_200_and_refuses_another_body(ask:
         ({"asset_id": "prog_1", "config": {"timeout_seconds": 1e9}}, "config.timeout_seconds"),
         ({"asset_id": "prog_1", "config": {"env_vars": {"A-B": "x"}}}, "config.env_vars.A-B"),
         ({"asset_id": "prog_1", "config": {"args": ["a\0b"]}}, "config.args"),
-        ({"asset_id": "prog_1", "config": {"strict_requirements": 1}}, "config.strict_requirements"),
+        (
+            {"asset_id": "prog_1", "config": {"strict_requirements": 1}},
+            "config.strict_requirements",
+        ),
         ([], "body"),
         (None, "body"),
     ],
@@ -268,7 +271,10 @@ async def test_assets_and_environments(ask: Ask) -> None:
     assert body(await ask("GET", "api/assets")) == {"assets": [asset], "next": None}
     assert body(await ask("GET", f"api/assets/{asset['id']}")) == asset
     wrong = await ask("POST", "api/assets", json={"path": "a.py", "source": "b"})
-    assert (wrong.code, body(wrong)["message"]) == (422, "body: give either path or source, not both")
+    assert (wrong.code, body(wrong)["message"]) == (
+        422,
+        "body: give either path or source, not both",
+    )
     environments = body(await ask("GET", "api/environments"))["environments"]
     assert environments[0]["id"] == "default"
 
