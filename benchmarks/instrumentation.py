@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from mellea.stdlib.context import ChatContext
 from benchmarks.measure import interleave, load
 from mellea_jupyter.runtime import llm_events
 from mellea_jupyter.runtime.control import Channel, open_channel
+from mellea_jupyter.runtime.supervisor import BATCH_SECONDS
 
 TARGET_US = 50
 CALLS = 200
@@ -50,16 +52,24 @@ class InstantBackend(DummyBackend):
         return thunk, ctx
 
 
+def drain(channel_end: socket.socket) -> None:
+    """Read until the other end is closed: all there is, then a pause, as the supervisor does."""
+    is_open = True
+    while is_open:
+        try:
+            is_open = bool(channel_end.recv(1 << 16))
+        except BlockingIOError:
+            time.sleep(BATCH_SECONDS)
+
+
 @contextmanager
 def open_drained_channel() -> Iterator[Channel]:
-    """The runtime's own channel, read by another process as the supervisor reads it."""
+    """The runtime's own channel, read by another process at the supervisor's pace."""
     ours, descriptor = open_channel()
     reader = os.fork()
     if reader == 0:
         os.close(descriptor)
-        ours.settimeout(None)
-        while ours.recv(1 << 16):
-            pass
+        drain(ours)
         os._exit(0)
     ours.close()
     channel = Channel(descriptor)

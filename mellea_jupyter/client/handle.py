@@ -271,4 +271,7 @@ def choose_artifact(kept: tuple[ArtifactRef, ...], name: str) -> ArtifactRef:
 def save_target(ref: ArtifactRef, path: str | Path) -> Path:
     """The file to write. A run chooses its artifacts' names, so only the last part is used."""
     target = Path(path)
-    return target / Path(ref.name).name if target.is_dir() else target
+    if not target.is_dir():
+        return target
+    name = Path(ref.name).name
+    return target / (name if name not in ("", "..") else ref.id)

@@ -1,8 +1,8 @@
 """Warm start: a process with mellea imported that forks a supervisor on request.
 
 One fork server per interpreter, environment and set of installed packages; it lives outside the
-Jupyter server and ends by itself when nobody asked for a while. It listens on a Unix socket inside a
-folder that only its user may enter, and answers that user alone. One JSON line each way and
+Jupyter server and ends by itself when nobody asked for a while. It listens on a Unix socket inside
+a folder that only its user may enter, and answers that user alone. One JSON line each way and
 connection:
 
     {"run_dir": "/…/runs/<run_id>"}  ->  {"ok": true, "pid": 4711, "start": 123456}
@@ -10,8 +10,9 @@ connection:
     {"command": "status"}            ->  {"ok": true, "pid": …, "version": "1", "preloaded": [...]}
     {"command": "exit"}              ->  {"ok": true}, and the server ends; runs go on
 
-When it answers `ok`, the run's `journal/lock` is already held. It must be started with the values the
-runs have of the variables that matter while modules are imported; a run that differs is refused.
+When it answers `ok`, the run's `journal/lock` is already held. It must be started with the values
+the runs have of the variables that matter while modules are imported; a run that differs is
+refused.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def preload(names: Sequence[str]) -> None:
     import logging  # noqa: F401  # what each run uses anyway
     import traceback  # noqa: F401
 
-    from . import failure, notebook, records  # noqa: F401
+    from . import failure, llm_events, notebook, records  # noqa: F401
 
     for name in names:
         try:
@@ -158,7 +159,7 @@ class ForkServer:
         self._listener.bind(path)
         os.chmod(path, 0o600)
         self._listener.listen(128)
-        self._listener.setblocking(False)
+        self._listener.setblocking(False)  # noqa: FBT003  # it takes no keyword
         self._ends = False
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -240,12 +241,12 @@ class ForkServer:
     def _why_fresh(self, spec: RunSpec) -> Optional[str]:
         """Why this run must not start warm, or None."""
         for name in sorted(set(spec.env) | set(os.environ)):
-            if name.startswith(IMPORT_TIME_PREFIXES) and name not in FOLLOWED_VARIABLES:
-                if spec.env.get(name) != os.environ.get(name):
-                    return f"the variable {name} is read when modules are imported"
+            matters = name.startswith(IMPORT_TIME_PREFIXES) and name not in FOLLOWED_VARIABLES
+            if matters and spec.env.get(name) != os.environ.get(name):
+                return f"the variable {name} is read when modules are imported"
         shadowed = shadowed_modules(spec.import_dir, self._preloaded)
         if shadowed:
-            return f"the program's own {sorted(shadowed)[0]} replaces a preloaded module"
+            return f"the program's own {min(shadowed)} replaces a preloaded module"
         return None
 
     def _fork_supervisor(self, run_dir: str) -> Dict[str, Any]:
@@ -336,8 +337,8 @@ def _point_ollama() -> None:
     if "ollama" not in sys.modules or not (host or key):
         return
     try:
-        client: Any = sys.modules["ollama"]._client._client
-        parse_host: Any = sys.modules["ollama._client"]._parse_host
+        client: Any = sys.modules["ollama"]._client._client  # noqa: SLF001  # nothing public
+        parse_host: Any = sys.modules["ollama._client"]._parse_host  # noqa: SLF001  # the same
         client.base_url = parse_host(host)
         if key:
             client.headers["authorization"] = f"Bearer {key}"
@@ -375,8 +376,8 @@ def fork_quietly() -> int:
 def peer_uid(connection: socket.socket) -> int:
     """The user on the other end of a Unix socket (Linux)."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    _, uid, _ = struct.unpack("3i", credentials)  # type: Tuple[int, int, int]
-    return uid
+    fields: Tuple[int, int, int] = struct.unpack("3i", credentials)
+    return fields[1]  # between the process and the group
 
 
 def read_line(connection: socket.socket) -> Dict[str, Any]:

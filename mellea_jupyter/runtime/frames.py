@@ -7,6 +7,7 @@ and told in a `gap` frame as soon as there is space again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
@@ -67,7 +68,7 @@ def _finite(value: Any, depth: int) -> Any:
         return {str(key): _finite(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item, depth + 1) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
@@ -83,7 +84,7 @@ def _cut(value: Any, longest: int) -> Any:
 
 
 class _Segment(NamedTuple):
-    index: int
+    number: int
     size_bytes: int
     lines: int
 
@@ -253,13 +254,13 @@ class FrameWriter:
                 return
             self._closed_segments.remove(victim)
             kept -= victim.size_bytes
-            os.unlink(f"output.{victim.index:03d}", dir_fd=self._dir)
+            os.unlink(f"output.{victim.number:03d}", dir_fd=self._dir)
             self.write(
                 "gap",
                 bytes=victim.size_bytes,
                 gap_lines=victim.lines,
                 reason="cap",
-                segments=[victim.index, victim.index],
+                segments=[victim.number, victim.number],
             )
 
     def _first_behind_head(self) -> Optional[_Segment]:

@@ -224,6 +224,27 @@ def test_a_fork_server_that_hangs_is_killed_and_the_run_starts_fresh(
     assert not server.is_alive()
 
 
+def test_a_fork_server_that_can_not_start_is_not_tried_again_for_each_run(
+    executor: ProcessExecutor, new_run: NewRun, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, python = folder / "log", folder / "python"
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in *forkserver*) echo tried >> '
+        f'{log}; exit 3;; esac\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    interpreter = replace(INTERPRETERS.get(None), path=str(python))
+    monkeypatch.setattr(INTERPRETERS, "get", lambda _python: interpreter)
+    executor.launch(spec := new_run("print(1)", isolation="warm"))
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    wait_until(lambda: executor.forkservers._failures)
+    for _ in range(3):
+        executor.launch(spec := new_run("print(1)", isolation="warm"))
+        assert end_frame(spec.run_dir)["exit_code"] == 0
+        assert started(spec)["reason"] == "the warm interpreter does not start (exit code 3)"
+    assert log.read_text().count("tried") == 1
+
+
 def test_sockets_live_only_in_a_folder_of_this_user_alone(folder: Path, new_run: NewRun) -> None:
     shared = folder / "shared"
     shared.mkdir(mode=0o755)
@@ -344,6 +365,14 @@ def test_a_damaged_launch_record_never_leads_to_a_second_launch(
     (spec.run_dir / "launch").write_text("{damaged")
     assert executor.launch(spec) == handle
     assert executor.kill(handle, spec.run_dir)
+
+
+def test_a_run_folder_that_can_not_be_used_is_a_failed_launch(
+    executor: ProcessExecutor, new_run: NewRun, folder: Path
+) -> None:
+    spec = replace(new_run("print(1)"), run_dir=folder / "nope")
+    with pytest.raises(LaunchFailed, match="folder can not be used"):
+        executor.launch(spec)
 
 
 def test_a_launch_the_system_refuses_can_be_tried_again(

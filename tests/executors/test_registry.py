@@ -54,7 +54,7 @@ def test_those_that_work_are_created_and_the_others_left_out(
 
 
 def test_windows_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.sys, "platform", "win32")
+    monkeypatch.setattr("mellea_jupyter.executors.registry.sys.platform", "win32")
     with pytest.raises(LaunchFailed, match="not supported on Windows") as caught:
         registry.load_executor("process")
     assert "Linux" in caught.value.hint

@@ -63,12 +63,15 @@ print(json.dumps({
     for run in runs:
         fork_server.run(run)
     first, second = (json.loads(run.output("stdout")) for run in runs)
-    assert first["random"] != second["random"] and first["numpy"] != second["numpy"]
+    assert first["random"] != second["random"]
+    assert first["numpy"] != second["numpy"]
     assert (first["zone"], second["zone"]) == ("JST", "UTC")
     for run, seen in zip(runs, (first, second), strict=True):
         expected = {"MELLEA_OUTPUT_DIR": str(run.outputs), "MELLEA_LOGS_CONSOLE": "false"}
         assert seen["env"] == {**run.spec["env"], **expected}
-        assert seen["term"] and seen["mask"] == 0 and seen["main"]
+        assert seen["term"]
+        assert seen["mask"] == 0
+        assert seen["main"]
         assert not [name for name in seen["descriptors"] if str(run.path) in name]
         assert not [name for name in seen["descriptors"] if "warm.sock" in name]
 
@@ -76,7 +79,8 @@ print(json.dumps({
 def test_a_variable_read_at_import_is_refused(make_run: MakeRun, fork_server: ForkServer) -> None:
     run = make_run("", env={"OMP_NUM_THREADS": "1"})
     answer = fork_server.ask({"run_dir": str(run.path)})
-    assert answer["ok"] is False and "OMP_NUM_THREADS" in answer["reason"]
+    assert answer["ok"] is False
+    assert "OMP_NUM_THREADS" in answer["reason"]
     assert run.frames() == []
 
 
@@ -86,7 +90,8 @@ def test_a_local_module_that_replaces_a_preloaded_one_is_refused(
     for files in ({"prog.py": "", "openai.py": ""}, {"prog.py": "", "json/__init__.py": ""}):
         run = make_run(files)
         answer = fork_server.ask({"run_dir": str(run.path)})
-        assert answer["ok"] is False and "replaces a preloaded module" in answer["reason"]
+        assert answer["ok"] is False
+        assert "replaces a preloaded module" in answer["reason"]
     harmless = make_run({"prog.py": "", "openai/notes.txt": "", "os.py": ""})
     fork_server.run(harmless)
 
@@ -121,12 +126,15 @@ def test_a_second_server_on_a_socket_gives_up_and_a_dead_ones_is_replaced(
 
 def test_it_ends_when_idle_and_runs_go_on(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(
-        "import os, time; print('on')\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('off')"
+        "import os, time; print('on')\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "print('off')"
     )
     server = ForkServer(tmp_path / "s", idle_seconds=0.5)
     wait_until(server.answers, "the server")
     server.start(run)
-    assert server.process.wait(60) == 0 and not server.socket.exists()
+    assert server.process.wait(60) == 0
+    assert not server.socket.exists()
     assert run.is_supervised()
     (run.path / "source" / "go").touch()
     wait_until(lambda: not run.is_supervised(), "the end")
@@ -140,7 +148,8 @@ def test_an_open_connection_in_a_preloaded_module_is_refused(tmp_path: Path) -> 
     refused = subprocess.run(
         [*command, "--preload", "connects"], env=environment, capture_output=True, check=False
     )
-    assert refused.returncode == 70 and b"opened a connection" in refused.stderr
+    assert refused.returncode == 70
+    assert b"opened a connection" in refused.stderr
 
 
 def test_a_module_that_cannot_be_preloaded_is_left_to_the_runs(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mellea_jupyter.runtime.capture import StreamCapture, open_pipe
 from mellea_jupyter.runtime.frames import MAX_FRAME_BYTES, FrameWriter, encode
 
@@ -77,7 +78,8 @@ def test_a_frame_is_never_longer_than_64_kib(value: dict[str, Any]) -> None:
     data = encode({"kind": "call_finished", **value}, MAX_FRAME_BYTES)
     assert len(data) <= MAX_FRAME_BYTES
     parsed = json.loads(data)
-    assert parsed["kind"] == "call_finished" and parsed["truncated"] is True
+    assert parsed["kind"] == "call_finished"
+    assert parsed["truncated"] is True
 
 
 def test_values_without_json_become_something(tmp_path: Path) -> None:
@@ -92,7 +94,8 @@ def test_events_of_a_program_that_never_stops_are_capped(tmp_path: Path) -> None
     writer.close()
     frames = read_frames(tmp_path)
     gap = next(frame for frame in frames if frame["kind"] == "gap")
-    assert gap["reason"] == "dropped" and gap["gap_lines"] == written.count(False) > 1000
+    assert gap["reason"] == "dropped"
+    assert gap["gap_lines"] == written.count(False) > 1000
     assert frames[-1]["kind"] == "end"
 
 
@@ -114,15 +117,16 @@ def test_a_full_disk_is_told_when_there_is_space_again(small_disk: Path) -> None
     kinds = [frame["kind"] for frame in frames]
     assert kinds == ["output"] * taken + ["exception", "gap", "output", "end"]
     gap = frames[taken + 1]
-    assert gap["reason"] == "disk_full" and gap["bytes"] >= (100 - taken) * 10_000
+    assert gap["reason"] == "disk_full"
+    assert gap["bytes"] >= (100 - taken) * 10_000
     assert gap["gap_lines"] == gap["bytes"] // 1000
     assert frames[-2]["offset"] == taken * 10_000, "nothing half-written lies between"
 
 
-def test_the_end_is_written_on_a_disk_that_stays_full(
-    make_run: MakeRun, small_disk: Path
-) -> None:
-    run = make_run("import time\nfor i in range(50_000): print(i, 'x' * 90)\nprint(open('x').read())")
+def test_the_end_is_written_on_a_disk_that_stays_full(make_run: MakeRun, small_disk: Path) -> None:
+    run = make_run(
+        "import time\nfor i in range(50_000): print(i, 'x' * 90)\nprint(open('x').read())"
+    )
     run.journal.rmdir()
     (small_disk / "journal").mkdir()
     run.journal.symlink_to(small_disk / "journal")
@@ -131,7 +135,8 @@ def test_the_end_is_written_on_a_disk_that_stays_full(
     end = run.end()
     assert (end["exit_code"], end["reason"]) == (1, "exit_code")
     (gap,) = run.frames("gap")
-    assert gap["reason"] == "disk_full" and gap["bytes"] > 1_000_000
+    assert gap["reason"] == "disk_full"
+    assert gap["bytes"] > 1_000_000
     assert run.frame("exception")["type"] == "FileNotFoundError"
 
 

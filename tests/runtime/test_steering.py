@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from mellea_jupyter.runtime.steering import Target, UnknownModel, resolve_model
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 
@@ -46,10 +47,10 @@ def test_a_model_names_its_backend(model: str, target: Target) -> None:
 
 
 def test_a_provider_that_needs_litellm_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(UnknownModel, match=r"pip install 'mellea\[litellm\]'"):
         resolve_model("anthropic/claude")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     assert resolve_model("anthropic/claude") == Target("litellm", "anthropic/claude")
 
 
@@ -70,10 +71,14 @@ START = "from mellea import start_session, start_backend\n"
         ("m = start_session()", "force", ("openai", "gpt-4o")),
     ],
 )
-def test_a_session_gets_the_steered_model(  # noqa: PLR0913  # what is varied, and what it needs
-    make_run: MakeRun, execute: Execute, llm: ScriptedLlm, start: str, steering: str,
+def test_a_session_gets_the_steered_model(  # noqa: PLR0917  # pytest passes by name
+    make_run: MakeRun,
+    execute: Execute,
+    llm: ScriptedLlm,
+    start: str,
+    steering: str,
     used: tuple[str, str],
-) -> None:  # fmt: skip
+) -> None:
     run = make_run(
         f"{START}{start}\nprint(m.chat('hello'))",
         model="openai/gpt-4o",
@@ -129,7 +134,9 @@ def test_mellea_log_is_in_the_system_stream_and_not_in_stdout(
     make_run: MakeRun, execute: Execute, llm: ScriptedLlm
 ) -> None:
     run = make_run(
-        f"{START}m = start_session()\nprint(m.chat('hello').content)", model="demo/scripted", env=keys(llm)
+        f"{START}m = start_session()\nprint(m.chat('hello').content)",
+        model="demo/scripted",
+        env=keys(llm),
     )
     execute(run)
     records = [frame for frame in run.frames("record") if frame["stream"] == "system"]
@@ -146,7 +153,8 @@ def test_a_program_that_wants_mellea_log_on_its_console_gets_it(
     env = {**keys(llm), "MELLEA_LOGS_CONSOLE": "true"}
     run = make_run(f"{START}start_session()", model="demo/scripted", env=env)
     answer = fork_server.ask({"run_dir": str(run.path)})
-    assert answer["ok"] is False and "MELLEA_LOGS_CONSOLE" in answer["reason"]
+    assert answer["ok"] is False
+    assert "MELLEA_LOGS_CONSOLE" in answer["reason"]
     run_fresh(run, answer["reason"])
     records = run.frames("record")
     assert {record["stream"] for record in records} == {"stdout"}

@@ -19,6 +19,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,7 @@ from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.artifacts.walk import Found, walk
 
 if TYPE_CHECKING:
-    from obstore.store import LocalStore, MemoryStore
+    from obstore.store import LocalStore
 
 _CHUNK_BYTES: Final = 1 << 20
 _SMALL_BYTES: Final = 4 << 20  # up to here a file is read whole, which saves the staging copy
@@ -54,17 +55,16 @@ class _Changed(Exception):
 class ObjectArtifactStore(ArtifactStore):
     """Artifacts in a folder, through obstore. Safe to use from several threads."""
 
-    def __init__(self, store: LocalStore | MemoryStore) -> None:
-        self._store = store
+    def __init__(self, root: Path) -> None:
+        self._root = root
         self._references_lock = threading.Lock()
 
-    @classmethod
-    def open(cls, root: Path) -> ObjectArtifactStore:
-        """The store in this folder, which is made when absent."""
+    @cached_property
+    def _store(self) -> LocalStore:
         from obstore.store import LocalStore
 
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(LocalStore(root))
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(self._root)
 
     def collect(self, run_id: str, output_dir: Path, *, quota_bytes: int) -> ArtifactList:
         earlier = {a.path: a for a in self._manifest(run_id).artifacts}

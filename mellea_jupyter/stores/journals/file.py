@@ -33,6 +33,7 @@ from mellea_jupyter.stores.journals.views import Block
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})", re.ASCII)
 _TEXT_CHUNK_BYTES: Final = 1 << 20
 _MAX_OUTPUT_BYTES: Final = 16 << 20  # a segment: no frame holds more
+_MAX_JUNK_BYTES: Final = 16 << 20  # of one call, without a frame in it
 _MAX_SCAN_BYTES: Final = 512 << 20  # of one call of `read`, twice the default cap of a log
 
 
@@ -142,6 +143,7 @@ class FileJournalReader(JournalReader):
             return
         if descriptor is None:
             return
+        last = position.offset
         for line, behind in lines.forward(descriptor, position.offset):
             frame = None if line is None else lines.parse(line)
             position.offset = behind
@@ -150,7 +152,10 @@ class FileJournalReader(JournalReader):
             if frame is None or not position.seq < frame["seq"] <= position.seq + 1 + missing:
                 position.extra["bad"] = position.extra.get("bad", 0) + 1
                 position.extra["missing"] = missing + 1
+                if behind - last > _MAX_JUNK_BYTES:
+                    return
                 continue
+            last = behind
             position.extra.pop("missing", None)
             position.seq, position.line = frame["seq"], frame["line"] + _line_count(frame)
             if frame["kind"] == "end":
@@ -272,7 +277,9 @@ class FileJournalReader(JournalReader):
         offset, frame, recovered = self._find(seq, "after")
         before = Position(seq=frame["seq"] - 1, offset=offset, line=frame["line"])
         if frame["seq"] != seq:  # that one is damaged, and the last before it was found
-            return self._behind(before)
+            behind = self._behind(before)
+            behind.seq = seq
+            return behind
         if not recovered and frame["kind"] == "output" and k:
             data, _ = self._bytes(frame["segment"], frame["offset"], 1)
             if data is None:
@@ -290,22 +297,23 @@ class FileJournalReader(JournalReader):
     def _find(self, seq: int, field: str) -> tuple[int, Frame, bool]:
         """The frame of a cursor, or the last one before it: offset, frame, whether recovered."""
         descriptor = self._descriptor()
-        if descriptor is not None:
-            for frame in self._recovered():
-                if frame["seq"] == seq:
-                    return os.fstat(descriptor).st_size, frame, True
-            found = lines.find_last(descriptor, lambda frame: frame["seq"] <= seq)
-            if found is not None and (
-                found[1]["seq"] == seq or self._has_frame_behind(descriptor, found[0])
-            ):
-                return (*found, False)
+        if descriptor is None:
+            raise _invalid(field)
+        for frame in self._recovered():
+            if frame["seq"] == seq:
+                return os.fstat(descriptor).st_size, frame, True
+        before = lines.find_last(descriptor, lambda frame: frame["seq"] < seq)
+        start = offset = 0 if before is None else before[0]
+        for line, behind in lines.forward(descriptor, offset):
+            at = None if line is None else lines.parse(line)
+            if at is not None and at["seq"] == seq:
+                return offset, at, False
+            if at is not None and at["seq"] > seq and before is not None:
+                return (*before, False)  # the frame itself is damaged
+            if behind - start > _MAX_JUNK_BYTES:
+                break
+            offset = behind
         raise _invalid(field)
-
-    @staticmethod
-    def _has_frame_behind(descriptor: int, offset: int) -> bool:
-        following = lines.forward(descriptor, offset)
-        next(following, None)
-        return any(line is not None and lines.parse(line) for line, _ in following)
 
     @staticmethod
     def _parse(cursor: str, field: str) -> tuple[int, int]:
@@ -497,7 +505,7 @@ class FileJournalReader(JournalReader):
                 length = ending or len(data)
                 seq += 1
                 yield {**made, "seq": seq, "line": line, "segment": number, "offset": offset,
-                       "length": length, "lines": 0, "first_line": output["first_line"],
+                       "length": length, "lines": 0, "first_line": _last_line(output),
                        "continues": True, "partial": not ending}  # fmt: skip
                 data, offset, partial = data[length:], offset + length, not ending
             if data:
@@ -535,11 +543,21 @@ def _skipped(position: Position, seq: int) -> int:
     return k if at == seq else 0
 
 
+def _last_line(output: Frame) -> int:
+    """The number of the last line that an output frame holds a part of."""
+    first: int = output["first_line"]
+    return first + max(output["lines"] - 1, 0)
+
+
 def _parsed_backward(descriptor: int, end: int) -> Iterator[Frame]:
-    for line, _ in lines.backward(descriptor, end):
+    last = end
+    for line, offset in lines.backward(descriptor, end):
         frame = None if line is None else lines.parse(line)
         if frame is not None:
+            last = offset
             yield frame
+        elif last - offset > _MAX_JUNK_BYTES:
+            return
 
 
 def _invalid(field: str) -> InvalidCursor:

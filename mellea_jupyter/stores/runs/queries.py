@@ -68,6 +68,16 @@ def _any_of(column: Column[Any], values: list[str], *, walk: bool) -> ColumnElem
     return tested == values[0] if len(values) == 1 else tested.in_(values)
 
 
+def _index_has_order(query: RunQuery, order: Order) -> bool:
+    """Whether an index holds the matches in the wanted order, so that nothing is to choose."""
+    filtered = {name for name in _EXACT if getattr(query, name)}
+    if query.tags or query.search or any(len(getattr(query, name)) > 1 for name in filtered):
+        return False
+    return order.column is runs.c.created_ms or (
+        order.column is runs.c.cost_pico_usd and "asset_id" in filtered
+    )
+
+
 def prefers_walk(
     connection: Connection, query: RunQuery, order: Order, visible_to: str | None
 ) -> bool:
@@ -78,9 +88,8 @@ def prefers_walk(
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    in_index_order = order.column is runs.c.created_ms and not query.tags and not query.search
-    if in_index_order and all(len(getattr(query, name)) <= 1 for name in _EXACT):
-        return False  # an index has the matches in this order
+    if _index_has_order(query, order):
+        return False
     every = rollup.count(connection, RunFilters(), None)
     if not every:
         return False

@@ -36,7 +36,7 @@ def to_pico(usd: Decimal | None) -> int | None:
 
 def to_usd(pico: int) -> Decimal:
     """Pico-dollars as US dollars."""
-    return (Decimal(pico) / PICO).normalize() + 0
+    return Decimal(pico).scaleb(-12).normalize() + 0
 
 
 def run_columns(run: Run) -> dict[str, Any]:

@@ -75,8 +75,8 @@ class SqlRunStore(RunStore):
         """
         engine = dialect.make_engine(path, busy_timeout_seconds)
         try:
+            dialect.enable_wal(path, busy_timeout_seconds)
             with _errors():
-                dialect.enable_wal(path, busy_timeout_seconds)
                 schema.prepare(engine, path)
             return cls(engine, path, busy_timeout_seconds=busy_timeout_seconds)
         except BaseException:
@@ -169,15 +169,12 @@ class SqlRunStore(RunStore):
         self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run], Run]
     ) -> Run | None:
         with self._writing() as connection:
-            placed_by_owner = dict(
-                connection.execute(
-                    select(runs.c.owner_id, func.count())
-                    .where(runs.c.status.in_([s.value for s in PLACED]))
-                    .group_by(runs.c.owner_id)
-                )
-                .tuples()
-                .all()
+            placed = (
+                select(runs.c.owner_id, func.count())
+                .where(runs.c.status.in_([s.value for s in PLACED]))
+                .group_by(runs.c.owner_id)
             )
+            placed_by_owner = {owner: count for owner, count in connection.execute(placed)}
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None
             full = [owner for owner, count in placed_by_owner.items() if count >= owner_limit]

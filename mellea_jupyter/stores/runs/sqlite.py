@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.operators import custom_op
+
+from mellea_jupyter.exceptions import StoreBusy, StoreError
 
 READ: Final = {"begin": "BEGIN"}
 WRITE: Final = {"begin": "BEGIN IMMEDIATE"}
@@ -91,21 +94,23 @@ def enable_wal(path: Path, busy_timeout_seconds: float) -> None:
     """Switch the file to write-ahead logging, creating it when absent.
 
     SQLite answers "busy" at once, without waiting, where two connections switch together.
+
+    Raises:
+        StoreError: the file can not be opened or is no database.
     """
     deadline = time.monotonic() + busy_timeout_seconds
-    connection = sqlite3.connect(path, timeout=busy_timeout_seconds)
-    try:
-        while True:
-            try:
+    while True:
+        try:
+            with _closing(path) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-    finally:
-        connection.close()
+        except sqlite3.Error as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+            if not busy or time.monotonic() > deadline:
+                kind = StoreBusy if busy else StoreError
+                raise kind(f"The run store {path} can not be opened: {error}") from error
+            time.sleep(0.01)
+        else:
+            return
 
 
 def is_busy(error: DBAPIError) -> bool:
@@ -162,15 +167,13 @@ def back_up(source: Path, target: Path) -> None:
         from_.backup(to)
 
 
-class _closing:
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path)
-
-    def __enter__(self) -> sqlite3.Connection:
-        return self._connection
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+@contextmanager
+def _closing(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 # Full-text search

@@ -1,0 +1,376 @@
+"""What every runs store does."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from mellea_jupyter.exceptions import (
+    AssetNotFound,
+    Conflict,
+    IdempotencyConflict,
+    InvalidCursor,
+    InvalidInput,
+    RunNotFound,
+    VersionConflict,
+)
+from mellea_jupyter.models.artifacts import StructuredOutput
+from mellea_jupyter.models.assets import Asset, AssetKind, PinnedFile
+from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.pages import RunQuery
+from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
+from mellea_jupyter.stores.runs.base import CallRow, RunStore
+from tests.stores.runs.conftest import NOON, Add, make_run, new
+
+
+def ids(store: RunStore, visible_to: str | None = None, **query: object) -> list[str]:
+    found = store.list_runs(RunQuery.model_validate(query), visible_to=visible_to)
+    return [run.id for run in found.runs]
+
+
+class TestRecord:
+    def test_a_stored_run_is_read_as_it_was(self, store: RunStore, add: Add) -> None:
+        metrics = RunMetrics(estimated_cost_usd=Decimal("0.000000123456"), cpu_seconds=0.25)
+        error = ErrorDetails(type="builtins.ValueError", message="naïve ☃ \x1b[31m\r")
+        run = add(metrics=metrics, error=error, tags=("b", "a"), progress={"done": 10**25})
+        assert store.get_run(run.id) == run
+
+    def test_an_unknown_run_is_not_found(self, store: RunStore) -> None:
+        for read in (store.get_run, store.get_placement):
+            with pytest.raises(RunNotFound):
+                read("nobody")
+        with pytest.raises(RunNotFound):
+            store.save_run(make_run(version=1), expected_version=0)
+        with pytest.raises(RunNotFound):
+            store.delete_run("nobody", expected_version=0)
+
+    def test_an_id_is_used_once(self, store: RunStore, add: Add) -> None:
+        run = add()
+        with pytest.raises(Conflict):
+            store.create_run(new(run))
+
+    def test_save_compares_the_version(self, store: RunStore, add: Add) -> None:
+        run = add()
+        first = run.changed(name="first")
+        store.save_run(first, expected_version=0)
+        with pytest.raises(VersionConflict):
+            store.save_run(run.changed(name="second"), expected_version=0)
+        assert store.get_run(run.id) == first
+
+    def test_a_save_needs_a_higher_version(self, store: RunStore, add: Add) -> None:
+        run = add()
+        with pytest.raises(ValueError, match="not above"):
+            store.save_run(run, expected_version=0)
+
+    def test_the_folded_seq_never_goes_back(self, store: RunStore, add: Add) -> None:
+        run = add()
+        for folded, stored in ((7, 7), (3, 7), (None, 7), (8, 8)):
+            run = run.changed()
+            store.save_run(run, expected_version=run.version - 1, folded_seq=folded)
+            assert store.get_placement(run.id).folded_seq == stored
+
+    def test_a_save_that_fails_leaves_the_folded_seq(self, store: RunStore, add: Add) -> None:
+        run = add()
+        with pytest.raises(VersionConflict):
+            store.save_run(run.changed().changed(), expected_version=1, folded_seq=9)
+        assert store.get_placement(run.id).folded_seq == 0
+
+    def test_delete_removes_all_that_belongs_to_it(self, store: RunStore, add: Add) -> None:
+        run = add(tags=("x",), name="unusual")
+        store.save_calls(run.id, [CallRow(call=1, seq=2, started_at=0, purpose="answer",
+                                          status="active")])  # fmt: skip
+        store.save_output(run.id, StructuredOutput(artifact_id="a", data=1))
+        with pytest.raises(VersionConflict):
+            store.delete_run(run.id, expected_version=4)
+        store.delete_run(run.id, expected_version=0)
+        assert ids(store, tags=("x",)) == ids(store, search="unusual") == []
+        assert store.list_calls(run.id, after=0, limit=10) == []
+        assert store.list_outputs(run.id) == []
+
+    def test_a_handle_is_kept_with_the_placement(self, store: RunStore, add: Add) -> None:
+        run = add()
+        store.save_handle(run.id, {"pid": 7, "nested": {"a": [1]}})
+        assert store.get_placement(run.id).handle == {"pid": 7, "nested": {"a": [1]}}
+        with pytest.raises(RunNotFound):
+            store.save_handle("nobody", {})
+
+    def test_nonsense_numbers_of_a_program_are_stored(self, store: RunStore, add: Add) -> None:
+        metrics = RunMetrics(input_tokens=1 << 80, output_tokens=-5, llm_calls=1 << 70,
+                             estimated_cost_usd=Decimal(10) ** 30)  # fmt: skip
+        for _ in range(20):
+            add(metrics=metrics, status=RunStatus.SUCCEEDED)
+        assert store.summarize(RunQuery(), visible_to=None).total_runs == 20
+        call = CallRow(call=1, seq=1, started_at=0, purpose="answer", status="finished",
+                       input_tokens=1 << 80)  # fmt: skip
+        run = add()
+        store.save_calls(run.id, [call])
+        assert store.list_calls(run.id, after=0, limit=1)[0].input_tokens == (1 << 63) - 1
+
+
+class TestCreate:
+    def test_the_same_key_and_body_give_the_same_run(self, store: RunStore) -> None:
+        first = new(make_run(), idempotency_key="k", request_hash="h")
+        again = new(make_run(), idempotency_key="k", request_hash="h")
+        assert not store.create_run(first).replayed
+        replay = store.create_run(again)
+        assert replay.replayed
+        assert replay.run == first.run
+        assert store.find_idempotent("ada", "k") == (first.run.id, "h")
+        assert len(ids(store)) == 1
+
+    def test_the_same_key_with_another_body_is_refused(self, store: RunStore) -> None:
+        store.create_run(new(make_run(), idempotency_key="k", request_hash="h"))
+        with pytest.raises(IdempotencyConflict):
+            store.create_run(new(make_run(), idempotency_key="k", request_hash="other"))
+        assert len(ids(store)) == 1
+
+    def test_keys_are_of_an_owner(self, store: RunStore) -> None:
+        store.create_run(new(make_run(), idempotency_key="k", request_hash="h"))
+        other = new(make_run(owner_id="bob"), idempotency_key="k", request_hash="other")
+        assert not store.create_run(other).replayed
+        assert store.find_idempotent("eve", "k") is None
+
+    def test_attempts_count_along_the_chain_of_retries(self, store: RunStore, add: Add) -> None:
+        first = add(status=RunStatus.FAILED)
+        second = add(retry_of=first.id)
+        third = add(retry_of=second.id)
+        double_click = add(retry_of=second.id)
+        assert [r.attempt for r in (first, second, third, double_click)] == [1, 2, 3, 4]
+        assert store.get_run(third.id).attempt == 3
+
+    def test_a_retry_of_a_deleted_run_is_not_found(self, add: Add) -> None:
+        with pytest.raises(RunNotFound):
+            add(retry_of="gone")
+
+    def test_retries_at_the_same_time_get_different_numbers(
+        self, store: RunStore, add: Add
+    ) -> None:
+        first = add(status=RunStatus.FAILED)
+        numbers = []
+
+        def retry() -> None:
+            numbers.append(store.create_run(new(make_run(retry_of=first.id))).run.attempt)
+
+        threads = [threading.Thread(target=retry) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(numbers) == [2, 3, 4, 5, 6, 7]
+
+
+class TestQueue:
+    @staticmethod
+    def claim(store: RunStore, limit: int = 10, owner_limit: int = 10) -> Run | None:
+        return store.claim(
+            lease="me",
+            limit=limit,
+            owner_limit=owner_limit,
+            change=lambda run: run.changed(status=RunStatus.STARTING),
+        )
+
+    def test_the_oldest_queued_run_is_claimed_with_its_lease(
+        self, store: RunStore, add: Add
+    ) -> None:
+        add(0, status=RunStatus.CREATED)
+        late, early = add(5), add(1)
+        claimed = self.claim(store)
+        assert claimed == early.changed(status=RunStatus.STARTING)
+        assert store.get_run(early.id) == claimed
+        assert store.get_placement(early.id).lease == "me"
+        assert [run.id for run, _ in store.list_placed()] == [early.id]
+        assert [run.id for run in store.list_waiting()][1:] == [late.id]
+
+    def test_limits_count_the_placed_runs_of_all(self, store: RunStore, add: Add) -> None:
+        add(status=RunStatus.RUNNING)
+        add(1)
+        bobs = add(2, owner_id="bob")
+        assert self.claim(store, limit=1) is None
+        assert self.claim(store, owner_limit=0) is None
+        claimed = self.claim(store, owner_limit=1)
+        assert claimed is not None
+        assert claimed.id == bobs.id
+        assert self.claim(store, owner_limit=1) is None
+
+    def test_an_empty_queue_gives_nothing(self, store: RunStore) -> None:
+        assert self.claim(store) is None
+
+    def test_a_change_that_fails_leaves_the_run_queued(self, store: RunStore, add: Add) -> None:
+        run = add()
+
+        def refuse(_: Run) -> Run:
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            store.claim(lease="me", limit=1, owner_limit=1, change=refuse)
+        assert store.get_run(run.id) == run
+        assert self.claim(store) is not None
+
+    def test_a_lease_is_taken_from_the_expected_holder_only(
+        self, store: RunStore, add: Add
+    ) -> None:
+        run = add(status=RunStatus.RUNNING)
+        assert store.take_lease(run.id, lease="a", from_lease=None)
+        assert not store.take_lease(run.id, lease="b", from_lease=None)
+        assert store.take_lease(run.id, lease="b", from_lease="a")
+        store.release_lease(run.id, lease="a")
+        assert store.get_placement(run.id).lease == "b"
+        store.release_lease(run.id, lease="b")
+        assert store.get_placement(run.id).lease is None
+
+    def test_only_placed_runs_are_taken(self, store: RunStore, add: Add) -> None:
+        run = add(status=RunStatus.SUCCEEDED)
+        assert not store.take_lease(run.id, lease="a", from_lease=None)
+
+
+class TestListing:
+    def test_filters_combine(self, store: RunStore, add: Add) -> None:
+        wanted = add(1, model="m", status=RunStatus.FAILED, tags=("x", "y"), asset_id="p")
+        for other in ({"model": "n"}, {"status": RunStatus.RUNNING}, {"tags": ("x",)},
+                      {"asset_id": "q"}, {"owner_id": "bob"}):  # fmt: skip
+            fields = {"model": "m", "status": RunStatus.FAILED, "tags": ("x", "y"),
+                      "asset_id": "p", **other}  # fmt: skip
+            add(2, **fields)
+        query = {"model": ("m",), "status": ("failed",), "tags": ("x", "y"), "asset_id": ("p",),
+                 "owner_id": ("ada",)}  # fmt: skip
+        assert ids(store, **query) == [wanted.id]
+
+    def test_values_of_one_filter_are_alternatives(self, store: RunStore, add: Add) -> None:
+        runs = [add(i, status=s) for i, s in enumerate(RunStatus)]
+        found = ids(store, status=("failed", "running"), sort="created_at")
+        assert found == [r.id for r in runs if r.status in {"failed", "running"}]
+
+    def test_bounds_are_from_and_until_before(self, store: RunStore, add: Add) -> None:
+        a, b, c = add(0), add(1), add(2)
+        assert ids(store, started_after=b.created_at) == [c.id, b.id]
+        assert ids(store, started_before=b.created_at) == [a.id]
+
+    def test_others_runs_are_not_seen(self, store: RunStore, add: Add) -> None:
+        mine, _ = add(), add(owner_id="bob")
+        assert ids(store, visible_to="ada") == [mine.id]
+        assert ids(store, visible_to="ada", owner_id=("bob",)) == []
+        assert store.summarize(RunQuery(), visible_to="ada").total_runs == 1
+        by_owner = store.summarize(RunQuery(), visible_to="ada", group_by="owner")
+        assert [g.key for g in by_owner.groups] == ["ada"]
+
+    @pytest.mark.parametrize(
+        "text", ["lisbon", "LISBON trip", "tri", "gpt-4", "gpt-4o-mi", "Ünïcode", "val", "paper"]
+    )
+    def test_search_finds_words_and_the_beginning_of_the_last(
+        self, store: RunStore, add: Add, text: str
+    ) -> None:
+        add(asset_name="other.py")
+        run = add(name="To Lisbon", note="unicode", model="openai/gpt-4o-mini", tags=("paper",),
+                  error=ErrorDetails(type="builtins.ValueError", message="x"))  # fmt: skip
+        run = run.changed(name="to Lisbon!")
+        store.save_run(run, expected_version=0)
+        found = ids(store, search=text)
+        assert run.id in found
+        assert text in {"tri"} or found == [run.id]
+
+    @pytest.mark.parametrize(
+        "text", ['"', "a AND", "NEAR(", "name:x", "*", "^x", "x OR y", "(", "-x", "'", "\0", "…"]
+    )
+    def test_no_search_text_breaks_it(self, store: RunStore, add: Add, text: str) -> None:
+        add(name="plain")
+        assert ids(store, search=text) == []
+
+    def test_a_changed_text_is_found_and_the_old_is_not(self, store: RunStore, add: Add) -> None:
+        run = add(name="before")
+        store.save_run(run.changed(name="after", tags=("new",)), expected_version=0)
+        assert ids(store, search="before") == []
+        assert ids(store, search="after") == ids(store, tags=("new",)) == [run.id]
+
+    def test_an_unknown_order_is_refused(self, store: RunStore) -> None:
+        with pytest.raises(InvalidInput, match="sort"):
+            ids(store, sort="colour")
+
+    def test_cursors_of_another_order_or_nobody_are_refused(
+        self, store: RunStore, add: Add
+    ) -> None:
+        for minute in range(3):
+            add(minute)
+        cursor = store.list_runs(RunQuery(limit=1), visible_to=None).next
+        assert cursor is not None
+        assert cursor.replace("-", "").replace("_", "").isalnum()
+        for query in ({"cursor": cursor, "sort": "cost"}, {"cursor": "x"}, {"cursor": ""},
+                      {"cursor": "é"}, {"cursor": "[" * 5000},
+                      {"cursor": "WyItY3JlYXRlZF9hdCIsIngiLCJ5Il0"}):  # fmt: skip
+            with pytest.raises(InvalidCursor):
+                ids(store, **query)
+
+
+class TestBelongings:
+    def test_calls_are_replaced_by_number_and_paged(self, store: RunStore, add: Add) -> None:
+        run = add()
+        rows = [CallRow(call=i, seq=i, started_at=1.5, purpose="answer", status="active")
+                for i in (1, 2, 3)]  # fmt: skip
+        store.save_calls(run.id, rows)
+        done = rows[1].model_copy(update={"status": "finished", "output_tokens": 5, "seq": 9})
+        store.save_calls(run.id, [done])
+        assert store.list_calls(run.id, after=1, limit=10) == [done, rows[2]]
+        assert store.list_calls(run.id, after=0, limit=1) == [rows[0]]
+        with pytest.raises(RunNotFound):
+            store.save_calls("nobody", rows)
+
+    def test_outputs_keep_their_order_and_are_not_doubled(self, store: RunStore, add: Add) -> None:
+        run = add()
+        first = StructuredOutput(artifact_id="z", data={"a": [1, None]}, schema_version="2")
+        second = StructuredOutput(artifact_id="a", data="text")
+        for output in (first, second, first):
+            store.save_output(run.id, output)
+        assert store.list_outputs(run.id) == [first, second]
+        with pytest.raises(RunNotFound):
+            store.save_output("nobody", first)
+
+    def test_the_same_origin_keeps_its_id(self, store: RunStore) -> None:
+        files = [PinnedFile(path="b.py", checksum="2", size_bytes=2),
+                 PinnedFile(path="a.py", checksum="1", size_bytes=1)]  # fmt: skip
+        first = store.upsert_asset(_asset("one", 0), "origin", files)
+        again = store.upsert_asset(_asset("two", 5), "origin", files)
+        assert (again.id, again.created_at) == ("one", first.created_at)
+        assert again.updated_at == _asset("x", 5).updated_at
+        assert store.get_asset("one") == again
+        assert [f.path for f in store.pinned_files("hash")] == ["a.py", "b.py"]
+        with pytest.raises(AssetNotFound):
+            store.get_asset("two")
+
+    def test_assets_are_paged_newest_first(self, store: RunStore) -> None:
+        for i in range(5):
+            store.upsert_asset(_asset(f"p{i}", i // 2), f"origin{i}", [])
+        store.upsert_asset(_asset("bobs", 9).model_copy(update={"owner_id": "bob"}), "b", [])
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = store.list_assets(visible_to="ada", limit=2, cursor=cursor)
+            seen += [asset.id for asset in page.assets]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == ["p4", "p3", "p2", "p1", "p0"]
+        with pytest.raises(InvalidCursor):
+            store.list_assets(visible_to=None, limit=1, cursor="nonsense")
+
+    def test_changes_tells_of_a_write(self, store: RunStore, add: Add) -> None:
+        before = store.changes()
+        assert store.changes() == before
+        run = add()
+        assert store.changes() != before
+        store.audit(at=NOON, user="ada", action="run.create", run_id=run.id, details={"a": 1})
+
+
+def _asset(asset_id: str, minute: int) -> Asset:
+    moment = make_run(minute).created_at
+    return Asset(
+        id=asset_id,
+        kind=AssetKind.FILE,
+        name="trip.py",
+        entry_point="trip.py",
+        version="1",
+        content_hash="hash",
+        owner_id="ada",
+        created_at=moment,
+        updated_at=moment,
+    )

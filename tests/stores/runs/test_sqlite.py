@@ -1,0 +1,150 @@
+"""What holds for the SQLite store: its schema, its locks, its file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mellea_jupyter.exceptions import SchemaTooNew, StoreBusy, StoreError
+from mellea_jupyter.models.pages import RunFilters
+from mellea_jupyter.stores.runs import schema
+from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.sql import SqlRunStore
+from tests.stores.runs.conftest import make_run, new
+
+
+def _dump(path: Path) -> list[tuple[str, str, str]]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL")
+        return sorted((kind, name, "".join(sql.split())) for kind, name, sql in rows)
+    finally:
+        connection.close()
+
+
+def test_migrations_give_the_schema_of_the_tables(tmp_path: Path) -> None:
+    fresh, migrated = tmp_path / "fresh.db", tmp_path / "migrated.db"
+    SqlRunStore.open(fresh).close()
+    engine = dialect.make_engine(migrated, 5)
+    with engine.connect() as connection, connection.begin():
+        schema._upgrade(connection, schema.MIGRATIONS)
+    engine.dispose()
+    assert _dump(migrated) == _dump(fresh)
+    SqlRunStore.open(migrated).close()
+
+
+def test_the_known_revisions_are_those_of_the_folder() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(reversed([script.revision for script in scripts])) == schema.REVISIONS
+
+
+def test_an_older_schema_is_migrated_after_a_backup(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    store = SqlRunStore.open(path)
+    run = store.create_run(new(make_run())).run
+    store.close()
+    scripts = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, scripts)
+    (scripts / "versions" / "0002_more.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        "def upgrade():\n    op.add_column('assets', sa.Column('more', sa.String()))\n"
+    )
+    engine = dialect.make_engine(path, 5)
+    for _ in range(2):
+        schema.prepare(engine, path, revisions=("0001", "0002"), migrations=scripts)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(more) FROM assets")) == 0
+        assert connection.scalar(text("SELECT id FROM runs")) == run.id
+    engine.dispose()
+    (backup,) = tmp_path.glob("runs.db.0001.*.bak")
+    assert "more" not in str(_dump(backup))
+
+    with pytest.raises(SchemaTooNew, match="0002") as caught:
+        SqlRunStore.open(path)
+    assert "Upgrade" in caught.value.hint
+
+
+def test_alembic_is_not_imported_for_a_known_schema(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from mellea_jupyter.stores.runs.sql import SqlRunStore\n"
+        "for _ in range(2): SqlRunStore.open(Path(sys.argv[1])).close()\n"
+        "assert 'alembic' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "runs.db")]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def _open_and_write(path: str, count: int) -> None:
+    store = SqlRunStore.open(Path(path), busy_timeout_seconds=60)
+    for _ in range(count):
+        store.create_run(new(make_run()))
+    store.close()
+
+
+def test_processes_make_one_store_and_write_at_the_same_time(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_open_and_write, args=(str(path), 10)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(90)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    store = SqlRunStore.open(path)
+    assert store.summarize(RunFilters(), visible_to=None).total_runs == 30
+    store.close()
+
+
+def test_threads_write_at_the_same_time(tmp_path: Path) -> None:
+    store = SqlRunStore.open(tmp_path / "runs.db")
+    threads = [
+        threading.Thread(target=lambda: [store.create_run(new(make_run())) for _ in range(10)])
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.summarize(RunFilters(), visible_to=None).total_runs == 50
+    store.close()
+
+
+def test_a_lock_held_too_long_is_busy(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    store = SqlRunStore.open(path, busy_timeout_seconds=0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        store.create_run(new(make_run()))
+    other.execute("ROLLBACK")
+    other.close()
+    store.create_run(new(make_run()))
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    path.write_bytes(b"not a database, but long enough to look like a file with content" * 20)
+    with pytest.raises(StoreError):
+        SqlRunStore.open(path)
+
+
+def test_a_closed_store_can_be_closed_again(tmp_path: Path) -> None:
+    store = SqlRunStore.open(tmp_path / "runs.db")
+    store.close()
+    store.close()
