@@ -45,7 +45,7 @@ async def test_a_run_from_its_asset_to_its_end(
         headers = {"Content-Type": "application/json"}
         payload = None if sent is None else json.dumps(sent)
         reply = await jp_fetch(
-            *path.split("/"), method=method, headers=headers, body=payload, request_timeout=15
+            *path.split("/"), method=method, headers=headers, body=payload, request_timeout=60
         )
         return reply if path.endswith("stream") else body(reply)
 
