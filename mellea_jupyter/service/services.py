@@ -84,7 +84,7 @@ class Services:
         }
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
-        artifacts = ObjectArtifactStore.open(data_dir / "artifacts")
+        artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
