@@ -21,9 +21,10 @@ import httpx
 
 from benchmarks.measure import interleave, load, milliseconds, quantile, row
 from benchmarks.readers import MARK, PRODUCER, WRITTEN_AT, read_streams
-from benchmarks.server import Server, running_server
+from mellea_jupyter.testing.server import JupyterServer
 
 ROUNDS = 3
+OPTIONS = ["--MelleaApp.fork_server_idle_seconds=30"]
 TICK_SECONDS = 0.020
 RATE = 1000
 LATENCY_LINES = 3000
@@ -38,11 +39,9 @@ AT_LEAST = {1: 4.0, 10: None, 100: 40.0}
 class Bench:
     """The two designs, each able to bring one program's lines to some clients."""
 
-    def __init__(self, server: Server, client: httpx.Client, folder: Path) -> None:
-        self._server, self._client = server, client
-        self._program = server.root / "producer.py"
-        self._program.write_text(PRODUCER)
-        self._asset_id = server.register(client, self._program)
+    def __init__(self, server: JupyterServer, http: httpx.Client, folder: Path) -> None:
+        self._server, self._http = server, http
+        self._program = server.root / server.write("producer.py", PRODUCER)
         self._go = folder / "go"
         os.mkfifo(self._go)
 
@@ -86,10 +85,9 @@ class Bench:
         return latencies[SETTLING_LINES:]
 
     def _follow(self, clients: int, lines: int, rate: float) -> tuple[float, list[float]]:
-        run_id = self._server.create(
-            self._client, self._asset_id, args=self._arguments(lines, rate)
-        )
-        url = f"{self._server.url}/api/runs/{run_id}/logs/stream"
+        arguments = self._arguments(lines, rate)
+        run = self._server.create(self._http, self._program.name, args=arguments)
+        url = f"{self._server.url}api/runs/{run['id']}/logs/stream"
         headers = {"Authorization": f"token {self._server.token}"}
         elapsed, readers = read_streams(url, headers, clients, self._say_go)
         expect({reader.lines for reader in readers}, lines)
@@ -152,10 +150,10 @@ def main() -> None:
     assert MARK.decode() in PRODUCER
     with (
         tempfile.TemporaryDirectory(prefix="mellea-bench-") as folder,
-        running_server() as server,
-        server.client() as client,
+        JupyterServer(Path(folder), options=OPTIONS) as server,
+        server.http() as http,
     ):
-        bench = Bench(server, client, Path(folder))
+        bench = Bench(server, http, Path(folder))
         throughput(bench)
         latency(bench)
 

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from benchmarks.measure import interleave, load, milliseconds, row
-from benchmarks.server import free_port, launch, stop, wait_until_ready
+from mellea_jupyter.testing.server import JupyterServer
 
 ROUNDS = 9
+OPTIONS = ["--MelleaApp.fork_server_idle_seconds=1"]
 MEBIBYTE = 1 << 20
 
 
-def start(home: Path, *, enabled: bool) -> tuple[float, float]:
+def start(home: Path, *, extension: bool) -> tuple[float, float]:
     """Start a server once; seconds until ``/api/status`` answers, and its memory in MiB then."""
-    port, token = free_port(), secrets.token_hex(16)
+    server = JupyterServer(home, options=OPTIONS if extension else [], extension=extension)
     began = time.monotonic()
-    process = launch(home, port, token, enabled=enabled)
-    try:
-        elapsed = wait_until_ready(process, port, token) - began
-        return elapsed, resident_mb(process.pid)
-    finally:
-        stop(process)
+    with server:
+        return time.monotonic() - began, resident_mb(server.pid)
 
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process, in MiB."""
-    import psutil
-
     return float(psutil.Process(pid).memory_info().rss) / MEBIBYTE
 
 
@@ -39,8 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mellea-bench-") as folder:
         medians = interleave(
             {
-                "without": partial(start, Path(folder), enabled=False),
-                "with": partial(start, Path(folder), enabled=True),
+                "without": partial(start, Path(folder), extension=False),
+                "with": partial(start, Path(folder), extension=True),
             },
             rounds=ROUNDS,
         )

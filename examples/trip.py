@@ -1,7 +1,7 @@
 """Plan a weekend trip, and have the plan repaired until it meets its requirements.
 
 Two requirements are checked by plain functions and one by the model itself. What is not met is
-named in the next prompt (`RepairTemplateStrategy`).
+named in the next prompt (`RepairTemplateStrategy`). The plan is left behind as a file.
 
     jupyter mellea run examples/trip.py --model demo/scripted -- --city Lisbon --days 2
 """
@@ -11,6 +11,8 @@ import argparse
 from mellea import start_session
 from mellea.stdlib.requirements import req, simple_validate
 from mellea.stdlib.sampling import RepairTemplateStrategy
+
+from mellea_jupyter import current_run
 
 MAX_WORDS = 120
 
@@ -52,6 +54,7 @@ def main() -> None:
     outcome = "All requirements met" if result.success else "Requirements not met"
     print(f"{outcome} after {len(result.sample_generations)} attempts:")
     print(result.result)
+    (current_run.output_dir / "plan.md").write_text(f"# {args.city}\n\n{result.result}\n")
 
 
 if __name__ == "__main__":

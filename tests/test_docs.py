@@ -48,4 +48,6 @@ def test_every_route_is_documented() -> None:
 
 def test_every_command_is_documented() -> None:
     text = page("cli.md")
-    assert [name for name in COMMANDS if f"| `{name} " not in text and f"| `{name}`" not in text] == []
+    assert [
+        name for name in COMMANDS if f"| `{name} " not in text and f"| `{name}`" not in text
+    ] == []

@@ -48,6 +48,7 @@ def price_call(
     model: str | None,
     input_tokens: int | None,
     output_tokens: int | None,
+    *,
     cached_tokens: int | None = None,
     response_model: str | None = None,
     at: datetime | None = None,
@@ -70,7 +71,8 @@ def price_call(
     for name in (response_model, model):
         found = _find(provider, name) if name else None
         if found is not None:
-            picodollars = _calculate(*found, input_tokens, output_tokens, cached_tokens, at)
+            tokens = (input_tokens, output_tokens, cached_tokens)
+            picodollars = _calculate(*found, tokens, at)
             return Price(picodollars, "genai-prices", _list_version())
     return None
 
@@ -78,11 +80,10 @@ def price_call(
 def _calculate(
     provider: Provider,
     model: ModelInfo,
-    input_tokens: int,
-    output_tokens: int,
-    cached_tokens: int | None,
+    tokens: tuple[int, int, int | None],
     at: datetime | None,
 ) -> int:
+    input_tokens, output_tokens, cached_tokens = tokens
     rates = _flat_rates(provider.id, model.id, model) if not cached_tokens else None
     if rates is not None:
         return input_tokens * rates[0] + output_tokens * rates[1]

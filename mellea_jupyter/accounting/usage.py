@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .pricing import Price, price_call, to_usd
 
@@ -151,7 +151,7 @@ class UsageState:
         """Take one frame into account. Kinds that do not concern usage are passed over."""
         try:
             kind = frame.get("kind")
-            handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+            handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
             if handler is not None:
                 handler(self, frame)
         except (_MalformedFrame, AttributeError):
@@ -279,9 +279,9 @@ class UsageState:
             record.model,
             record.input_tokens,
             record.output_tokens,
-            record.cached_tokens,
-            record.response_model,
-            at,
+            cached_tokens=record.cached_tokens,
+            response_model=record.response_model,
+            at=at,
         )
 
     # Loops
@@ -355,6 +355,18 @@ class UsageState:
         self._peak_memory_mb = max(self._peak_memory_mb, memory_mb or 0.0)
         self._cpu_seconds = max(self._cpu_seconds, cpu_seconds or 0.0)
 
+    _HANDLERS: ClassVar[Mapping[str, Callable[[UsageState, Mapping[str, Any]], None]]] = {
+        "call_started": _call_started,
+        "call_finished": _call_finished,
+        "call_failed": _call_failed,
+        "loop_started": _loop_started,
+        "loop_ended": _loop_ended,
+        "repair": _repair,
+        "turn": _turn,
+        "usage": _usage,
+        "end": _end,
+    }
+
 
 def fold(state: UsageState, frame: Mapping[str, Any]) -> UsageState:
     """Fold one frame into the state and return it; never raises, whatever the frame."""
@@ -380,17 +392,6 @@ _COUNTERS = (
     "malformed_frames",
 )
 _TOKEN_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
-_HANDLERS: Mapping[str, Callable[[UsageState, Mapping[str, Any]], None]] = {
-    "call_started": UsageState._call_started,
-    "call_finished": UsageState._call_finished,
-    "call_failed": UsageState._call_failed,
-    "loop_started": UsageState._loop_started,
-    "loop_ended": UsageState._loop_ended,
-    "repair": UsageState._repair,
-    "turn": UsageState._turn,
-    "usage": UsageState._usage,
-    "end": UsageState._end,
-}
 
 
 # Reading hostile frames

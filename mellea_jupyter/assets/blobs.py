@@ -34,11 +34,11 @@ def store_blob(content: bytes, store_dir: Path) -> str:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=target.parent)
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise
     return checksum
 
@@ -64,7 +64,7 @@ def materialize(
         destination = target / path
         destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(destination, flags, 0o600), "wb") as out:
+        with os.fdopen(os.open(destination, flags, 0o600), "wb") as out:
             out.write(content)
 
 

@@ -52,7 +52,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     }
     try:
         done = subprocess.run(
-            ["git", *_CLEAN, "-C", str(folder), *arguments],
+            ["git", *_CLEAN, "-C", str(folder), *arguments],  # noqa: S607  # the user's own git
             stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False,
             timeout=GIT_TIMEOUT_SECONDS,
         )  # fmt: skip

@@ -115,7 +115,15 @@ def _pin_file(request: AssetCreate, place: Path, reader: Reader, store_dir: Path
         hint = "Leave it out, or name the folder as path."
         raise InvalidInput("entry_point", f"{shown!r} is one file, which has none", hint=hint)
     contents = _closure(place.parent, [PurePosixPath(place.name)], reader)
-    return _pinned(request, kind, place.parent, shown, place.name, contents, store_dir)
+    return _pinned(
+        request,
+        kind=kind,
+        program_dir=place.parent,
+        path=shown,
+        entry_point=place.name,
+        contents=contents,
+        store_dir=store_dir,
+    )
 
 
 def _pin_folder(request: AssetCreate, place: Path, reader: Reader, store_dir: Path) -> Pinned:
@@ -125,7 +133,15 @@ def _pin_folder(request: AssetCreate, place: Path, reader: Reader, store_dir: Pa
         hint = "Name a .py or .ipynb file of the folder that is not hidden."
         raise InvalidInput("entry_point", f"{entry_point!r} is not in the folder", hint=hint)
     shown = place.relative_to(reader.root).as_posix()
-    return _pinned(request, AssetKind.FOLDER, place, shown, entry_point, contents, store_dir)
+    return _pinned(
+        request,
+        kind=AssetKind.FOLDER,
+        program_dir=place,
+        path=shown,
+        entry_point=entry_point,
+        contents=contents,
+        store_dir=store_dir,
+    )
 
 
 def _entry_point(folder: Path, asked: str | None) -> str:
@@ -179,7 +195,15 @@ def _pin_callable(
         return _installed(request, entry_point)
     contents = _closure(base, starts, reader)
     shown = base.relative_to(reader.root).as_posix()
-    return _pinned(request, AssetKind.CALLABLE, base, shown, entry_point, contents, store_dir)
+    return _pinned(
+        request,
+        kind=AssetKind.CALLABLE,
+        program_dir=base,
+        path=shown,
+        entry_point=entry_point,
+        contents=contents,
+        store_dir=store_dir,
+    )
 
 
 def _installed(request: AssetCreate, entry_point: str) -> Pinned:
@@ -231,9 +255,15 @@ def _list_modules(base: Path, folder: PurePosixPath) -> list[PurePosixPath]:
 
 
 def _pinned(
-    request: AssetCreate, kind: AssetKind, program_dir: Path, path: str, entry_point: str,
-    contents: dict[PurePosixPath, bytes], store_dir: Path,
-) -> Pinned:  # fmt: skip
+    request: AssetCreate,
+    *,
+    kind: AssetKind,
+    program_dir: Path,
+    path: str,
+    entry_point: str,
+    contents: dict[PurePosixPath, bytes],
+    store_dir: Path,
+) -> Pinned:
     files = _store(contents, store_dir)
     content_hash = content_hash_of(files)
     return Pinned(

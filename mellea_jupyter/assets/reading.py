@@ -91,7 +91,7 @@ class Reader:
         try:
             require_kind(os.lstat(path), shown)  # so that a device is not even opened
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            with open(os.open(path, flags), "rb") as file:
+            with os.fdopen(os.open(path, flags), "rb") as file:
                 require_kind(os.fstat(file.fileno()), shown)
                 content = file.read(self._bytes_left + 1)
         except OSError as error:
@@ -131,7 +131,7 @@ class Reader:
         if folder in above or folder == self._private_dir:
             return
         try:
-            names = sorted(os.listdir(folder))
+            names = sorted(entry.name for entry in folder.iterdir())
         except OSError as error:
             raise _unreadable(str(relative), error) from None
         if "pyvenv.cfg" in names:

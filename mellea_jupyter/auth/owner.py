@@ -76,8 +76,7 @@ def names_people(provider: IdentityProvider) -> bool:
     """
     kind = type(provider)
     if _is_stock(kind) and kind.__name__ == "LegacyIdentityProvider":
-        handler_class: type = provider.login_handler_class
-        return not handler_class.__module__.startswith("jupyter_server.")
+        return not provider.login_handler_class.__module__.startswith("jupyter_server.")
     return any(getattr(kind, name).__module__ != _STOCK_PROVIDERS for name in _NAMING_METHODS)
 
 

@@ -154,7 +154,9 @@ def check_data_dir(folder: Path) -> Check:
             "Set c.MelleaApp.data_dir to a folder on a local disk.",
         )
     if not os.access(existing, os.W_OK):
-        return Check("data folder", "problem", f"{existing} can not be written to", "Check its owner.")
+        return Check(
+            "data folder", "problem", f"{existing} can not be written to", "Check its owner."
+        )
     free_gb = psutil.disk_usage(str(existing)).free / 1e9
     state: State = "ok" if free_gb >= 1 else "note"
     step = "" if free_gb >= 1 else "Make room: jupyter mellea rm removes runs."

@@ -32,7 +32,9 @@ def pick_run(client: MelleaClient, given: str) -> str:
         return text
     query = RunQuery(limit=MAX_PAGE)
     found = [
-        run.id for run in islice(client.iter_runs(query), NEWEST) if text and run.id.startswith(text)
+        run.id
+        for run in islice(client.iter_runs(query), NEWEST)
+        if text and run.id.startswith(text)
     ]
     if len(found) == 1:
         return found[0]

@@ -65,7 +65,7 @@ def show(flags: argparse.Namespace) -> int:
         return 0
     rows = [("program", f"{run.asset_name} {run.asset_version}"), *phrases.summary_rows(run)]
     config = run.config
-    rows += [("model", ", ".join(run.models_used) or config.model or "–")]
+    rows += [("model", ", ".join(run.models_used) or config.model or "-")]
     optional = [
         ("name", run.name),
         ("note", run.note),
@@ -128,8 +128,12 @@ def _report(outcomes: dict[str, str]) -> int:
 def _table(runs: list[Run]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("run", "status", "program", "started", "took", "calls", "cost", "tags"):
-        justify = "right" if title in ("took", "calls", "cost") else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=title != "program")
+        table.add_column(
+            title,
+            justify="right" if title in ("took", "calls", "cost") else "left",
+            overflow="ellipsis",
+            no_wrap=title != "program",
+        )
     now = datetime.now(UTC)
     for run in runs:
         table.add_row(

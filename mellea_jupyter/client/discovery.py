@@ -89,11 +89,11 @@ def find_server(
         if program is not None and not candidate.contains(program):
             passed.append(f"{candidate.found}: {program} is not in its root folder")
         elif (problem := probe(candidate)) is not None:
-            passed.append(f"{candidate.found}: {problem}")
+            passed.append(f"{candidate.found}: {problem.message}")
         else:
             return candidate
     if start:
-        return local_server.find_or_start(is_alive=lambda found: probe(found) is None)
+        return local_server.find_or_start(probe)
     said = "; ".join(passed) or "none is running"
     raise ServerNotFound(
         f"No Jupyter server with mellea-jupyter was found ({said})",
@@ -119,13 +119,13 @@ def iter_candidates(environ: Mapping[str, str]) -> Iterator[Connection]:
         yield headless
 
 
-def probe(connection: Connection) -> str | None:
+def probe(connection: Connection) -> ClientError | None:
     """Ask a server for its environments: None when it answers as ours, else what is wrong."""
     try:
         with MelleaClient(connection, timeout=_PROBE_TIMEOUT) as client:
             client.list_environments()
     except ClientError as exc:
-        return exc.message
+        return exc
     return None
 
 
@@ -216,7 +216,7 @@ def _without_lab(path: str) -> str:
 
 
 def _is_same_python(pid: int | None) -> bool:
-    """Whether a server runs in this Python installation, so that its default environment is ours."""
+    """Whether a server runs in this Python installation: its default environment is ours."""
     if pid is None:
         return False
     try:

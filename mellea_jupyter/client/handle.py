@@ -74,7 +74,7 @@ class RunHandle:
 
     @property
     def aio(self) -> AsyncRunHandle:
-        """The same run for `await`: `await run.aio.wait()`, `async for line in run.aio.follow()`."""
+        """The same run for `await`: `await run.aio.wait()`, `async for … in run.aio.follow()`."""
         from mellea_jupyter.client.handle_async import AsyncRunHandle
 
         return AsyncRunHandle(self._client.connection, self._run)
@@ -97,7 +97,7 @@ class RunHandle:
         """
         polls = Polls(self.id, timeout)
         try:
-            while not self.refresh()._run.is_terminal:
+            while not self.refresh().run.is_terminal:
                 time.sleep(polls.next_delay())
         except KeyboardInterrupt as exc:
             raise KeyboardInterrupt(come_back(self.id)) from exc
@@ -110,7 +110,7 @@ class RunHandle:
             RunFailed: it ended as failed or cancelled.
             WaitTimeout: it is still active after `timeout` seconds.
         """
-        raise_unless_succeeded(self.wait(timeout)._run)
+        raise_unless_succeeded(self.wait(timeout).run)
         return self.output
 
     def logs(self, *, tail: int | None = None) -> list[LogFrame]:
@@ -132,7 +132,7 @@ class RunHandle:
         try:
             self._run = self._client.cancel_run(self.id)
         except ClientError as exc:
-            if exc.code != "illegal_transition" or not self.refresh()._run.is_terminal:
+            if exc.code != "illegal_transition" or not self.refresh().run.is_terminal:
                 raise
         return self
 
@@ -271,4 +271,7 @@ def choose_artifact(kept: tuple[ArtifactRef, ...], name: str) -> ArtifactRef:
 def save_target(ref: ArtifactRef, path: str | Path) -> Path:
     """The file to write. A run chooses its artifacts' names, so only the last part is used."""
     target = Path(path)
-    return target / Path(ref.name).name if target.is_dir() else target
+    if not target.is_dir():
+        return target
+    name = Path(ref.name).name
+    return target / (name if name not in ("", "..") else ref.id)

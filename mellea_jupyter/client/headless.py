@@ -31,16 +31,20 @@ ROOT_DIR = "/"
 class HeadlessServer(ServerApp):
     """A `ServerApp` that takes nothing from the user's configuration but this extension's part."""
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:  # noqa: FBT001, FBT002 - inherited
+    def load_config_file(self, *args: Any, **kwargs: Any) -> None:
         """Read the configuration files, and keep the sections of this extension."""
-        own = self.config.copy()
-        super().load_config_file(suppress_errors=suppress_errors)
-        ours = {name: section for name, section in self.config.items() if name.startswith("Mellea")}
-        self.config = Config(ours)
-        self.update_config(own)
+        own = Config(self.config)
+        super().load_config_file(*args, **kwargs)
+        ours = Config({name: self.config[name] for name in self.config if _is_ours(name)})
+        ours.merge(own)
+        self.config = ours
 
     def migrate_config(self) -> None:
         """Leave the user's files alone."""
+
+
+def _is_ours(section: str) -> bool:
+    return section.startswith("Mellea")
 
 
 def configuration(token: str) -> Config:
@@ -54,7 +58,6 @@ def configuration(token: str) -> Config:
                 "base_url": "/",
                 "root_dir": ROOT_DIR,
                 "open_browser": False,
-                "no_browser_open_file": True,
                 "terminals_enabled": False,
                 "allow_root": True,
                 "allow_unauthenticated_access": False,
@@ -95,6 +98,7 @@ def main() -> None:
     token = secrets.token_urlsafe(32)
     files = state_files()
     server = HeadlessServer.instance(config=configuration(token))
+    server.no_browser_open_file = True  # it would hold the token a second time
     server.initialize(argv=[], find_extensions=False)
     # The socket listens by now; requests wait until the loop runs.
     write_state(files, f"http://127.0.0.1:{server.port}/", token)

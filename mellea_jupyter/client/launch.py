@@ -41,7 +41,7 @@ class Program:
     source: str | None = None
 
     def asset(self, connection: Connection, name: str | None = None) -> AssetCreate:
-        """The registration of it at a server. Raises `InvalidProgram` when it is out of its root."""
+        """Its registration at a server. Raises `InvalidProgram` outside the server's root."""
         path = None if self.path is None else connection.relative_path(self.path)
         return AssetCreate(path=path, source=self.source, entry_point=self.entry_point, name=name)
 
@@ -85,7 +85,7 @@ def parse_program(
 
 
 def _callable_program(target: str) -> Program:
-    """A local module is taken from the working directory, as `python -m` would, any other by name."""
+    """A local module is taken from the working directory, as by `python -m`, any other by name."""
     first = target.partition(":")[0].split(".")[0]
     folder = Path.cwd()
     is_local = (folder / f"{first}.py").is_file() or (folder / first).is_dir()

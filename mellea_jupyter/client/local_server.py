@@ -25,12 +25,16 @@ import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
 from mellea_jupyter.client.connection import Connection
-from mellea_jupyter.client.errors import ServerNotFound
+from mellea_jupyter.client.errors import ClientError, ServerError, ServerNotFound
 
 READY_SECONDS: Final = 20.0
 STARTING_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
 _LOG_TAIL_LINES: Final = 15
+
+Probe = Callable[[Connection], ClientError | None]
+"""Asks a server whether it answers as ours: None, or what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,11 @@ def find() -> Connection | None:
     return connection if abs(started - state["process_started"]) < 1 else None
 
 
-def find_or_start(*, is_alive: Callable[[Connection], bool]) -> Connection:
+def find_or_start(probe: Probe) -> Connection:
     """The headless server, started when there is none that answers. Concurrent callers share one.
 
     Args:
-        is_alive: asks a server whether it answers.
+        probe: asks a server whether it answers; gives what is wrong otherwise.
 
     Raises:
         ServerNotFound: it did not become ready; the text holds the end of its log.
@@ -94,12 +98,12 @@ def find_or_start(*, is_alive: Callable[[Connection], bool]) -> Connection:
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(files.lock):
         found = find()
-        if found is not None and is_alive(found):
+        if found is not None and probe(found) is None:
             return found
-        return _start(files, is_alive)
+        return _start(files, probe)
 
 
-def _start(files: StateFiles, is_alive: Callable[[Connection], bool]) -> Connection:
+def _start(files: StateFiles, probe: Probe) -> Connection:
     files.state.unlink(missing_ok=True)
     files.log.unlink(missing_ok=True)
     descriptor = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -116,20 +120,37 @@ def _start(files: StateFiles, is_alive: Callable[[Connection], bool]) -> Connect
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         found = find()
-        if found is not None and found.pid == server.pid and is_alive(found):
-            server.returncode = 0  # it is meant to outlive us: no warning that it still runs
-            return found
+        if found is not None and found.pid == server.pid:
+            problem = probe(found)
+            if problem is None:
+                server.returncode = 0  # it is meant to outlive us: no warning that it still runs
+                return found
+            if isinstance(problem, ServerError):  # it answers; asking again changes nothing
+                _end(server)
+                raise _not_ready(files, f"does not work: {problem.message}")
         if server.poll() is not None:
             raise _not_ready(files, f"ended with code {server.returncode}")
         time.sleep(_LOOK_SECONDS)
-    server.terminate()
-    server.wait(STARTING_SECONDS)
+    _end(server)
     raise _not_ready(files, f"was not ready after {READY_SECONDS:.0f} s")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Stop a server that is of no use, and leave no zombie."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _environment() -> dict[str, str]:
     """Our environment, without what belongs to the Jupyter server this process may be part of."""
-    prefixes = ("JPY_", "JUPYTERHUB_", "JUPYTER_SERVER_", "JUPYTER_TOKEN", "MELLEA_JUPYTER_")
+    prefixes = (
+        "JPY_", "JUPYTERHUB_", "JUPYTER_SERVER_", "JUPYTER_TOKEN",
+        "MELLEA_JUPYTER_URL", "MELLEA_JUPYTER_TOKEN", "MELLEA_JUPYTER_ROOT",
+    )  # fmt: skip
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 

@@ -145,7 +145,7 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
     if used.loops_exhausted:
         loops = count(used.loops_exhausted, "loop")
         rows.insert(2, ("requirements", f"not met in {loops}"))
-    if run.error_message and not run.status == RunStatus.SUCCEEDED:
+    if run.error_message and run.status != RunStatus.SUCCEEDED:
         rows.insert(2, ("error", run.error_message))
     return rows
 

@@ -16,12 +16,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import (
     AssetPage,
-    EnvironmentList,
     RunFilters,
     RunPage,
     RunQuery,
@@ -81,7 +80,7 @@ def check_status(status: int, body: bytes) -> None:
     """Pass a success on, raise anything else as what it is.
 
     Raises:
-        ServerError: the server refused; also for a body that is not ours (a proxy, another handler).
+        ServerError: the server refused; also for a body that is not ours (a proxy's).
         UnexpectedReply: a redirect. They are never followed: the token is for one host only.
     """
     if 200 <= status < 300:

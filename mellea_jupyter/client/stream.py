@@ -146,7 +146,7 @@ class LogCursor:
                 "The server keeps closing the log stream before the run has ended",
                 hint="See the server's log.",
             )
-        delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures)
+        delay: float = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures)
         self._failures += 1
         return delay * random.uniform(0.5, 1)  # noqa: S311 - spreads reconnects, guards nothing
 

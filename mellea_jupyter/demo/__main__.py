@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
 
 from .server import MODEL_NAME, DemoModel
@@ -20,7 +21,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with DemoModel(options.latency_ms / 1000, options.host, options.port) as model:
-        print(f"{MODEL_NAME} (scripted, not a language model) at {model.openai_url}", flush=True)
+        sys.stdout.write(f"{MODEL_NAME} (scripted, not a model) at {model.openai_url}\n")
+        sys.stdout.flush()
         stopped.wait()
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Literal, Self
@@ -206,10 +207,8 @@ class _HttpServer(ThreadingHTTPServer):
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # already closed by the peer
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # already closed by the peer
 
 
 class _ClientGone(ConnectionError):
@@ -233,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.closed(self.connection)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any, **__: Any) -> None:
         """Say nothing: the exchanges are the log."""
 
     def do_GET(self) -> None:

@@ -20,7 +20,7 @@ JUDGE_OPENING = "Check whether the output below satisfies the requirement below.
 REPAIR_PHRASES = ("The following requirements failed before:", "have not been met:")
 """How mellea's repair prompts can be told. **Source:** mellea 0.8.0, ``sampling/base.py``."""
 _REQUIREMENTS = re.compile(
-    r"(?:Fulfill the following requirements|Postconditions|requirements have not been met"
+    r"(?:[Ff]ulfills? the following requirements|Postconditions|requirements have not been met"
     r"|requirements failed before):\s*\n((?:\s*[*-] .*\n?)+)"
 )
 _BULLET = re.compile(r"^\s*[*-] (.*)$", re.MULTILINE)
@@ -112,7 +112,7 @@ def _exactly(body: Sequence[str], sentences: int, mentions: Sequence[str]) -> li
     return [*body, *(_FILLER * sentences)][:sentences]
 
 
-def _extend(body: Sequence[str], words: int, ends_early: bool) -> str:
+def _extend(body: Sequence[str], words: int, *, ends_early: bool) -> str:
     """Append sentences until there are that many words; ``ends_early`` lengthens the last."""
     text, position = " ".join(body), 0
     while len(text.split()) < words:

@@ -60,6 +60,9 @@ class _Maker:
         for union in ("anyOf", "oneOf", "allOf"):
             if schema.get(union):
                 return self.make(schema[union][0], name, depth + 1)
+        return self._make_typed(schema, name, depth)
+
+    def _make_typed(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         kind = schema.get("type")
         if isinstance(kind, list):
             kind = kind[0] if kind else None
@@ -68,7 +71,7 @@ class _Maker:
             return {key: self.make(sub, key, depth + 1) for key, sub in properties.items()}
         if kind == "array":
             return self._items(schema, name, depth)
-        if kind in ("integer", "number"):
+        if kind in {"integer", "number"}:
             return self._number(schema, name, whole=kind == "integer")
         if kind == "boolean":
             return True
@@ -88,7 +91,7 @@ class _Maker:
         items = schema.get("items", {"type": "string"})
         return [self.make(items, f"{name}{n or ''}", depth + 1) for n in range(length)]
 
-    def _number(self, schema: Mapping[str, Any], name: str, whole: bool) -> float | int:
+    def _number(self, schema: Mapping[str, Any], name: str, *, whole: bool) -> float | int:
         low = schema.get("minimum", schema.get("exclusiveMinimum"))
         high = schema.get("maximum", schema.get("exclusiveMaximum"))
         if low is None and high is None:

@@ -43,6 +43,7 @@ class DemoModel(LlmServer):
         self._attempts: Counter[tuple[str, bytes]] = Counter()
 
     def reply_to(self, request: LlmRequest) -> Reply:
+        """Compose the reply and let it take its time."""
         reply = compose(request, self._count_attempt(request))
         return replace(
             reply,
@@ -51,6 +52,7 @@ class DemoModel(LlmServer):
         )
 
     def get(self, path: str) -> JsonObject | None:
+        """Answer ``/counts``."""
         name, _, query = path.partition("?")
         if name != "/counts":
             return None

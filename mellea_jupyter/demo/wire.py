@@ -180,6 +180,7 @@ class OpenAiWriter:
         }
 
     def whole(self) -> JsonObject:
+        """The body of a reply in one piece."""
         if self._request.kind == "completion":
             choices: list[JsonObject] = [
                 {"index": i, "text": self._reply.text, "finish_reason": "stop", "logprobs": None}
@@ -192,6 +193,7 @@ class OpenAiWriter:
         return {**self._head, "choices": choices, **self._usage()}
 
     def pieces(self) -> Iterator[bytes]:
+        """The pieces of a streamed reply, each with its separator."""
         head = {**self._head, "object": "chat.completion.chunk"}
 
         def event(delta: JsonObject, finish_reason: str | None = None) -> bytes:
@@ -211,7 +213,7 @@ class OpenAiWriter:
     def _finish_reason(self) -> str:
         return "tool_calls" if self._reply.tool_calls else "stop"
 
-    def _tools(self, streamed: bool = False) -> JsonObject:
+    def _tools(self, *, streamed: bool = False) -> JsonObject:
         if not self._reply.tool_calls:
             return {}
         calls = []
@@ -253,16 +255,18 @@ class OllamaWriter:
         }
 
     def whole(self) -> JsonObject:
+        """The body of a reply in one piece."""
         return {**self._head, **self._content(self._reply.text, last=True), **self._end()}
 
     def pieces(self) -> Iterator[bytes]:
+        """The pieces of a streamed reply, each with its separator."""
         for fragment in _fragments(self._reply.text):
             body = {**self._head, **self._content(fragment, last=False), "done": False}
             yield json.dumps(body).encode() + b"\n"
         body = {**self._head, **self._content("", last=True), **self._end()}
         yield json.dumps(body).encode() + b"\n"
 
-    def _content(self, text: str, last: bool) -> JsonObject:
+    def _content(self, text: str, *, last: bool) -> JsonObject:
         if self._request.kind == "completion":
             return {"response": text}
         message: JsonObject = {"role": "assistant", "content": text}

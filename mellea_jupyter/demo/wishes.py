@@ -17,7 +17,8 @@ _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _NUMBER = r"(\d{1,4}|one|two|three|four|five)"
 _BELOW = re.compile(rf"(?:under|fewer than|less than|below)\s+{_NUMBER}\s+words?", re.IGNORECASE)
 _AT_MOST = re.compile(
-    rf"(?:at most|no more than|not more than|up to|maximum(?: of)?|max\.?|within)\s+{_NUMBER}\s+words?"
+    rf"(?:at most|no more than|not more than|up to|maximum(?: of)?|max\.?|within)\s+{_NUMBER}"
+    r"\s+words?"
     rf"|{_NUMBER}\s+words?\s+(?:or\s+(?:less|fewer)|at most|maximum)",
     re.IGNORECASE,
 )
@@ -27,7 +28,8 @@ _AT_LEAST = re.compile(
 _SENTENCES = re.compile(rf"{_NUMBER}\s+sentences?", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“`]([^\"”`]{1,80})[\"”`]|(?<!\w)'([^']{1,80})'(?!\w)")
 _MENTION = re.compile(
-    r"(?i:\b(?:mention|include|contain|name|reference)(?:s|ing)?)\s+(?:the\s+(?:word|name|city|phrase)\s+)?"
+    r"(?i:\b(?:mention|include|contain|name|reference)(?:s|ing)?)\s+"
+    r"(?:the\s+(?:word|name|city|phrase)\s+)?"
     r"((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*|[\w-]+(?:\s+[\w-]+){0,3})"
 )
 _NEGATIVE = re.compile(r"\b(?:not|never|avoid|without|no)\b", re.IGNORECASE)

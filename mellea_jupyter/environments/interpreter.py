@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 PROBE_TIMEOUT_SECONDS = 20.0
 MINIMUM_PYTHON = (3, 9)
@@ -99,11 +100,11 @@ def find_python(python: str | None) -> str:
         InterpreterError: there is no such executable.
     """
     named = python or sys.executable
-    found = shutil.which(os.path.expanduser(named)) if named else None
+    found = shutil.which(Path(named).expanduser()) if named else None
     if found is None:
         msg = f"There is no interpreter {named!r}."
         raise InterpreterError(msg)
-    return os.path.abspath(found)
+    return str(Path(found).absolute())
 
 
 def _ask(path: str) -> Interpreter:
@@ -146,7 +147,7 @@ def _stamp(paths: list[str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
-            status = os.stat(path)
+            status = Path(path).stat()
         except OSError:
             continue  # one that does not exist counts when it does
         digest.update(f"{path}\0{status.st_ino}\0{status.st_mtime_ns}\n".encode())

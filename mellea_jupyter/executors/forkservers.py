@@ -14,6 +14,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -30,17 +31,19 @@ from typing import Any
 from mellea_jupyter.environments.interpreter import Interpreter
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
 from mellea_jupyter.executors.run_folder import write_json
-from mellea_jupyter.executors.tree import RUN_ID_VARIABLE, UNNAMED_RUN_ID
+from mellea_jupyter.executors.tree import UNNAMED_RUN_ID
+from mellea_jupyter.runtime.forkserver import (
+    EXIT_OTHER_SERVER,
+    FOLLOWED_VARIABLES,
+    IMPORT_TIME_PREFIXES,
+    RUN_ID_VARIABLE,
+)
+
+log = logging.getLogger(__name__)
 
 STILL_STARTING = "warm interpreter is still starting"
 MAX_SOCKET_PATH_BYTES = 100
 REPLY_TIMEOUT_SECONDS = 10.0
-
-IMPORT_TIME_PREFIXES = (
-    "PYTHON", "LD_", "MELLEA_", "OTEL_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "OMP_", "MKL_",
-    "OPENBLAS_", "CUDA_",
-)  # fmt: skip
-"""Variables that modules read while they are imported: a fork would not see a later change."""
 
 _TEMPLATE_NAMES = frozenset(
     {"HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -89,6 +92,7 @@ class ForkServers:
         self._runtime_dir = runtime_dir
         self._given_folder = folder
         self._idle_seconds = idle_seconds
+        self._failures: dict[Path, str] = {}  # servers that could not start, by their socket
 
     def ask(
         self, interpreter: Interpreter, preload: Sequence[str], env: Mapping[str, str],
@@ -112,6 +116,8 @@ class ForkServers:
         try:
             reply = _request(path, {"run_dir": str(run_dir)})
         except ConnectionError:
+            if path in self._failures:
+                return Refused(self._failures[path])
             self._start(path, interpreter, preload, env)
             return Refused(STILL_STARTING)
         if reply.get("ok") is True:
@@ -177,20 +183,29 @@ class ForkServers:
             "--preload", ",".join(preload), "--idle-seconds", str(self._idle_seconds),
         ]  # fmt: skip
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        log = os.open(path.with_suffix(".log"), flags, 0o600)
+        output = os.open(path.with_suffix(".log"), flags, 0o600)
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
                 env=template_env(env) | {RUN_ID_VARIABLE: UNNAMED_RUN_ID},
                 start_new_session=True,
             )  # fmt: skip
         except OSError:
             return None  # each run starts fresh and says why that does not work
         finally:
-            os.close(log)
+            os.close(output)
         identity = ProcessIdentity.of(process.pid)
-        threading.Thread(target=process.wait, name="mellea-forkserver-wait", daemon=True).start()
+        threading.Thread(
+            target=self._await_end, args=(path, process), name="mellea-forkserver", daemon=True
+        ).start()
         return identity
+
+    def _await_end(self, path: Path, process: subprocess.Popen[bytes]) -> None:
+        """Reap a server; one that failed by itself is not tried again while its name stays."""
+        code = process.wait()
+        if code > 0 and code != EXIT_OTHER_SERVER:
+            self._failures[path] = f"the warm interpreter does not start (exit code {code})"
+            log.warning("The fork server %s ended with code %d", path, code)
 
     def _retire_outdated(self, path: Path) -> None:
         """End servers that differ from this one only in their packages or our version."""
@@ -216,8 +231,8 @@ class ForkServers:
         given = self._given_folder
         if given is None:
             home = os.environ.get("XDG_RUNTIME_DIR")
-            given = Path(home, "mellea-jupyter") if home and os.path.isdir(home) else None
-        for folder in (given, Path(f"/tmp/mellea-jupyter-{os.getuid()}")):  # verified
+            given = Path(home, "mellea-jupyter") if home and Path(home).is_dir() else None
+        for folder in (given, Path(f"/tmp/mellea-jupyter-{os.getuid()}")):  # noqa: S108  # verified below  # verified
             if folder and len(os.fsencode(folder / _LONGEST_NAME)) < MAX_SOCKET_PATH_BYTES:
                 _make_private(folder)
                 return folder
@@ -230,12 +245,13 @@ _LONGEST_NAME = "0" * 12 + "-" + "0" * 12 + ".sock.lock"
 
 def template_env(env: Mapping[str, str]) -> dict[str, str]:
     """The variables that a template starts with: those that imports read, and `PATH`."""
-    return {
-        name: value
-        for name, value in env.items()
-        if (name in _TEMPLATE_NAMES or name == "PATH" or name.startswith(_TEMPLATE_PREFIXES))
-        and name != RUN_ID_VARIABLE
-    }
+    return {name: value for name, value in env.items() if _is_for_template(name)}
+
+
+def _is_for_template(name: str) -> bool:
+    if name in FOLLOWED_VARIABLES or name.startswith("MELLEA_JUPYTER_"):
+        return False
+    return name == "PATH" or name in _TEMPLATE_NAMES or name.startswith(_TEMPLATE_PREFIXES)
 
 
 def _request(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,7 +301,7 @@ def _retire(record: Path) -> None:
         server.wait(2.0)
     for suffix in (".json", ".sock", ".sock.lock", ".starting", ".log"):
         with suppress(OSError):
-            os.unlink(record.with_suffix(suffix))
+            record.with_suffix(suffix).unlink()
 
 
 def _read_record(record: Path) -> ProcessIdentity | None:

@@ -118,7 +118,7 @@ def read_process(pid: int) -> Process | None:
 def iter_processes() -> Iterator[Process]:
     """Yields every process there is, zombies included, in no order; nothing without `/proc`."""
     try:
-        names = os.listdir("/proc")
+        names = [entry.name for entry in Path("/proc").iterdir()]
     except OSError:
         return
     for name in names:

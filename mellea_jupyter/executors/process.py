@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import run_folder
 from mellea_jupyter.executors.base import Executor, LaunchSpec, Liveness, RunHandle
 from mellea_jupyter.executors.forkservers import (
-    IMPORT_TIME_PREFIXES,
     Forked,
     ForkServers,
     Unanswered,
@@ -42,10 +42,11 @@ from mellea_jupyter.executors.forkservers import (
 )
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
 from mellea_jupyter.executors.run_folder import LaunchRecord, launch_record, read_head
-from mellea_jupyter.executors.tree import RUN_ID_VARIABLE, find_tree, kill_tree
+from mellea_jupyter.executors.tree import find_tree, kill_tree
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.run import StatusReason
+from mellea_jupyter.runtime.forkserver import IMPORT_TIME_PREFIXES, RUN_ID_VARIABLE
 
 START_PATIENCE_SECONDS = 5.0
 INTERRUPT_PATIENCE_SECONDS = 5.0
@@ -92,10 +93,14 @@ class ProcessExecutor(Executor):
             LaunchFailed: nothing was placed. `environment_unavailable`: its interpreter does not
                 work. `lost`: an earlier launch died half-way, and nothing of it runs.
         """
-        with launch_record(spec.run_dir) as record:
-            if record.state is None:
-                return self._place(spec, record)
-            handle = self._find_launched(spec.run_id, spec.run_dir, record)
+        try:
+            with launch_record(spec.run_dir) as record:
+                if record.state is None:
+                    return self._place(spec, record)
+                handle = self._find_launched(spec.run_id, spec.run_dir, record)
+        except OSError as error:  # all before a supervisor exists
+            msg = f"The run's folder can not be used: {error.strerror or error}"
+            raise LaunchFailed(msg, hint="Check the disk that holds the runs.") from error
         if handle is None:
             msg = "The server stopped while it started this run, before the program began."
             raise LaunchFailed(msg, reason=StatusReason.LOST, hint="Retry the run.")
@@ -107,7 +112,8 @@ class ProcessExecutor(Executor):
             **spec.spec,
             "env": {**(spec.spec.get("env") or {}), RUN_ID_VARIABLE: spec.run_id},
         }
-        run_folder.write_json(spec.run_dir / run_folder.SECRETS, spec.secrets)
+        if spec.secrets:
+            run_folder.write_json(spec.run_dir / run_folder.SECRETS, spec.secrets)
         reason = self._find_fresh_reason(content)
         if reason is None:
             _write_spec(spec.run_dir, content, "warm", None)
@@ -151,8 +157,11 @@ class ProcessExecutor(Executor):
         self, spec: LaunchSpec, content: Mapping[str, Any], interpreter: Interpreter
     ) -> ProcessIdentity | str:
         """The warm supervisor, or why there is none."""
-        own = set(content.get("env_var_names") or ())
-        env = {name: value for name, value in content["env"].items() if name not in own}
+        env = dict(content["env"])
+        for name in content.get("env_var_names") or ():  # the template has the server's value
+            env.pop(name, None)
+            if name in os.environ:
+                env[name] = os.environ[name]
         try:
             answer = self.forkservers.ask(interpreter, spec.environment.preload, env, spec.run_dir)
         except Unanswered:
@@ -294,7 +303,8 @@ def _placed(run_id: RunId, supervisor: ProcessIdentity, record: LaunchRecord) ->
         boot_id=supervisor.boot_id,
         data={"supervisor_pid": supervisor.pid, "supervisor_start": supervisor.start},
     )
-    record.write("placed", handle.to_json())
+    with suppress(OSError):  # the disk is full: `find` asks the journal then
+        record.write("placed", handle.to_json())
     return handle
 
 
@@ -313,4 +323,5 @@ def _write_spec(run_dir: Path, spec: Mapping[str, Any], isolation: str, reason: 
 
 def _write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> None:
     stop = {"v": 1, "reason": reason, "by": by, "grace_seconds": grace_seconds}
-    run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)
+    with suppress(OSError):  # a full disk must not keep a run from being stopped
+        run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)

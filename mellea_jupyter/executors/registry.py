@@ -6,12 +6,15 @@ what environments say in `executor`. A built-in name can not be taken over.
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.models.run import StatusReason
+
+log = logging.getLogger(__name__)
 
 GROUP = "mellea_jupyter.executors"
 
@@ -20,6 +23,24 @@ _BUILT_IN = {
         "process", "mellea_jupyter.executors.process:ProcessExecutor", group=GROUP
     ),
 }
+
+
+def create_executors(*, fork_server_idle_seconds: float = 1800.0) -> dict[str, Executor]:
+    """One executor of each kind that works here, by name.
+
+    A registered class is called without arguments. One that does not load is left out and logged:
+    runs of its environments are refused, others go on.
+    """
+    executors: dict[str, Executor] = {}
+    for name in list_executors():
+        try:
+            loaded = load_executor(name)
+        except LaunchFailed as error:
+            log.warning("%s. %s", error, error.hint)
+            continue
+        options = {"warm_idle_seconds": fork_server_idle_seconds} if name == "process" else {}
+        executors[name] = loaded(**options)
+    return executors
 
 
 def list_executors() -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def withdraw(run_dir: Path) -> bool:
     with _journal_lock(run_dir, fcntl.LOCK_EX) as is_free:
         if is_free:
             with suppress(FileNotFoundError):
-                os.replace(run_dir / SPEC, run_dir / f"{SPEC}.withdrawn")
+                (run_dir / SPEC).replace(run_dir / f"{SPEC}.withdrawn")
         return is_free
 
 
@@ -104,10 +104,10 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
     """
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file)
         if replace:
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
             return True
         try:
             os.link(temporary, path)
@@ -116,7 +116,7 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
         return True
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(temporary)
+            Path(temporary).unlink()
 
 
 class LaunchRecord:
@@ -185,7 +185,7 @@ def _read_start(folder: Path, name: str) -> bytes:
         descriptor = _open_regular(folder, name)
     except OSError:
         return b""
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         return file.read(_HEAD_BYTES)
 
 

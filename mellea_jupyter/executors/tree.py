@@ -2,13 +2,15 @@
 
 While the supervisor lives it is the subreaper of everything below it and needs no help. This is for
 a supervisor that was killed or hangs: its program may live on, and what that has started may have
-left its session, its process group and its parents.
+left its session, its process group and its parents. Where there is no `/proc` to search (macOS),
+only the processes named by the handle and the journal are found.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,12 +21,10 @@ from mellea_jupyter.executors.identity import (
     boot_id,
     iter_processes,
 )
-
-RUN_ID_VARIABLE = "MELLEA_RUN_ID"
-"""In the environment of every process of a run, and therefore in that of what it starts."""
+from mellea_jupyter.runtime.forkserver import RUN_ID_VARIABLE
 
 UNNAMED_RUN_ID = "0" * 36
-"""Its value in a fork server; overwritten in place, at the same length, in each process it forks."""
+"""What a fork server has as `MELLEA_RUN_ID`; each process that it forks overwrites it in place."""
 
 
 def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdentity]:
@@ -36,6 +36,8 @@ def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdent
             its process group, and all descendants.
     """
     boot = boot_id()
+    if sys.platform != "linux":  # nothing to search; see the module's docstring
+        return {root for root in roots if root.is_alive()}
     processes = {p.pid: p for p in iter_processes() if p.is_alive}
     known = {root for root in roots if root.boot_id == boot}
     found: dict[int, Process] = {}

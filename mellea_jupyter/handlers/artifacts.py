@@ -6,11 +6,10 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from mellea_jupyter.handlers.base import ApiHandler, RequestError
+from mellea_jupyter.handlers.base import ApiHandler, RequestError, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from mellea_jupyter.handlers.base import ApiHandler
+from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import AssetQuery
     from mellea_jupyter.models.assets import Asset, AssetCreate
-    from mellea_jupyter.models.environments import EnvironmentList
-    from mellea_jupyter.models.pages import AssetPage, RunPage, RunQuery
+    from mellea_jupyter.models.pages import AssetPage, EnvironmentList, RunPage, RunQuery
 
 
 class AssetsHandler(ApiHandler):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http.client import responses
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from jupyter_server.auth.decorator import authorized as _authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from mellea_jupyter.service.services import Services
 
 SETTING = "mellea_jupyter"
+
+Verb = Callable[..., Awaitable[Any]]
+
+authorized = cast("Callable[..., Callable[[Verb], Verb]]", _authorized)
+"""Jupyter's decorator with a type; always given the resource, since a bare one on a shared base
+would remember that of the first class that is asked."""
 
 # The first line that fits decides.
 _STATUS_OF_ERROR: tuple[tuple[type[errors.MelleaJupyterError], int], ...] = (

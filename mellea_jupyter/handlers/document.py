@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from mellea_jupyter.handlers.base import ApiHandler, RequestError
+from mellea_jupyter.handlers.base import ApiHandler, RequestError, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 

@@ -10,8 +10,8 @@ A verb names its inputs and its reply by annotations::
 `query` and `body` parameters are read from the request and validated as the model of their
 annotation, all other parameters come from the path, and what is returned is written as JSON. The
 OpenAPI document is made from the same annotations, so the two can not differ. A verb that returns
-None has written its reply by itself; `media` says what that is. A body of `Model | None` may be left
-out.
+None has written its reply by itself; `media` says what that is. A body of type `Model | None` may
+be left out.
 
 Models are named only under `TYPE_CHECKING` where handlers are defined and are looked up on the
 first request, because handlers are imported when the server starts.
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mellea_jupyter.exceptions import InvalidInput
-from mellea_jupyter.handlers.base import ApiHandler, RequestError
+from mellea_jupyter.handlers.base import ApiHandler, RequestError, Verb
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -88,12 +88,14 @@ class Endpoint:
     @property
     def query(self) -> type[BaseModel] | None:
         """The model of the query string."""
-        return self.hints.get("query")
+        model: type[BaseModel] | None = self.hints.get("query")
+        return model
 
     @functools.cached_property
     def body(self) -> type[BaseModel] | None:
         """The model of the request's body."""
-        return _without_none(self.hints.get("body"))
+        model: type[BaseModel] | None = _without_none(self.hints.get("body"))
+        return model
 
     @property
     def reply(self) -> Any:
@@ -112,13 +114,13 @@ class Endpoint:
         if self.query is not None:
             inputs["query"] = fields
         if self.body is not None:
-            inputs["body"] = self._read_body(handler)
+            inputs["body"] = self._read_body(handler, self.body)
         handler.set_status(self.status)
         result = await self.method(handler, **inputs)
         if result is not None:
             handler.reply(result)
 
-    def _read_body(self, handler: ApiHandler) -> BaseModel | None:
+    def _read_body(self, handler: ApiHandler, model: type[BaseModel]) -> BaseModel | None:
         raw = handler.request.body
         if len(raw) > handler.app.max_body_bytes:
             raise RequestError(
@@ -133,8 +135,7 @@ class Endpoint:
             raise RequestError(
                 415, f"The body is {said}, not JSON", hint=f"Send Content-Type: {JSON}."
             )
-        assert self.body is not None
-        return read_body(raw, self.body)
+        return read_body(raw, model)
 
 
 def _without_none(hint: Any) -> Any:
@@ -142,9 +143,6 @@ def _without_none(hint: Any) -> Any:
     if isinstance(hint, types.UnionType):
         return next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
     return None if hint is types.NoneType else hint
-
-
-Verb = Callable[..., Awaitable[Any]]
 
 
 def endpoint(
@@ -233,7 +231,7 @@ def read_body(raw: bytes, model: type[BaseModel]) -> BaseModel:
 
 
 def _validate(read: Callable[[], BaseModel], whole: str) -> BaseModel:
-    """`read()`, with pydantic's error as ours. Given values are not repeated: they may be secret."""
+    """`read()`, with pydantic's error as ours. Values are not repeated: they may be secret."""
     from pydantic import ValidationError
 
     try:

@@ -9,12 +9,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
 from mellea_jupyter.handlers.artifacts import DownloadHandler
-from mellea_jupyter.handlers.base import ApiHandler
+from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import JSON, endpoint
 
 if TYPE_CHECKING:

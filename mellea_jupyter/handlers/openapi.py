@@ -57,8 +57,13 @@ class Operation:
 class _Schema(GenerateJsonSchema):
     """Replies always have all their fields, so clients need not doubt any of them."""
 
-    def field_is_required(self, field: Any, total: bool) -> bool:
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001 - pydantic's
         return self.mode == "serialization" or super().field_is_required(field, total)
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        if self.mode == "serialization":  # a field that is always there needs no default
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
 
 
 def operations() -> Iterator[Operation]:
@@ -167,7 +172,7 @@ def _key(mode: JsonSchemaMode, kind: Any) -> tuple[str, JsonSchemaMode]:
 
 
 def _renamed(schema: Any) -> Any:
-    """pydantic's `Run-Output` is `Run`, and `Run-Input` is `RunInput`, wherever they stand."""
+    """Pydantic's `Run-Output` is `Run`, and `Run-Input` is `RunInput`, wherever they stand."""
     if isinstance(schema, dict):
         return {_new_name(key): _renamed(value) for key, value in schema.items()}
     if isinstance(schema, list):

@@ -73,8 +73,6 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 _UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
 
 
-
-
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:
     """The table under `prefix` and the alias; Jupyter puts its base URL in front."""
     rows: list[Row] = []

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from mellea_jupyter.exceptions import InvalidInput
-from mellea_jupyter.handlers.base import ApiHandler
+from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:
@@ -181,9 +180,7 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.results.calls(
-            run_id, self.user, after=query.after, limit=query.limit
-        )
+        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
 
 
 class OutputsHandler(ApiHandler):

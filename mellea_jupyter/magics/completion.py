@@ -20,10 +20,10 @@ _PROGRAMS = (".py", ".ipynb")
 def install_completer(shell: InteractiveShell) -> None:
     """Make the shell ask us on lines that begin with one of the magics."""
     for magic in MAGICS:
-        shell.set_hook("complete_command", complete_event, str_key=magic)
+        shell.set_hook("complete_command", complete_event, str_key=magic)  # type: ignore[no-untyped-call]  # IPython has no types here
 
 
-def complete_event(shell: Any, event: Any) -> list[str]:
+def complete_event(shell: Any, event: Any) -> list[str]:  # noqa: ARG001 - the hook's signature
     """IPython's hook: `event` has `line`, `text_until_cursor` and the `symbol` to complete."""
     return complete(event.text_until_cursor or event.line, event.symbol)
 
@@ -62,7 +62,8 @@ def _values(action: argparse.Action, start: str) -> Iterator[str]:
 def _paths(start: str) -> Iterator[str]:
     """Yields programs and folders that begin so, as they would be typed."""
     folder, _, name = start.rpartition("/")
-    base = Path(f"{folder}/" if start.startswith("/") and not folder else folder or ".").expanduser()
+    is_root = start.startswith("/") and not folder
+    base = Path("/" if is_root else folder or ".").expanduser()
     try:
         entries = list(base.iterdir())
     except OSError:

@@ -42,7 +42,7 @@ def make_parser() -> FlagParser:
         prog="%mellea_run",
         add_help=False,
         description=_DESCRIPTION,
-        usage="%mellea_run PROGRAM [options] [-- PROGRAM ARGS]",
+        usage="%%mellea_run PROGRAM [options] [-- PROGRAM ARGS]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

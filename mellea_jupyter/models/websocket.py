@@ -22,7 +22,7 @@ from mellea_jupyter.models.run import RunStatus
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 Topic = Annotated[
-    str, StringConstraints(pattern=rf"^(runs|notifications|run/{UUID}(/logs)?)\z", max_length=64)
+    str, StringConstraints(pattern=rf"^(runs|notifications|run/{UUID}(/logs)?)$", max_length=64)
 ]
 
 
@@ -34,7 +34,7 @@ class Subscribe(Model):
     after: str | None = Field(
         None,
         max_length=100,
-        description="Logs only: begin after this cursor; from the start if absent.",
+        description="Logs only: begin after this cursor; else at the start.",
     )
 
 

@@ -1,13 +1,15 @@
 """The code beside the program: starts it, captures it, stops it, and reports what its LLM calls do.
 
-Standard library only and no import of anything else of ours, so that the folder can be copied into
-a bare image and started alone: `python -I -S <this folder> version`. In a run it is loaded under the
-name `mellea_runtime`.
+Standard library only and no import of anything else of ours, so that the folder can be copied
+into a bare image and started alone: `python -I -S <this folder> version`. In a run it is loaded
+under the name `mellea_runtime`.
 """
 
 from __future__ import annotations
 
+from .current_run import current_run
+
+__all__ = ["RUNTIME_VERSION", "current_run"]
+
 RUNTIME_VERSION = "1"
 """Raised when the commands or the fork server's messages change."""
-
-from .current_run import current_run  # noqa: E402  # the name means the object, not the module

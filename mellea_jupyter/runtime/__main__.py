@@ -13,10 +13,11 @@ Commands:
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
-from typing import List
+from typing import Any, List
 
 PACKAGE = "mellea_runtime"
 
@@ -34,6 +35,11 @@ def load_package() -> None:
     spec.loader.exec_module(package)
 
 
+def runtime_module(name: str) -> Any:
+    """One of our modules, under the package's name in a run."""
+    return importlib.import_module(f"{PACKAGE}.{name}")
+
+
 def main(arguments: List[str]) -> int:
     """Do what the command says; its exit status."""
     if sys.path and os.path.realpath(sys.path[0] or ".") == os.path.dirname(
@@ -43,22 +49,16 @@ def main(arguments: List[str]) -> int:
     load_package()
     command = arguments[0] if arguments else ""
     if command == "supervise" and len(arguments) in (2, 4):
-        from mellea_runtime.supervisor import Start, supervise
-
+        supervisor = runtime_module("supervisor")
         reason = arguments[3] if arguments[2:3] == ["--reason"] else None
-        return supervise(os.path.abspath(arguments[1]), Start("fresh", reason))
+        start = supervisor.Start("fresh", reason)
+        return int(supervisor.supervise(os.path.abspath(arguments[1]), start))
     if command == "program" and len(arguments) == 3:
-        from mellea_runtime.program import run_fresh
-
-        return run_fresh(arguments[1], int(arguments[2]))
+        return int(runtime_module("program").run_fresh(arguments[1], int(arguments[2])))
     if command == "forkserver":
-        from mellea_runtime.forkserver import main as serve
-
-        return serve(arguments[1:])
+        return int(runtime_module("forkserver").main(arguments[1:]))
     if command == "version":
-        from mellea_runtime import RUNTIME_VERSION
-
-        print(RUNTIME_VERSION)
+        print(sys.modules[PACKAGE].RUNTIME_VERSION)
         return 0
     print(__doc__, file=sys.stderr)
     return 2

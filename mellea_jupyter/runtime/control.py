@@ -26,6 +26,7 @@ MAX_MESSAGE_BYTES = 60 * 1024
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 MAX_MESSAGES_A_TURN = 2000
+SEND_FLAGS = int(socket.MSG_DONTWAIT) | int(getattr(socket, "MSG_NOSIGNAL", 0))
 
 PROGRAM_KINDS = frozenset(
     (
@@ -86,7 +87,7 @@ def read_stop_intent(run_dir: str) -> StopIntent:
 def open_channel() -> "tuple[socket.socket, int]":
     """The supervisor's end (non-blocking) and the program's descriptor, 200 or above."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
+    ours.setblocking(False)  # noqa: FBT003  # it takes no keyword
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR)
@@ -109,7 +110,7 @@ class Channel:
     def __init__(
         self, descriptor: int, positions: Optional[Callable[[], Tuple[int, int]]] = None
     ) -> None:
-        os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # it takes no keyword
         self.descriptor = descriptor
         self._identity = _identity(descriptor)
         self._socket: Optional[socket.socket] = socket.socket(fileno=descriptor)
@@ -167,7 +168,7 @@ class Channel:
         if self._socket is None:
             return False
         try:
-            self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(data, SEND_FLAGS)
         except (BlockingIOError, InterruptedError):
             return False
         return True

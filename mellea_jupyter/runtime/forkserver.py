@@ -1,8 +1,8 @@
 """Warm start: a process with mellea imported that forks a supervisor on request.
 
 One fork server per interpreter, environment and set of installed packages; it lives outside the
-Jupyter server and ends by itself when nobody asked for a while. It listens on a Unix socket inside a
-folder that only its user may enter, and answers that user alone. One JSON line each way and
+Jupyter server and ends by itself when nobody asked for a while. It listens on a Unix socket inside
+a folder that only its user may enter, and answers that user alone. One JSON line each way and
 connection:
 
     {"run_dir": "/…/runs/<run_id>"}  ->  {"ok": true, "pid": 4711, "start": 123456}
@@ -10,8 +10,9 @@ connection:
     {"command": "status"}            ->  {"ok": true, "pid": …, "version": "1", "preloaded": [...]}
     {"command": "exit"}              ->  {"ok": true}, and the server ends; runs go on
 
-When it answers `ok`, the run's `journal/lock` is already held. It must be started with the values the
-runs have of the variables that matter while modules are imported; a run that differs is refused.
+When it answers `ok`, the run's `journal/lock` is already held. It must be started with the values
+the runs have of the variables that matter while modules are imported; a run that differs is
+refused.
 """
 
 from __future__ import annotations
@@ -51,11 +52,18 @@ IMPORT_TIME_PREFIXES = (
     "MKL_",
     "OPENBLAS_",
     "CUDA_",
+    "TQDM_",
+    "AZURE_OPENAI_",
+    "OPENAI_API_TYPE",
+    "OPENAI_API_VERSION",
+    "OPENAI_LOG",
 )
 """Variables that are read while modules are imported; a later change would not be seen."""
 
 RUN_ID_VARIABLE = "MELLEA_RUN_ID"
-OWN_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
+FOLLOWED_VARIABLES = frozenset(("MELLEA_OUTPUT_DIR", RUN_ID_VARIABLE))
+"""Begin like those, but a warm run does see its own value."""
+
 REQUEST_BYTES = 64 * 1024
 REQUEST_SECONDS = 5.0
 HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -92,7 +100,8 @@ def main(arguments: Sequence[str]) -> int:
         if has_network_connection():
             print("mellea_runtime: a preloaded module opened a connection", file=sys.stderr)
             return EXIT_UNSAFE
-        server = ForkServer(options.socket, options.idle_seconds)
+        kept = tuple(int(name) for name in os.listdir("/proc/self/fd") if int(name) != lock)
+        server = ForkServer(options.socket, options.idle_seconds, kept)
         stack.callback(server.close)
         return server.serve()
 
@@ -102,7 +111,7 @@ def preload(names: Sequence[str]) -> None:
     import logging  # noqa: F401  # what each run uses anyway
     import traceback  # noqa: F401
 
-    from . import failure, notebook, records  # noqa: F401
+    from . import failure, llm_events, notebook, records  # noqa: F401
 
     for name in names:
         try:
@@ -133,21 +142,24 @@ class ForkServer:
     Args:
         path: Where to listen; its folder must admit nobody else.
         idle_seconds: Ends after so long without a request.
+        template_descriptors: What preloaded modules have open; all that a child keeps.
     """
 
-    def __init__(self, path: str, idle_seconds: float) -> None:
+    def __init__(
+        self, path: str, idle_seconds: float, template_descriptors: Tuple[int, ...]
+    ) -> None:
         self._path = path
         self._idle_seconds = idle_seconds
         self._preloaded = {name.partition(".")[0] for name in sys.modules} - INTERPRETER_MODULES
         self._umask = os.umask(0o077)
-        self._template_descriptors = tuple(int(name) for name in os.listdir("/proc/self/fd"))
+        self._template_descriptors = template_descriptors
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if os.path.lexists(path):
             os.unlink(path)  # left by a server that was killed: we hold the lock
         self._listener.bind(path)
         os.chmod(path, 0o600)
         self._listener.listen(128)
-        self._listener.setblocking(False)
+        self._listener.setblocking(False)  # noqa: FBT003  # it takes no keyword
         self._ends = False
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -229,12 +241,12 @@ class ForkServer:
     def _why_fresh(self, spec: RunSpec) -> Optional[str]:
         """Why this run must not start warm, or None."""
         for name in sorted(set(spec.env) | set(os.environ)):
-            if name.startswith(IMPORT_TIME_PREFIXES) and name not in OWN_VARIABLES:
-                if spec.env.get(name) != os.environ.get(name):
-                    return f"the variable {name} is read when modules are imported"
+            matters = name.startswith(IMPORT_TIME_PREFIXES) and name not in FOLLOWED_VARIABLES
+            if matters and spec.env.get(name) != os.environ.get(name):
+                return f"the variable {name} is read when modules are imported"
         shadowed = shadowed_modules(spec.import_dir, self._preloaded)
         if shadowed:
-            return f"the program's own {sorted(shadowed)[0]} replaces a preloaded module"
+            return f"the program's own {min(shadowed)} replaces a preloaded module"
         return None
 
     def _fork_supervisor(self, run_dir: str) -> Dict[str, Any]:
@@ -310,8 +322,28 @@ def become_program(spec: RunSpec, channel: int) -> NoReturn:
     os.environ.update(spec.env)
     time.tzset()
     _reseed()
+    _point_ollama()
     gc.enable()
     run_warm(spec, channel)
+
+
+def _point_ollama() -> None:
+    """Give the client that `import ollama` makes the run's host and key; mellea makes its own.
+
+    Source: `ollama/_client.py` of ollama 0.6. Made differently, only `ollama.chat` and the like
+    would miss the run's variables.
+    """
+    host, key = os.environ.get("OLLAMA_HOST"), os.environ.get("OLLAMA_API_KEY")
+    if "ollama" not in sys.modules or not (host or key):
+        return
+    try:
+        client: Any = sys.modules["ollama"]._client._client  # noqa: SLF001  # nothing public
+        parse_host: Any = sys.modules["ollama._client"]._parse_host  # noqa: SLF001  # the same
+        client.base_url = parse_host(host)
+        if key:
+            client.headers["authorization"] = f"Bearer {key}"
+    except (KeyError, AttributeError):
+        pass
 
 
 def _reseed() -> None:
@@ -344,8 +376,8 @@ def fork_quietly() -> int:
 def peer_uid(connection: socket.socket) -> int:
     """The user on the other end of a Unix socket (Linux)."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    _, uid, _ = struct.unpack("3i", credentials)  # type: Tuple[int, int, int]
-    return uid
+    fields: Tuple[int, int, int] = struct.unpack("3i", credentials)
+    return fields[1]  # between the process and the group
 
 
 def read_line(connection: socket.socket) -> Dict[str, Any]:

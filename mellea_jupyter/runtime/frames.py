@@ -7,6 +7,7 @@ and told in a `gap` frame as soon as there is space again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
@@ -16,6 +17,7 @@ MAX_FRAME_BYTES = 64 * 1024
 MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 RESERVE_BYTES = 128 * 1024
 RETRY_FULL_DISK_SECONDS = 0.25
+ENOUGH_SPACE_BYTES = 2 * RESERVE_BYTES
 END_RETRY_SECONDS = 10.0
 
 ONE_LINE_KINDS = frozenset(
@@ -66,7 +68,7 @@ def _finite(value: Any, depth: int) -> Any:
         return {str(key): _finite(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item, depth + 1) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
@@ -82,7 +84,7 @@ def _cut(value: Any, longest: int) -> Any:
 
 
 class _Segment(NamedTuple):
-    index: int
+    number: int
     size_bytes: int
     lines: int
 
@@ -252,13 +254,13 @@ class FrameWriter:
                 return
             self._closed_segments.remove(victim)
             kept -= victim.size_bytes
-            os.unlink(f"output.{victim.index:03d}", dir_fd=self._dir)
+            os.unlink(f"output.{victim.number:03d}", dir_fd=self._dir)
             self.write(
                 "gap",
                 bytes=victim.size_bytes,
                 gap_lines=victim.lines,
                 reason="cap",
-                segments=[victim.index, victim.index],
+                segments=[victim.number, victim.number],
             )
 
     def _first_behind_head(self) -> Optional[_Segment]:
@@ -274,7 +276,12 @@ class FrameWriter:
     def _can_write(self) -> bool:
         """Whether to try: yes, unless the disk was full a moment ago. Reports what was lost."""
         if self._full_until is not None:
-            if time.monotonic() < self._full_until:
+            now = time.monotonic()
+            if now < self._full_until:
+                return False
+            status = os.fstatvfs(self._dir)
+            if status.f_bavail * status.f_frsize < ENOUGH_SPACE_BYTES:
+                self._full_until = now + RETRY_FULL_DISK_SECONDS
                 return False
             self._full_until = None
             if self._report_lost():

@@ -112,10 +112,10 @@ def open_gate(program: LaunchedProgram) -> Optional[str]:
 
 
 def _execute(spec: RunSpec, channel: int) -> NoReturn:
-    os.set_inheritable(channel, True)
+    os.set_inheritable(channel, True)  # noqa: FBT003  # it takes no keyword
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the new interpreter ignores it by itself
     argv = [sys.executable, MAIN_FILE, "program", spec.run_dir, str(channel)]
-    os.execve(sys.executable, argv, spec.env)
+    os.execve(sys.executable, argv, spec.env)  # noqa: S606  # running programs is our business
 
 
 def _connect(stdout: int, stderr: int) -> None:

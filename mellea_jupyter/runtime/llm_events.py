@@ -63,13 +63,18 @@ def install(
     """
     if _state.recorder is not None and _state.channel is channel:
         return
-    recorder = Recorder(channel.emit, capture_content, max_llm_calls, content_limit_bytes)
+    recorder = Recorder(
+        channel.emit,
+        capture_content=capture_content,
+        max_llm_calls=max_llm_calls,
+        content_limit_bytes=content_limit_bytes,
+    )
     _state.recorder, _state.channel = recorder, channel
     missing: list[str] = []
     for wrap in (_wrap_backend, _wrap_thunk, _wrap_requirements, _wrap_strategies, _wrap_tools):
         try:
             missing.extend(wrap())
-        except Exception as error:  # noqa: BLE001  an unknown mellea must not stop the program
+        except Exception as error:  # an unknown mellea must not stop the program
             missing.append(f"{wrap.__name__.strip('_')}: {type(error).__name__}")
     if missing:
         recorder.guard(recorder.degraded, missing, _mellea_version())
@@ -226,7 +231,7 @@ def _observe_cancel(original: Callable[..., Any]) -> Callable[..., Any]:
             return await original(self, error)
         finally:
             cause = error or RuntimeError("generation cancelled by the program")
-            recorder.guard(recorder.call_failed, call, cause, True)
+            recorder.guard(recorder.call_cancelled, call, cause)
 
     return cancel_generation
 
@@ -278,7 +283,6 @@ def _observe_sample(original: Callable[..., Any]) -> Callable[..., Any]:
         result, failure = None, None
         try:
             result = await original(self, action, *args, **kwargs)
-            return result
         except BaseException as error:
             failure = error
             raise
@@ -286,6 +290,7 @@ def _observe_sample(original: Callable[..., Any]) -> Callable[..., Any]:
             for token in tokens:
                 _reset(token)
             recorder.guard(recorder.loop_ended, loop, self, result, failure)
+        return result
 
     return sample
 

@@ -6,14 +6,13 @@ messages. Everything is read by feature test; what is missing is left out. Stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 Fields = dict[str, Any]
 
-MAX_MESSAGES = 6
+MAX_MESSAGES = 4
 MAX_MESSAGE_PARTS = 16
-MAX_NAME_BYTES = 200
+MAX_NAME_CHARS = 200
 MAX_TEXT_BYTES = 2000
 
 
@@ -33,7 +32,9 @@ def short(value: Any, limit_bytes: int = MAX_TEXT_BYTES) -> str:
 
 def name_of(value: Any) -> str | None:
     """A model or provider name as text; None when there is none."""
-    return short(value, MAX_NAME_BYTES) if value else None
+    if type(value) is str and 0 < len(value) <= MAX_NAME_CHARS:
+        return value
+    return str(value)[:MAX_NAME_CHARS] if value else None
 
 
 def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
@@ -49,19 +50,17 @@ def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
     messages: list[Fields] = []
     left = limit_bytes
     truncated = len(prompt) > MAX_MESSAGES
-    for message in reversed(prompt[-MAX_MESSAGES:]):
+    for message in prompt[: -MAX_MESSAGES - 1 : -1]:
         if left <= 0:
             truncated = True
             break
-        content, shortened = _message_content(message, left)
+        fields = message if isinstance(message, dict) else {"content": message}
+        content, shortened = _message_content(fields.get("content"), left)
         truncated = truncated or shortened
         left -= len(content)
-        role = message.get("role") if isinstance(message, Mapping) else None
-        messages.append({"role": short(role or "", MAX_NAME_BYTES), "content": content})
-    fields: Fields = {"prompt": messages[::-1]}
-    if truncated:
-        fields["truncated"] = True
-    return fields
+        messages.append({"role": name_of(fields.get("role")) or "", "content": content})
+    messages.reverse()
+    return {"prompt": messages, "truncated": True} if truncated else {"prompt": messages}
 
 
 def reply_fields(reply: Any, limit_bytes: int) -> Fields:
@@ -74,40 +73,40 @@ def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
     return {name: kept, "truncated": True} if shortened else {name: kept}
 
 
-def _message_content(message: Any, limit_bytes: int) -> tuple[str, bool]:
+def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:
     """The text of a chat message; parts that are not text are named in brackets."""
-    content = message.get("content") if isinstance(message, Mapping) else message
     if isinstance(content, str):
         return cut(content, limit_bytes)
     if not isinstance(content, list):
         return "", False
     texts = []
     for part in content[:MAX_MESSAGE_PARTS]:
-        text = part.get("text") if isinstance(part, Mapping) else None
-        kind = part.get("type", "part") if isinstance(part, Mapping) else "part"
-        texts.append(text[:limit_bytes] if isinstance(text, str) else f"[{kind}]")
+        text = part.get("text") if isinstance(part, dict) else None
+        kind = part.get("type", "part") if isinstance(part, dict) else "part"
+        texts.append(text[:limit_bytes] if isinstance(text, str) else f"[{name_of(kind)}]")
     text, shortened = cut("\n".join(texts), limit_bytes)
     return text, shortened or len(content) > MAX_MESSAGE_PARTS
 
 
+_COUNTS = (
+    ("input_tokens", None, "prompt_tokens"),
+    ("output_tokens", None, "completion_tokens"),
+    ("cached_tokens", "prompt_tokens_details", "cached_tokens"),
+    ("reasoning_tokens", "completion_tokens_details", "reasoning_tokens"),
+)
+
+
 def usage_fields(usage: Any) -> Fields:
     """Token counts exactly as the backend reported them; absent ones are left out."""
-    if not isinstance(usage, Mapping):
-        return {}
     fields: Fields = {}
-    _put_count(fields, "input_tokens", usage, "prompt_tokens")
-    _put_count(fields, "output_tokens", usage, "completion_tokens")
-    _put_count(fields, "cached_tokens", usage.get("prompt_tokens_details"), "cached_tokens")
-    _put_count(
-        fields, "reasoning_tokens", usage.get("completion_tokens_details"), "reasoning_tokens"
-    )
+    if not isinstance(usage, dict):
+        return fields
+    for name, part, key in _COUNTS:
+        source = usage if part is None else usage.get(part)
+        value = source.get(key) if isinstance(source, dict) else None
+        if type(value) is int and value >= 0:
+            fields[name] = value
     return fields
-
-
-def _put_count(fields: Fields, name: str, source: Any, key: str) -> None:
-    value = source.get(key) if isinstance(source, Mapping) else None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        fields[name] = value
 
 
 def error_fields(error: BaseException) -> Fields:
@@ -115,10 +114,10 @@ def error_fields(error: BaseException) -> Fields:
     kind = type(error)
     module = kind.__module__
     qualified = kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-    fields: Fields = {"type": short(qualified, MAX_NAME_BYTES), "message": short(error)}
+    fields: Fields = {"type": name_of(qualified), "message": short(error)}
     code = getattr(error, "code", None)
     if isinstance(code, (str, int)):
-        fields["code"] = short(code, MAX_NAME_BYTES)
+        fields["code"] = name_of(str(code))
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
         fields["status"] = status

@@ -109,6 +109,7 @@ class Call:
         return self.purpose in ("answer", "repair")
 
     def latency_ms(self) -> float:
+        """Time since the call started, until now."""
         return round((time.perf_counter() - self.started) * 1000, 3)
 
 
@@ -124,7 +125,8 @@ class Recorder:
 
     def __init__(
         self,
-        emit: Callable[..., None],
+        emit: Callable[..., object],
+        *,
         capture_content: bool = True,
         max_llm_calls: int | None = None,
         content_limit_bytes: int = 16384,
@@ -148,7 +150,7 @@ class Recorder:
         """Run one of the reports below; an error in it is ours and never the program's."""
         try:
             return report(*args)
-        except Exception:  # noqa: BLE001  the boundary to the user's program
+        except Exception:  # the boundary to the user's program
             return None
 
     def spend(self, calls: int) -> None:
@@ -173,7 +175,7 @@ class Recorder:
         attempt = ATTEMPT.get() if inside else None
         action_name = type(action).__name__
         if not inside and loop is not None:
-            attempt = self._begin_attempt(loop, action, raw=False)
+            attempt = self._begin_attempt(loop, action, is_raw=False)
             call.purpose = "repair" if attempt.number > 1 else "answer"
         elif not inside and action_name == "ReactThought":
             self._emit_frame("turn", framework="react")
@@ -189,7 +191,7 @@ class Recorder:
         if not inside and loop is not None:
             loop.has_raw_calls = True
             first = actions[0] if actions else None
-            attempt = self._begin_attempt(loop, first, raw=True)
+            attempt = self._begin_attempt(loop, first, is_raw=True)
             call.purpose = "repair" if attempt.number > 1 else "answer"
         extra = {"raw": True, "batch": len(actions), "requests": requests}
         self._emit_started(call, attempt, type(actions[0]).__name__ if actions else None, **extra)
@@ -202,14 +204,18 @@ class Recorder:
         call.has_ended = True
         generation = getattr(thunk, "generation", None)
         fields = content.usage_fields(getattr(generation, "usage", None))
-        fields["provider"] = content.name_of(getattr(generation, "provider", None))
-        fields["model"] = content.name_of(getattr(generation, "model", None))
-        fields["response_model"] = content.name_of(getattr(generation, "response_model", None))
-        fields["ttft_ms"] = _milliseconds(getattr(generation, "ttfb_ms", None))
+        for name in ("provider", "model", "response_model"):
+            value = content.name_of(getattr(generation, name, None))
+            if value is not None:
+                fields[name] = value
+        ttfb_ms = getattr(generation, "ttfb_ms", None)
+        if isinstance(ttfb_ms, (int, float)) and ttfb_ms >= 0:
+            fields["ttft_ms"] = round(ttfb_ms, 3)
         reasons = getattr(generation, "finish_reasons", None)
         if isinstance(reasons, (list, tuple)) and reasons:
             fields["finish_reason"] = content.name_of(reasons[0])
-        fields["streaming"] = bool(getattr(generation, "streaming", False)) or None
+        if getattr(generation, "streaming", False):
+            fields["streaming"] = True
         if self._capture_content:
             fields.update(self._content_of(thunk))
         self._emit_finished(call, fields)
@@ -225,15 +231,20 @@ class Recorder:
             fields.update(self._content_of(results[0]))
         self._emit_finished(call, fields)
 
-    def call_failed(self, call: Call, error: BaseException, cancelled: bool = False) -> None:
-        """A call has ended without a reply.
+    def call_failed(self, call: Call, error: BaseException) -> None:
+        """A call has ended without a reply."""
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.call_cancelled(call, error)
+        elif not call.has_ended:
+            call.has_ended = True
+            self._emit_failed(call, error, cancelled=False)
 
-        A call whose reader was cancelled may still finish later, when it is read again.
-        """
-        if call.has_ended:
-            return
-        cancelled = cancelled or isinstance(error, (asyncio.CancelledError, GeneratorExit))
-        call.has_ended = not cancelled
+    def call_cancelled(self, call: Call, error: BaseException) -> None:
+        """Nobody waits for a call any more, though it may finish when it is read again."""
+        if not call.has_ended:
+            self._emit_failed(call, error, cancelled=True)
+
+    def _emit_failed(self, call: Call, error: BaseException, *, cancelled: bool) -> None:
         self.emit(
             "call_failed",
             call=call.id,
@@ -247,33 +258,31 @@ class Recorder:
         )
 
     def _emit_started(
-        self, call: Call, attempt: Attempt | None, action: str | None, **extra: Any
+        self, call: Call, attempt: Attempt | None, action: str | None, **fields: Any
     ) -> None:
-        loop = call.loop
-        self.emit(
-            "call_started",
-            call=call.id,
-            loop=loop.id if loop is not None else None,
-            chain=attempt.chain.id if attempt is not None else None,
-            attempt=attempt.number if attempt is not None else None,
-            purpose=call.purpose,
-            provider=call.provider,
-            model=call.model,
-            action=content.name_of(action),
-            **extra,
-        )
+        if call.loop is not None:
+            fields["loop"] = call.loop.id
+        if attempt is not None:
+            fields["chain"] = attempt.chain.id
+            fields["attempt"] = attempt.number
+        if call.provider is not None:
+            fields["provider"] = call.provider
+        if call.model is not None:
+            fields["model"] = call.model
+        if action is not None:
+            fields["action"] = content.name_of(action)
+        self._emit_frame("call_started", call=call.id, purpose=call.purpose, **fields)
 
     def _emit_finished(self, call: Call, fields: Fields) -> None:
-        fields["provider"] = fields.get("provider") or call.provider
-        fields["model"] = fields.get("model") or call.model
-        self.emit(
-            "call_finished",
-            call=call.id,
-            purpose=call.purpose,
-            latency_ms=call.latency_ms(),
-            lines=1,
-            **fields,
-        )
+        fields["call"] = call.id
+        fields["purpose"] = call.purpose
+        fields["latency_ms"] = call.latency_ms()
+        fields["lines"] = 1
+        if call.provider is not None:
+            fields.setdefault("provider", call.provider)
+        if call.model is not None:
+            fields.setdefault("model", call.model)
+        self._emit_frame("call_finished", **fields)
 
     def _content_of(self, thunk: Any) -> Fields:
         log = getattr(thunk, "_generate_log", None)
@@ -329,7 +338,7 @@ class Recorder:
             lines=1,
         )
 
-    def _begin_attempt(self, loop: Loop, action: Any, raw: bool) -> Attempt:
+    def _begin_attempt(self, loop: Loop, action: Any, *, is_raw: bool) -> Attempt:
         """Number this generation within its chain and report it as a repair if it is one.
 
         Several raw calls belong to one attempt until a requirement has judged it.
@@ -340,7 +349,7 @@ class Recorder:
             if chain is None:
                 chain = loop.chains[task] = Chain(len(loop.chains) + 1)
         last = chain.last
-        if raw and last is not None and not last.is_judged:
+        if is_raw and last is not None and not last.is_judged:
             return last
         attempt = Attempt(loop, chain, last.number + 1 if last is not None else 1, action)
         chain.last = attempt
@@ -352,7 +361,9 @@ class Recorder:
                 loop=loop.id,
                 chain=chain.id,
                 attempt=attempt.number,
-                form="resample" if _is_same_action(last.action, action, raw) else "repair",
+                form="resample"
+                if _is_same_action(last.action, action, is_raw=is_raw)
+                else "repair",
             )
         return attempt
 
@@ -403,8 +414,8 @@ def requirement_kind(requirement: Any) -> str:
     return "judge" if getattr(requirement, "validation_fn", None) is None else "function"
 
 
-def _is_same_action(last: Any, action: Any, raw: bool) -> bool:
-    if raw:
+def _is_same_action(last: Any, action: Any, *, is_raw: bool) -> bool:
+    if is_raw:
         text = getattr(action, "value", None)
         return text is not None and text == getattr(last, "value", None)
     return last is action
@@ -413,7 +424,3 @@ def _is_same_action(last: Any, action: Any, raw: bool) -> bool:
 def _integer(owner: Any, name: str) -> int | None:
     value = getattr(owner, name, None)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _milliseconds(value: Any) -> float | None:
-    return round(float(value), 3) if isinstance(value, (int, float)) and value >= 0 else None

@@ -1,8 +1,8 @@
 """Execute a notebook as the program: cell by cell in a Jupyter kernel, through nbclient.
 
-What cells print goes to stdout and stderr as it happens. Parameters are assigned in a cell after the
-one tagged `parameters`, as papermill does. The executed notebook is saved among the run's outputs,
-also when a cell fails. The kernel reports its LLM calls on the run's own channel.
+What cells print goes to stdout and stderr as it happens. Parameters are assigned in a cell after
+the one tagged `parameters`, as papermill does. The executed notebook is saved among the run's
+outputs, also when a cell fails. The kernel reports its LLM calls on the run's own channel.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def execute(spec: RunSpec, descriptor: int) -> None:
             "pip install nbclient ipykernel"
         ) from error
     try:
-        notebook = nbformat.read(spec.program_path, as_version=4)
+        notebook = nbformat.read(  # type: ignore[no-untyped-call]  # nbformat has no types
+            spec.program_path, as_version=4
+        )
     except Exception as error:
         raise UnusableNotebook(f"{spec.target} cannot be read as a notebook: {error}") from error
     inject_parameters(notebook, spec.parameters)
@@ -76,7 +78,7 @@ def execute(spec: RunSpec, descriptor: int) -> None:
         asyncio.run(_execute_cells(nbclient, notebook, spec, descriptor))
     finally:
         os.makedirs(spec.output_dir, exist_ok=True)
-        nbformat.write(notebook, target)
+        nbformat.write(notebook, target)  # type: ignore[no-untyped-call]  # as above
 
 
 async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor: int) -> None:
@@ -94,7 +96,7 @@ async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor
     from nbformat.v4 import new_code_cell
 
     async with client.async_setup_kernel(pass_fds=(descriptor,), stdin=None):
-        begin = new_code_cell(_attach_code(spec, descriptor))
+        begin = new_code_cell(_attach_code(spec, descriptor))  # type: ignore[no-untyped-call]  # as above
         notebook.cells.insert(0, begin)
         try:
             await client.async_execute_cell(begin, 0, store_history=False)
@@ -132,7 +134,8 @@ def inject_parameters(notebook: Any, parameters: Dict[str, Any]) -> None:
     from nbformat.v4 import new_code_cell
 
     lines = ["# Parameters"] + [f"{name} = {value!r}" for name, value in parameters.items()]
-    cell = new_code_cell("\n".join(lines), metadata={"tags": [INJECTED_TAG]})
+    tagged = {"tags": [INJECTED_TAG]}
+    cell = new_code_cell("\n".join(lines), metadata=tagged)  # type: ignore[no-untyped-call]  # as above
     position = 0
     for index, existing in enumerate(notebook.cells):
         if PARAMETERS_TAG in _tags(existing):

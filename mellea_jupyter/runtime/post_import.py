@@ -1,4 +1,4 @@
-"""Call back when a module has been imported, so that nothing is imported for the sake of wrapping."""
+"""Call back when a module was imported, so that nothing is imported for the sake of wrapping."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Finder:
         return None
 
     def _call_back_after(self, name: str, loader: Any) -> None:
-        original = getattr(loader, "exec_module", None)
+        original: Any = getattr(loader, "exec_module", None)
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module  # the class's own method again

@@ -87,7 +87,8 @@ def descendants(root: int) -> List[Process]:
             if process is not None:
                 children.setdefault(process.parent, []).append(process)
     found: List[Process] = []
-    waiting, seen = [root], {root}  # type: List[int], Set[int]
+    waiting: List[int] = [root]
+    seen: Set[int] = {root}
     while waiting:
         for process in children.get(waiting.pop(), ()):
             if process.pid not in seen:
@@ -116,7 +117,7 @@ def send_signal(process: Process, number: int) -> None:
 
 
 def signal_group(group: int, number: int) -> None:
-    """Signal a process group whose leader is our unreaped child, so that the id cannot be reused."""
+    """Signal a group whose leader is our unreaped child, so that its id cannot be reused."""
     try:
         os.killpg(group, number)
     except OSError:

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from types import CodeType, ModuleType
-from typing import Any, Dict, Iterable, NoReturn, Optional, Set
+from typing import Any, Iterable, NoReturn, Optional, Set
 
 from . import steering
 from .control import Channel
@@ -45,11 +45,11 @@ def run_warm(spec: RunSpec, descriptor: int) -> NoReturn:
     channel = prepare(spec, descriptor)
     status = run(spec, channel)
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # python's own end calls it too
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # python ends so, too
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
     try:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001  # the same
     except BaseException:
         pass  # atexit has printed it
     if not flush_open_files() and status == 0:
@@ -65,10 +65,10 @@ def prepare(spec: RunSpec, descriptor: int) -> Channel:
     current_run.attach(spec, channel)
     refuse_input()
 
-    def on_logging(module: ModuleType) -> None:
+    def on_logging(_: ModuleType) -> None:
         from .records import send_stream_handlers
 
-        send_stream_handlers(module, channel, streams)
+        send_stream_handlers(channel, streams)
 
     when_imported("logging", on_logging)
     instrument_mellea(spec, channel)
@@ -78,7 +78,7 @@ def prepare(spec: RunSpec, descriptor: int) -> Channel:
 def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
     """Once mellea is imported: report its calls and its log, and steer its models."""
 
-    def on_mellea(module: ModuleType) -> None:
+    def on_mellea(_: ModuleType) -> None:
         if spec.forwards_mellea_log:
             from .records import send_mellea_records
 
@@ -129,7 +129,7 @@ def _run_file(path: str) -> None:
     with io.open_code(path) as file:
         source = file.read()
     main = _new_main(path)
-    exec(_compiled(source, path), main.__dict__)
+    exec(_compiled(source, path), main.__dict__)  # noqa: S102  # what runpy does
 
 
 def _compiled(source: bytes, path: str) -> CodeType:
@@ -255,17 +255,16 @@ def flush_open_files() -> bool:
 
 def shadowed_modules(folder: str, names: Iterable[str]) -> Set[str]:
     """Which of these top-level modules a file or package in `folder` would take precedence over."""
-    local: Dict[str, bool] = {}
+    local: Set[str] = set()
     try:
         entries = os.listdir(folder)
     except OSError:
         return set()
     for entry in entries:
         stem, dot, _ = entry.partition(".")
-        if dot and entry.endswith((".py", ".so", ".pyc")):
-            local[stem] = True
-        elif not dot and os.path.isfile(os.path.join(folder, entry, "__init__.py")):
-            local[stem] = True
+        is_module = dot and entry.endswith((".py", ".so", ".pyc"))
+        if is_module or os.path.isfile(os.path.join(folder, entry, "__init__.py")):
+            local.add(stem)
     return {name for name in names if name in local}
 
 

@@ -8,7 +8,7 @@ out as `system` records, because its console handler is off in a run.
 from __future__ import annotations
 
 import logging
-from types import ModuleType
+from typing import Any
 
 from .control import Channel
 from .streams import StandardStreams
@@ -25,15 +25,15 @@ def level_name(number: int) -> str:
     return "info" if number >= logging.INFO else "debug"
 
 
-def send_stream_handlers(module: ModuleType, channel: Channel, streams: StandardStreams) -> None:
+def send_stream_handlers(channel: Channel, streams: StandardStreams) -> None:
     """Wrap `logging.StreamHandler.emit` (called once `logging` is imported)."""
     original = logging.StreamHandler.emit
 
-    def emit(handler: "logging.StreamHandler[object]", record: logging.LogRecord) -> None:
+    def emit(handler: "logging.StreamHandler[Any]", record: logging.LogRecord) -> None:
         if not _send(handler, record):
             original(handler, record)
 
-    def _send(handler: "logging.StreamHandler[object]", record: logging.LogRecord) -> bool:
+    def _send(handler: "logging.StreamHandler[Any]", record: logging.LogRecord) -> bool:
         try:
             name = streams.captured_name(handler.stream)
             if not name or handler.terminator != "\n":
@@ -52,7 +52,8 @@ def send_stream_handlers(module: ModuleType, channel: Channel, streams: Standard
             message=message,
         )
 
-    logging.StreamHandler.emit = emit  # type: ignore[method-assign]  # wrapping is the point
+    handler_class: Any = logging.StreamHandler
+    handler_class.emit = emit
 
 
 class SystemRecords(logging.Handler):

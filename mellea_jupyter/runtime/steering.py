@@ -51,8 +51,8 @@ def resolve_model(model: str) -> Target:
     """What a configured model means to mellea.
 
     `openai/X`, `ollama/X`, `hf/X`, `watsonx/X` name the backend; `litellm/P/X` gives `P/X` to
-    litellm, and so does any other `P/X` where litellm is installed. `demo/scripted` is served over the
-    OpenAI protocol. A name without a slash is ollama's, as in mellea itself.
+    litellm, and so does any other `P/X` where litellm is installed. `demo/scripted` is served over
+    the OpenAI protocol. A name without a slash is ollama's, as in mellea itself.
 
     Raises:
         UnknownModel: The provider needs litellm, which is not installed.
@@ -79,7 +79,7 @@ def install(model: Optional[str], mode: str, channel: Channel) -> None:
     """Steer from now on, also when mellea is already imported. No model or `off`: do nothing."""
     if not model or mode == "off":
         return
-    steering = Steering(model, mode == "force", channel)
+    steering = Steering(model, channel, is_forced=mode == "force")
     when_imported("mellea", steering.wrap_entry_points)
     if steering.is_forced:
         for backend, (module_name, class_name) in BACKENDS.items():
@@ -90,7 +90,7 @@ def install(model: Optional[str], mode: str, channel: Channel) -> None:
 class Steering:
     """The wraps of one run."""
 
-    def __init__(self, model: str, is_forced: bool, channel: Channel) -> None:
+    def __init__(self, model: str, channel: Channel, *, is_forced: bool) -> None:
         self.is_forced = is_forced
         self._configured = model
         self._channel = channel

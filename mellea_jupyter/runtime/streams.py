@@ -26,7 +26,7 @@ class CountedFile(io.FileIO):
 
     written_bytes = 0
 
-    def write(self, data: Any) -> int:  # type: ignore[override]  # typeshed: Optional result
+    def write(self, data: Any) -> int:
         """Write and count."""
         written = super().write(data) or 0
         self.written_bytes += written
@@ -39,32 +39,39 @@ class StandardStreams:
     def __init__(self) -> None:
         self._files = (CountedFile(1, "w", closefd=False), CountedFile(2, "w", closefd=False))
         self._pipes = tuple(_pipe_of(descriptor) for descriptor in (1, 2))
-        sys.stdout = sys.__stdout__ = self._wrap(self._files[0], sys.stdout, "<stdout>")  # type: ignore[misc]  # Final in typeshed
-        sys.stderr = sys.__stderr__ = self._wrap(self._files[1], sys.stderr, "<stderr>")  # type: ignore[misc]  # Final in typeshed
-        self._streams = (sys.stdout, sys.stderr)
+        self._streams = (
+            _wrap(self._files[0], sys.stdout, "<stdout>"),
+            _wrap(self._files[1], sys.stderr, "<stderr>"),
+        )
+        system: Any = sys  # `__stdout__` is declared final
+        system.stdout = system.__stdout__ = self._streams[0]
+        system.stderr = system.__stderr__ = self._streams[1]
 
     def positions(self) -> Tuple[int, int]:
         """Bytes written so far to stdout and stderr."""
         return self._files[0].written_bytes, self._files[1].written_bytes
 
     def captured_name(self, stream: object) -> str:
-        """`stdout` or `stderr` when writing to `stream` ends in the log, otherwise an empty text."""
+        """`stdout` or `stderr` when what `stream` gets ends in the log, otherwise empty."""
         for index, name in enumerate(("stdout", "stderr")):
             if stream is self._streams[index]:
                 return name if _pipe_of(index + 1) == self._pipes[index] else ""
         return ""
 
-    def _wrap(self, file: CountedFile, old: TextIO, name: str) -> TextIO:
-        file.name = name
-        wrapper = io.TextIOWrapper(
-            io.BufferedWriter(file),
-            encoding=getattr(old, "encoding", "utf-8"),
-            errors=getattr(old, "errors", "backslashreplace"),
-            line_buffering=True,
-            write_through=bool(getattr(old, "write_through", False)),
-        )
-        wrapper.mode = "w"
-        return wrapper
+
+def _wrap(file: CountedFile, old: TextIO, name: str) -> TextIO:
+    """A text stream like `old`, line-buffered, on another file."""
+    file.name = name
+    wrapper: Any = io.TextIOWrapper(
+        io.BufferedWriter(file),
+        encoding=getattr(old, "encoding", "utf-8"),
+        errors=getattr(old, "errors", "backslashreplace"),
+        line_buffering=True,
+        write_through=bool(getattr(old, "write_through", False)),
+    )
+    wrapper.mode = "w"
+    stream: TextIO = wrapper
+    return stream
 
 
 def refuse_input() -> None:
@@ -80,7 +87,7 @@ def _no_input(prompt: object = "", /) -> NoReturn:
     raise EOFError(NO_INPUT.format(asked="input()"))
 
 
-def _no_getpass(prompt: str = "Password: ", stream: object = None, **_: object) -> NoReturn:
+def _no_getpass(*_: object, **__: object) -> NoReturn:
     """getpass() of a managed run: always raises EOFError."""
     raise EOFError(NO_INPUT.format(asked="getpass()"))
 

@@ -5,13 +5,13 @@ timeout, memory limit and a requested stop are still carried out. Only monotonic
 neither a suspended machine nor a changed clock ends a run.
 
 The whole tree below the program is ours: it runs in its own session, and orphaned grandchildren
-come back to us because we are their subreaper. When the kernel says that we have no child left, the
-tree is gone. On systems without subreapers (macOS) daemonised grandchildren escape.
+come back to us because we are their subreaper. When the kernel says that we have no child left,
+the tree is gone. On systems without subreapers (macOS) daemonised grandchildren escape.
 
 `memory_limit_mb` is enforced by looking: the resident memory of the tree is summed about four
 times a second, and a tree above the limit is killed (`out_of_memory`). Shared pages count in each
-process, and a tree may exceed the limit for the moment between two looks. It protects a machine from
-a leaking program; it is no security boundary.
+process, and a tree may exceed the limit for the moment between two looks. It protects a machine
+from a leaking program; it is no security boundary.
 """
 
 from __future__ import annotations

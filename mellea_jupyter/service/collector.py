@@ -38,9 +38,9 @@ class Collector:
             return await self._offload.slow(
                 self._artifacts.collect, run.id, run_dir / "outputs", quota_bytes=quota
             )
-        except OSError as error:
+        except Exception as error:  # whatever it is, the run has to get its final status
             log.exception("run %s: artifacts could not be collected", run.id)
-            reason = f"storage_error: {error.strerror or error}"
+            reason = f"storage_error: {type(error).__name__}"
             return ArtifactList(skipped=(SkippedArtifact(path=".", reason=reason),))
 
     async def outputs(

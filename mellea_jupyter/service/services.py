@@ -249,7 +249,7 @@ class _DemoModel:
         if self._model is None:
             self._model = DemoModel()
             self._model.start()
-        return str(self._model.base_url)
+        return str(self._model.openai_url)
 
     def close(self) -> None:
         if self._model is not None:

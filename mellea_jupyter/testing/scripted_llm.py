@@ -12,9 +12,9 @@ from dataclasses import asdict, replace
 from typing import Any
 from urllib.request import Request, urlopen
 
-from ..demo.protocol import LlmServer
-from ..demo.schema_values import value_for_schema
-from ..demo.wire import JsonObject, LlmRequest, Reply, ToolCall
+from mellea_jupyter.demo.protocol import LlmServer
+from mellea_jupyter.demo.schema_values import value_for_schema
+from mellea_jupyter.demo.wire import JsonObject, LlmRequest, Reply, ToolCall
 
 Step = str | Reply | Mapping[str, Any]
 """A reply: its text, a `Reply`, or the fields of one (``tool_calls`` as ``[name, args]``)."""
@@ -47,6 +47,7 @@ class ScriptedLlm(LlmServer):
         self.forget()
 
     def reply_to(self, request: LlmRequest) -> Reply:
+        """Play the next step."""
         with self._turn:
             last = len(self._steps) - 1
             reply = self._steps[min(self._position, last)] if self._steps else Reply()
@@ -57,6 +58,7 @@ class ScriptedLlm(LlmServer):
         return reply
 
     def get(self, path: str) -> JsonObject | None:
+        """Answer the control paths that read."""
         if path == "/__counts":
             return self.counts()
         if path == "/__exchanges":
@@ -64,6 +66,7 @@ class ScriptedLlm(LlmServer):
         return None
 
     def post(self, path: str, body: Any) -> JsonObject | None:
+        """Answer the control path that sets the script."""
         if path != "/__script" or not isinstance(body, list):
             return None
         self.set_script(body)
@@ -73,18 +76,18 @@ class ScriptedLlm(LlmServer):
 def set_remote_script(url: str, script: Iterable[Step]) -> None:
     """Give a script to the `ScriptedLlm` at ``url``, which may be its OpenAI URL."""
     body = [asdict(step) if isinstance(step, Reply) else step for step in script]
-    request = Request(
+    request = Request(  # noqa: S310  a URL of ours
         _root(url) + "/__script",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urlopen(request, timeout=30) as response:
+    with urlopen(request, timeout=30) as response:  # noqa: S310
         response.read()
 
 
 def get_remote(url: str, name: str) -> JsonObject:
     """Read ``counts`` or ``exchanges`` of the `ScriptedLlm` at ``url``."""
-    with urlopen(f"{_root(url)}/__{name}", timeout=30) as response:
+    with urlopen(f"{_root(url)}/__{name}", timeout=30) as response:  # noqa: S310
         answer: JsonObject = json.load(response)
         return answer
 

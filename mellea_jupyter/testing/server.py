@@ -39,6 +39,8 @@ class JupyterServer:
         options: further command-line options, e.g. `--MelleaApp.max_runs=1`.
         environment: variables added to the server's.
         root: another root folder.
+        data_dir: another folder of runs, to share a store with another server.
+        extension: whether the extension is enabled.
     """
 
     def __init__(
@@ -49,11 +51,12 @@ class JupyterServer:
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         root: Path | None = None,
+        data_dir: Path | None = None,
         extension: bool = True,
     ) -> None:
         self.home = home
         self.root = root or home / "root"
-        self.data_dir = home / "mellea"
+        self.data_dir = data_dir or home / "mellea"
         self.token = secrets.token_hex(16)
         self.port = free_port()
         self.log_path = home / "server.log"

@@ -31,7 +31,7 @@ def finished(call: int, tokens_in: int | None = 1000, out: int | None = 1000, **
     return {"kind": "call_finished", "call": call, "purpose": "answer", **present, **fields}
 
 
-def failed(call: int, cancelled: bool = False) -> dict[str, Any]:
+def failed(call: int, *, cancelled: bool = False) -> dict[str, Any]:
     error = {"type": "openai.RateLimitError", "message": "slow down", "status": 429, "code": 7}
     kind = {"kind": "call_failed", "call": call, "purpose": "answer"}
     return {**kind, "cancelled": cancelled, "error": error, "latency_ms": 2.5, "seq": 9}
@@ -96,16 +96,16 @@ def test_judgements_are_no_samples() -> None:
 
 
 def test_only_outermost_loops_are_exhausted() -> None:
-    def ended(loop: int, success: bool, **fields: Any) -> dict[str, Any]:
+    def ended(loop: int, *, success: bool, **fields: Any) -> dict[str, Any]:
         return {"kind": "loop_ended", "loop": loop, "success": success, **fields}
 
     outer, inner = {"kind": "loop_started", "loop": 1}, {"kind": "loop_started", "loop": 2}
     inner["parent"] = 1
-    metrics = folded(outer, inner, ended(2, False), ended(1, True)).metrics()
+    metrics = folded(outer, inner, ended(2, success=False), ended(1, success=True)).metrics()
     assert metrics["loops_exhausted"] == 0
-    metrics = folded(outer, inner, ended(2, False), ended(1, False)).metrics()
+    metrics = folded(outer, inner, ended(2, success=False), ended(1, success=False)).metrics()
     assert metrics["loops_exhausted"] == 1
-    metrics = folded(outer, ended(1, False, error={"type": "ValueError"})).metrics()
+    metrics = folded(outer, ended(1, success=False, error={"type": "ValueError"})).metrics()
     assert metrics["loops_exhausted"] == 0
 
 

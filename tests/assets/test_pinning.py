@@ -279,8 +279,13 @@ def _bad_name(root: Path) -> None:
     ],
 )
 def test_what_can_not_be_an_asset_is_refused_with_its_field_and_nothing_is_kept(
-    prepare: Callable[[Path], None], fields: dict[str, str], field: str, sentence: str,
-    root: Path, store: Path,
+    prepare: Callable[[Path], None],
+    fields: dict[str, str],
+    field: str,
+    sentence: str,
+    *,
+    root: Path,
+    store: Path,
 ) -> None:  # fmt: skip
     prepare(root)
     request = AssetCreate(entry_point="x:y").model_copy(update={"entry_point": None, **fields})
@@ -294,8 +299,8 @@ def test_fifty_megabytes_are_accepted_and_one_byte_more_is_not(
     root: Path, pinned: Callable[..., Pinned]
 ) -> None:
     write(root, **{"f/main.py": ""})
-    with open(root / "f" / "big.bin", "wb") as file:
-        file.truncate(50 * 2**20)
+    (root / "f" / "big.bin").touch()
+    os.truncate(root / "f" / "big.bin", 50 * 2**20)
     assert len(pinned(path="f").files) == 2
     (root / "f" / "main.py").write_text("#")
     with pytest.raises(InvalidProgram, match="more than 50 MB"):

@@ -8,21 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from mellea_jupyter.demo.server import DemoModel
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[DemoModel]:
-    with DemoModel(latency_seconds=0.0) as model:
-        yield model
 
 
 def run_plain(demo: DemoModel, folder: Path, program: str, *arguments: str) -> str:
@@ -60,9 +51,7 @@ def test_reviews_are_classified(demo: DemoModel, tmp_path: Path) -> None:
 
 
 def test_lipogram_gives_up_and_ends_well(demo: DemoModel, tmp_path: Path) -> None:
-    assert "not met after 2 attempts" in run_plain(
-        demo, tmp_path, "lipogram.py", "--attempts", "2"
-    )
+    assert "not met after 2 attempts" in run_plain(demo, tmp_path, "lipogram.py", "--attempts", "2")
 
 
 def test_postcards_come_in_the_order_of_their_cities(demo: DemoModel, tmp_path: Path) -> None:

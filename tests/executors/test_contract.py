@@ -5,7 +5,6 @@ The programs are real, and so are the processes that hold them.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -111,7 +110,7 @@ def test_a_program_that_ignores_term_is_dead_after_the_grace_with_its_daemons(
     end = end_frame(spec.run_dir)
     assert (end["reason"], end["exit_code"]) == ("user", -signal.SIGKILL)
     wait_until(lambda: is_gone(executor, handle, spec))
-    assert not os.path.exists(f"/proc/{daemon}")
+    assert not Path(f"/proc/{daemon}").exists()
 
 
 def test_kill_needs_no_grace_and_leaves_nothing(executor: Executor, new_run: NewRun) -> None:

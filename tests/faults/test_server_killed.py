@@ -69,7 +69,9 @@ def test_killed_while_the_run_is_starting(
 ) -> None:
     """The interpreter takes its time, so that the kill falls before the program's first line."""
     slow = tmp_path / "slow-python"
-    slow.write_text(f'#!/bin/sh\ncase "$*" in *program*) sleep 2;; esac\nexec {sys.executable} "$@"\n')
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *program*) sleep 2;; esac\nexec {sys.executable} "$@"\n'
+    )
     slow.chmod(slow.stat().st_mode | stat.S_IXUSR)
     server = start_server(options=[f"--MelleaApp.environments={{'slow': {{'python': '{slow}'}}}}"])
     launches = tmp_path / "launches"
@@ -106,9 +108,7 @@ def test_killed_while_the_run_is_queued(
         check_counted_once(server, http, run, launches)
 
 
-def test_killed_while_the_run_is_being_cancelled(
-    server: JupyterServer, http: httpx.Client
-) -> None:
+def test_killed_while_the_run_is_being_cancelled(server: JupyterServer, http: httpx.Client) -> None:
     """The restarted server knows of the request and finishes the kill."""
     path = server.write(
         "stubborn.py",

@@ -26,8 +26,7 @@ def test_two_servers_on_one_store_launch_each_run_once_and_see_all_of_them(
     start_server: Callable[..., JupyterServer], tmp_path: Path
 ) -> None:
     first = start_server("one")
-    shared = [f"--MelleaApp.data_dir={first.data_dir}"]
-    second = start_server("two", options=shared, root=first.root)
+    second = start_server("two", data_dir=first.data_dir, root=first.root)
     launches = tmp_path / "launches"
     path = first.write("launching.py", LAUNCHING)
     with first.http() as one, second.http() as two:
@@ -46,8 +45,7 @@ def test_a_run_of_a_server_that_died_is_taken_up_by_another(
     start_server: Callable[..., JupyterServer],
 ) -> None:
     first = start_server("one")
-    shared = [f"--MelleaApp.data_dir={first.data_dir}"]
-    second = start_server("two", options=shared, root=first.root)
+    second = start_server("two", data_dir=first.data_dir, root=first.root)
     path = first.write("long.py", "import time\nprint('ready', flush=True)\ntime.sleep(3)\n")
     with first.http() as one:
         run = first.create(one, path)
@@ -62,8 +60,7 @@ def test_a_suspended_server_keeps_its_lease(
 ) -> None:
     """No clock decides about leases, so a laptop that slept finds its runs as it left them."""
     first = start_server("one")
-    shared = [f"--MelleaApp.data_dir={first.data_dir}"]
-    second = start_server("two", options=shared, root=first.root)
+    second = start_server("two", data_dir=first.data_dir, root=first.root)
     path = first.write("long.py", "import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
     with first.http() as one, second.http() as two:
         run = first.create(one, path)

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 RUNTIME = Path(__file__).parents[2] / "mellea_jupyter" / "runtime"
 PATIENCE_SECONDS = 60.0
@@ -221,7 +221,7 @@ class ForkServer:
                 stderr=log,
             )
 
-    def __enter__(self) -> ForkServer:
+    def __enter__(self) -> Self:
         wait_until(self.answers, "the fork server")
         return self
 

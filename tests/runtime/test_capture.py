@@ -35,13 +35,17 @@ def test_output_over_the_cap_leaves_a_visible_gap(make_run: MakeRun) -> None:
     run = make_run("for i in range(60_000): print(f'{i:07d} ' + 'x' * 91)", log_cap_bytes=cap)
     run_fresh(run)
     gaps = run.frames("gap")
-    assert gaps and all(gap["reason"] == "cap" and gap["lines"] == 1 for gap in gaps)
+    assert gaps
+    assert all(gap["reason"] == "cap" and gap["lines"] == 1 for gap in gaps)
     kept = run.output("stdout")
     assert cap // 2 < len(kept) <= cap
-    assert kept.startswith(b"0000000 ") and b"\n0059999 " in kept
+    assert kept.startswith(b"0000000 ")
+    assert b"\n0059999 " in kept
     assert len(kept) + sum(gap["bytes"] for gap in gaps) == 60_000 * 100
     assert kept.count(b"\n") + sum(gap["gap_lines"] for gap in gaps) == 60_000
-    removed = {number for gap in gaps for number in range(gap["segments"][0], gap["segments"][1] + 1)}
+    removed = {
+        number for gap in gaps for number in range(gap["segments"][0], gap["segments"][1] + 1)
+    }
     there = {int(path.name[7:]) for path in run.journal.glob("output.*")}
     assert removed.isdisjoint(there)
 
@@ -76,9 +80,13 @@ print("Ada"); print("next")
     (run.path / "source" / "go").touch()
     assert supervisor.wait(60) == 0
     prompt, rest, after = run.frames("output")
-    assert prompt["partial"] is True and (prompt["first_line"], prompt["lines"]) == (1, 1)
-    assert rest["continues"] is True and (rest["first_line"], rest["lines"]) == (1, 0)
-    assert "partial" not in rest and "partial" not in after and after["first_line"] == 2
+    assert prompt["partial"] is True
+    assert (prompt["first_line"], prompt["lines"]) == (1, 1)
+    assert rest["continues"] is True
+    assert (rest["first_line"], rest["lines"]) == (1, 0)
+    assert "partial" not in rest
+    assert "partial" not in after
+    assert after["first_line"] == 2
     assert run.output("stdout") == b"name? Ada\nnext\n"
 
 

@@ -1,4 +1,4 @@
-"""What `llm_events` emits, on mellea's own backends in process, and that it stays out of the way."""
+"""What `llm_events` emits, on mellea's own backends in process, and what it leaves alone."""
 
 from __future__ import annotations
 

@@ -5,45 +5,55 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 
-from .conftest import MakeRun
+from .conftest import Execute, MakeRun
 from .support import RunFolder, run_fresh
+
+
+def code(source: str, *tags: str) -> dict[str, Any]:
+    """A code cell."""
+    return {
+        "cell_type": "code",
+        "source": source,
+        "metadata": {"tags": tags},
+        "outputs": [],
+        "execution_count": None,
+    }
 
 
 def make_notebook_run(make_run: MakeRun, *cells: Any, **spec: Any) -> RunFolder:
     """A run of a notebook with these cells."""
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    text = nbformat.writes(new_notebook(cells=list(cells), metadata=metadata))
+    notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": cells}
+    text = json.dumps(notebook)
     entry = {"kind": "notebook", "path": "story.ipynb"}
     return make_run({"story.ipynb": text}, entry=entry, **spec)
 
 
-def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun) -> None:
+def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun, execute: Execute) -> None:
     run = make_notebook_run(
         make_run,
-        new_markdown_cell("# Story"),
-        new_code_cell("city = 'Rome'\nprint('default', city)", metadata={"tags": ["parameters"]}),
-        new_code_cell("print('now', city)\nimport sys; print('loud', file=sys.stderr)\n6 * 7"),
-        new_code_cell("from mellea_runtime import current_run\ncurrent_run.output({'city': city})"),
+        {"cell_type": "markdown", "source": "# Story", "metadata": {}},
+        code("city = 'Rome'\nprint('default', city)", "parameters"),
+        code("print('now', city)\nimport sys; print('loud', file=sys.stderr)\n6 * 7"),
+        code("from mellea_runtime import current_run\ncurrent_run.output({'city': city})"),
         parameters={"city": "Lisbon"},
     )
-    end = run_fresh(run)
+    end = execute(run)
     assert end["exit_code"] == 0, run.output("stderr").decode()
     assert run.output("stdout") == b"default Rome\nnow Lisbon\n42\n"
     assert b"loud\n" in run.output("stderr")
     assert run.frame("structured_output")["data"] == {"city": "Lisbon"}
     saved = json.loads((run.outputs / "story.ipynb").read_text())
     sources = ["".join(cell["source"]) for cell in saved["cells"]]
-    assert len(sources) == 5 and "city = 'Lisbon'" in sources[2]
+    assert len(sources) == 5
+    assert "city = 'Lisbon'" in sources[2]
     assert saved["cells"][3]["outputs"][-1]["data"]["text/plain"] in ("42", ["42"])
 
 
 def test_a_failing_cell_ends_the_run_with_its_exception(make_run: MakeRun) -> None:
-    run = make_notebook_run(
-        make_run, new_code_cell("print('one')"), new_code_cell("{}['key']"), new_code_cell("1")
-    )
+    run = make_notebook_run(make_run, code("print('one')"), code("{}['key']"), code("1"))
     end = run_fresh(run)
     assert end["exit_code"] == 1
     exception = run.frame("exception")
@@ -59,3 +69,18 @@ def test_a_file_that_is_no_notebook_is_explained(make_run: MakeRun) -> None:
     assert run_fresh(run)["exit_code"] == 1
     assert b"cannot be read as a notebook" in run.output("stderr")
     assert "Traceback" not in run.output("stderr").decode()
+
+
+def test_the_llm_calls_of_a_notebook_are_reported_and_steered(make_run: MakeRun) -> None:
+    with ScriptedLlm(["yes"]) as llm:
+        run = make_notebook_run(
+            make_run,
+            code("import mellea\nm = mellea.start_session()"),
+            code("print(m.chat('hello').content)"),
+            model="demo/scripted",
+            env={"OPENAI_BASE_URL": llm.openai_url, "OPENAI_API_KEY": "none"},
+        )
+        end = run_fresh(run)
+    assert end["exit_code"] == 0, run.output("stderr").decode()
+    assert run.frame("call_finished")["model"] == "demo/scripted"
+    assert run.output("stdout").endswith(b"yes\n")

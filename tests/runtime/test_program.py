@@ -60,12 +60,16 @@ def test_a_program_sees_what_plain_python_shows(make_run: MakeRun, execute: Exec
         "try: 1/0\nexcept ZeroDivisionError as e: raise KeyError('x') from e",
         "x = = 1",
         "import sys; sys.excepthook = lambda *a: print('mine', a[0].__name__); 1/0",
-        "import atexit; atexit.register(print, 'bye'); import threading, time\n"
-        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()",
+        (
+            "import atexit; atexit.register(print, 'bye'); import threading, time\n"
+            "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()"
+        ),
         "f = open('kept.txt', 'w'); f.write('never closed')\nprint('end', end='')",
-        "import asyncio\nasync def main():\n    await asyncio.sleep(0); raise OSError('io')\nasyncio.run(main())",
-        "import multiprocessing as m\nif __name__ == '__main__':\n"
-        "    with m.get_context('spawn').Pool(1) as p: print(p.map(abs, [-3]))",
+        "import asyncio\nasync def main(): raise OSError('io')\nasyncio.run(main())",
+        (
+            "import multiprocessing as m\nif __name__ == '__main__':\n"
+            "    with m.get_context('spawn').Pool(1) as p: print(p.map(abs, [-3]))"
+        ),
     ],
 )
 def test_a_program_ends_as_under_plain_python(
@@ -74,7 +78,11 @@ def test_a_program_ends_as_under_plain_python(
     run = make_run(ending)
     program = run.path / "source" / "prog.py"
     plain = subprocess.run(
-        [sys.executable, str(program)], env=run.spec["env"], cwd=program.parent, capture_output=True
+        [sys.executable, str(program)],
+        env=run.spec["env"],
+        cwd=program.parent,
+        check=False,
+        capture_output=True,
     )
     kept = program.parent / "kept.txt"
     expected_file = kept.read_text() if kept.exists() else None
@@ -111,7 +119,9 @@ helper.call(ask)
     exception = run.frame("exception")
     assert (exception["type"], exception["message"]) == ("__main__.ApiError", "slow down")
     assert (exception["code"], exception["status"]) == ("rate_limit_exceeded", 429)
-    places = [(f["file"], f["line"], f["function"], f["text"], f["user"]) for f in exception["frames"]]
+    places = [
+        (f["file"], f["line"], f["function"], f["text"], f["user"]) for f in exception["frames"]
+    ]
     assert places == [
         ("prog.py", 12, "<module>", "helper.call(ask)", True),
         ("helper.py", 2, "call", "return f()", True),
@@ -123,9 +133,7 @@ helper.call(ask)
     assert "cause" not in cause
 
 
-def test_the_leaves_of_an_exception_group_are_recorded(
-    make_run: MakeRun, execute: Execute
-) -> None:
+def test_the_leaves_of_an_exception_group_are_recorded(make_run: MakeRun, execute: Execute) -> None:
     run = make_run(
         "raise ExceptionGroup('two', [ValueError('a'), ExceptionGroup('in', [KeyError('b')])])"
     )
@@ -157,7 +165,8 @@ def test_asking_for_input_fails_at_once_and_says_why(
     assert execute(run)["exit_code"] == 1
     exception = run.frame("exception")
     assert exception["type"] == "EOFError"
-    assert asked in exception["message"] and "sys.argv" in exception["message"]
+    assert asked in exception["message"]
+    assert "sys.argv" in exception["message"]
 
 
 def test_logging_records_keep_their_level(make_run: MakeRun, execute: Execute) -> None:
@@ -165,7 +174,8 @@ def test_logging_records_keep_their_level(make_run: MakeRun, execute: Execute) -
 import logging, sys
 logging.warning("last resort")
 logging.getLogger("app").error("to %s", "root")
-logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=sys.stdout, force=True)
+text = "%(name)s: %(message)s"
+logging.basicConfig(level=logging.DEBUG, format=text, stream=sys.stdout, force=True)
 logging.getLogger("app.db").debug("two\\nlines")
 logging.getLogger("file").addHandler(logging.FileHandler("app.log"))
 logging.getLogger("file").critical("kept")
@@ -241,11 +251,13 @@ def test_current_run_is_harmless_outside_a_run(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MELLEA_OUTPUT_DIR", raising=False)
-    assert not current_run.is_managed and current_run.id is None
+    assert not current_run.is_managed
+    assert current_run.id is None
     assert current_run.dataset("places.csv") == Path("places.csv")
     current_run.progress(1, 2)
     current_run.output({"answer": 42})
-    assert current_run.output_dir == Path("outputs") and current_run.output_dir.is_dir()
+    assert current_run.output_dir == Path("outputs")
+    assert current_run.output_dir.is_dir()
 
 
 @pytest.mark.parametrize(
@@ -287,7 +299,9 @@ def test_a_local_module_wins_over_a_library_the_runtime_uses(make_run: MakeRun) 
 def test_secrets_are_in_the_environment_and_nowhere_in_the_journal(
     make_run: MakeRun, execute: Execute
 ) -> None:
-    run = make_run("import os; print(len(os.environ['MY_API_KEY']), os.environ['MELLEA_OUTPUT_DIR'])")
+    run = make_run(
+        "import os; print(len(os.environ['MY_API_KEY']), os.environ['MELLEA_OUTPUT_DIR'])"
+    )
     (run.path / "secrets").write_text('{"MY_API_KEY": "s3cret-value"}')
     execute(run)
     assert run.output("stdout").decode() == f"12 {run.outputs}\n"
@@ -336,6 +350,9 @@ emit("output", stream="stdout", segment=0, offset=0, length=1)
     run = make_run(source)
     end = execute(run)
     call = run.frame("call_finished")
-    assert call["truncated"] is True and call["number"] is None and call["text"] == "?"
+    assert call["truncated"] is True
+    assert call["number"] is None
+    assert call["text"] == "?"
     assert run.frame("verdict")["requirement"].startswith("<object")
-    assert run.frames("output") == [] and end["dropped_events"] == 2
+    assert run.frames("output") == []
+    assert end["dropped_events"] == 2

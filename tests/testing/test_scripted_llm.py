@@ -26,8 +26,8 @@ def test_the_script_is_played_in_order_and_its_last_step_repeats() -> None:
 
 def test_a_client_that_leaves_is_not_counted_as_replied() -> None:
     with ScriptedLlm([{"text": "late", "delay_seconds": 60}]) as llm:
+        body = {"model": "m", "messages": MESSAGES}
         with pytest.raises(httpx.ReadTimeout):
-            body = {"model": "m", "messages": MESSAGES}
             httpx.post(f"{llm.openai_url}/chat/completions", json=body, timeout=0.2)
         llm.stop()
     counts = llm.counts()

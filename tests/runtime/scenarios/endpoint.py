@@ -22,7 +22,7 @@ def script(*steps: Any) -> None:
     urlopen(request, timeout=30).read()
 
 
-def session(**options: Any) -> MelleaSession:
+def session(**options: Any) -> MelleaSession[Any]:
     """A session with the endpoint, over the protocol that the environment names."""
     if os.environ.get("OLLAMA_HOST"):
         return start_session("ollama", "llama3", **options)

@@ -50,7 +50,7 @@ _EVERYWHERE = {
     "exhausted": Expected(
         2, 2, repair_attempts=1, loop_iterations=2, resamples=1, loops_exhausted=1
     ),
-    "concurrent": Expected(
+    "concurrent_chains": Expected(
         6, 6, repair_attempts=3, loop_iterations=6, resamples=3, loops_exhausted=1
     ),
     "cancelled_losers": Expected(3, 1, loop_iterations=3, cancelled_calls=2, calls_without_usage=2),

@@ -1,6 +1,7 @@
 """ReAct: a tool in the first turn, the final answer in the second."""
 
 import asyncio
+from typing import Any
 
 from endpoint import script, session
 from mellea.backends.tools import MelleaTool
@@ -19,7 +20,7 @@ def add(a: int, b: int) -> int:
 
 
 async def main() -> None:
-    tools = [MelleaTool.from_callable(add)]
+    tools: list[Any] = [MelleaTool.from_callable(add)]
     answer, _ = await react("what is 1 + 2", m.ctx, m.backend, tools=tools)
     print(answer)
 

@@ -5,7 +5,7 @@ from itertools import count
 from endpoint import script, session
 from mellea.stdlib.context import ChatContext
 from mellea.stdlib.requirements import req, simple_validate
-from mellea.stdlib.sampling import SOFAISamplingStrategy
+from mellea.stdlib.sampling.sofai import SOFAISamplingStrategy
 
 fast = session(ctx=ChatContext())
 slow = session().backend

@@ -1,0 +1,161 @@
+"""The journal's writer, alone: its shape on disk, its cap, and a full disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mellea_jupyter.runtime.capture import StreamCapture, open_pipe
+from mellea_jupyter.runtime.frames import MAX_FRAME_BYTES, FrameWriter, encode
+
+from .conftest import MakeRun
+from .support import start_fresh
+
+
+def read_frames(journal: Path) -> list[dict[str, Any]]:
+    """All frames, which must be whole, contiguous and consistent about lines."""
+    data = (journal / "frames.ndjson").read_bytes()
+    assert data.endswith(b"\n")
+    frames = [json.loads(line) for line in data.splitlines()]
+    line = 0
+    for number, frame in enumerate(frames, start=1):
+        assert (frame["seq"], frame["line"]) == (number, line)
+        line += frame.get("lines", 0)
+    return frames
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.getuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"this machine does not allow mounting: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test keeps files open
+
+
+def test_frames_take_their_lines_by_kind(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 2**20, now=lambda: 1000.12345)
+    writer.write("started", pgid=1)
+    writer.write("record", stream="stderr", level="info", message="a\nb", lines=99, seq=7)
+    writer.write("call_finished", call=1)
+    assert writer.write_output("stdout", b"x\ny\n", lines=2) == 4
+    writer.write_end(exit_code=0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    assert [frame.get("lines") for frame in frames] == [None, 2, 1, 2, None]
+    assert frames[0]["t"] == 1000.123
+    assert not (tmp_path / "reserve").exists()
+
+
+def test_a_journal_is_never_opened_twice(tmp_path: Path) -> None:
+    FrameWriter(str(tmp_path), 2**20).close()
+    with pytest.raises(FileExistsError):
+        FrameWriter(str(tmp_path), 2**20)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": "é" * 100_000},
+        {"deep": [{"text": "x" * 50_000} for _ in range(100)]},
+        {"many": list(range(100_000))},
+        {f"k{i}": "v" * 100 for i in range(2000)},
+    ],
+)
+def test_a_frame_is_never_longer_than_64_kib(value: dict[str, Any]) -> None:
+    data = encode({"kind": "call_finished", **value}, MAX_FRAME_BYTES)
+    assert len(data) <= MAX_FRAME_BYTES
+    parsed = json.loads(data)
+    assert parsed["kind"] == "call_finished"
+    assert parsed["truncated"] is True
+
+
+def test_values_without_json_become_something(tmp_path: Path) -> None:
+    data = json.loads(encode({"a": float("inf"), "b": [{"c": float("nan")}], "d": tmp_path}, 4096))
+    assert data == {"a": None, "b": [{"c": None}], "d": str(tmp_path)}
+
+
+def test_events_of_a_program_that_never_stops_are_capped(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 100_000)
+    written = [writer.write("record", stream="stderr", message="x" * 100) for _ in range(2000)]
+    writer.write_end(exit_code=0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    gap = next(frame for frame in frames if frame["kind"] == "gap")
+    assert gap["reason"] == "dropped"
+    assert gap["gap_lines"] == written.count(False) > 1000
+    assert frames[-1]["kind"] == "end"
+
+
+def test_a_full_disk_is_told_when_there_is_space_again(small_disk: Path) -> None:
+    writer = FrameWriter(str(small_disk), 2**28)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(500_000))
+    line = b"x" * 999 + b"\n"
+    taken = sum(writer.write_output("stdout", line * 10, lines=10) is not None for _ in range(100))
+    assert 10 < taken < 60
+    assert writer.write("exception", type="OSError", message="x" * 20_000, frames=[])
+    assert not (small_disk / "reserve").exists(), "given back"
+    filler.unlink()
+    while writer.write_output("stdout", line, lines=1) is None:
+        pass
+    writer.write_end(exit_code=0)
+    writer.close()
+    frames = read_frames(small_disk)
+    kinds = [frame["kind"] for frame in frames]
+    assert kinds == ["output"] * taken + ["exception", "gap", "output", "end"]
+    gap = frames[taken + 1]
+    assert gap["reason"] == "disk_full"
+    assert gap["bytes"] >= (100 - taken) * 10_000
+    assert gap["gap_lines"] == gap["bytes"] // 1000
+    assert frames[-2]["offset"] == taken * 10_000, "nothing half-written lies between"
+
+
+def test_the_end_is_written_on_a_disk_that_stays_full(make_run: MakeRun, small_disk: Path) -> None:
+    run = make_run(
+        "import time\nfor i in range(50_000): print(i, 'x' * 90)\nprint(open('x').read())"
+    )
+    run.journal.rmdir()
+    (small_disk / "journal").mkdir()
+    run.journal.symlink_to(small_disk / "journal")
+    (small_disk / "filler").write_bytes(bytes(300_000))
+    assert start_fresh(run).wait(60) == 0
+    end = run.end()
+    assert (end["exit_code"], end["reason"]) == (1, "exit_code")
+    (gap,) = run.frames("gap")
+    assert gap["reason"] == "disk_full"
+    assert gap["bytes"] > 1_000_000
+    assert run.frame("exception")["type"] == "FileNotFoundError"
+
+
+def test_a_capture_puts_lines_where_an_event_says(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 2**20)
+    reading, writing = open_pipe()
+    capture = StreamCapture("stdout", reading, writer)
+    os.write(writing, b"one\ntwo\nthr")
+    os.close(writing)
+    assert capture.drain() == 11
+    capture.write_lines(0.0, up_to=5)
+    writer.write("system", level="info", message="between")
+    capture.write_lines(0.0)
+    assert capture.partial_due() == pytest.approx(0.1)
+    capture.write_partial(0.05)
+    capture.write_partial(0.2)
+    writer.close()
+    assert capture.descriptor is None
+    frames = read_frames(tmp_path)
+    assert [frame["kind"] for frame in frames] == ["output", "system", "output", "output"]
+    assert [frame.get("first_line") for frame in frames] == [1, None, 3, 4]
+    assert frames[-1]["partial"] is True
