@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+
+from mellea_jupyter.executors.process import ProcessExecutor
 
 START_SECONDS = 60.0
 
@@ -65,6 +69,8 @@ class JupyterServer:
         self._environment = dict(environment or {})
         self._extension = extension
         self._process: subprocess.Popen[bytes] | None = None
+        # Short, because sockets live below it; fork servers end with it.
+        self._runtime_folder = Path(tempfile.mkdtemp(prefix="mj-"))
 
     @property
     def url(self) -> str:
@@ -98,6 +104,7 @@ class JupyterServer:
             "JUPYTER_DATA_DIR": str(self.home / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.home / "runtime"),
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "XDG_RUNTIME_DIR": str(self._runtime_folder),
             "PYTHONPATH": _package_root(),
             **self._environment,
         }
@@ -155,14 +162,21 @@ class JupyterServer:
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """SIGTERM, the orderly way; SIGKILL if that takes too long. Idempotent."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+        """SIGTERM, the orderly way; SIGKILL if that takes too long. Idempotent.
+
+        Its fork servers, which outlive servers, are stopped as well.
+        """
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+        if self._runtime_folder.is_dir():
+            sockets = self._runtime_folder / "mellea-jupyter"
+            if sockets.is_dir():
+                ProcessExecutor(socket_folder=sockets).forkservers.stop_all()
+            shutil.rmtree(self._runtime_folder, ignore_errors=True)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
