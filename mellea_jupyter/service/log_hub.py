@@ -235,7 +235,8 @@ class LogSubscription:
     @property
     def _inside_frame(self) -> bool:
         """Whether the position is between two lines of one frame, where no shared batch begins."""
-        return bool(self._position.extra.get("skip"))
+        frame, _ = self._position.extra.get("skip", (0, 0))
+        return bool(frame > self._position.seq)  # a frame that was passed leaves its mark behind
 
     async def _catch_up(self) -> EncodedBatch | None:
         """Lines read from the journal by ourselves; the position moves also when there are none."""
@@ -301,7 +302,11 @@ class LogHub:
     @staticmethod
     def _live_edge(reader: JournalReader) -> Position:
         page = reader.read(LogQuery(tail=1))
-        return reader.position_after(page.next)
+        position = reader.position_after(page.next)
+        # The cursor may stand inside a frame. Shared batches hold whole frames only, so go past it;
+        # subscribers, who are all further back, read it by themselves.
+        reader.read_encoded(position)
+        return position
 
     async def leave(self, channel: _Channel) -> None:
         """A subscriber is gone; the last one closes the channel."""
