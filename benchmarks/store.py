@@ -1,6 +1,6 @@
 """Times the run store: filtered pages and summaries over many runs.
 
-    python benchmarks/store.py [--runs 100000] [--days 90] [--rounds 60]
+    python -m benchmarks.store [--runs 100000] [--days 90] [--rounds 60]
 
 All cases are interleaved in each round and their medians printed, with the processor time of the
 calling thread, which a busy machine does not change as much. The target at 100,000 runs is 5 ms
@@ -24,7 +24,7 @@ from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.testing.seeding import FIRST, seed_runs
 
 
-def cases(store: SqlRunStore, runs: int, days: int) -> dict[str, Callable[[], object]]:
+def cases(store: SqlRunStore, days: int) -> dict[str, Callable[[], object]]:
     """What is timed, by its printed name."""
     failed, active = (RunStatus.FAILED,), (RunStatus.QUEUED, RunStatus.RUNNING)
     week = FIRST + timedelta(days=days - 7)
@@ -76,6 +76,7 @@ def cases(store: SqlRunStore, runs: int, days: int) -> dict[str, Callable[[], ob
 
 
 def main() -> None:
+    """Seed a store, time all cases, print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--days", type=int, default=90)
@@ -87,7 +88,7 @@ def main() -> None:
             began = time.perf_counter()
             seed_runs(store, options.runs, days=options.days)
             print(f"{options.runs} runs seeded in {time.perf_counter() - began:.1f} s")
-            timed = cases(store, options.runs, options.days)
+            timed = cases(store, options.days)
             times: dict[str, list[float]] = {name: [] for name in timed}
             cpus: dict[str, list[float]] = {name: [] for name in timed}
             for _ in range(options.rounds):

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "accounting": FOUNDATIONS,
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
-    "executors": FOUNDATIONS | {"environments"},
+    "executors": FOUNDATIONS | {"environments", "runtime"},
     "service": FOUNDATIONS
     | {
         "lifecycle",

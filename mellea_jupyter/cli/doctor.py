@@ -62,7 +62,7 @@ def doctor(flags: argparse.Namespace) -> int:
         console = Console(highlight=False, soft_wrap=True)
         for check in checks:
             mark, style = _MARKS[check.state]
-            console.print(Text(f"{mark} ", style=style), Text(f"{check.name}: {check.finding}"))
+            console.print(Text.assemble((mark, style), f" {check.name}: {check.finding}"))
             if check.next_step:
                 console.print(Text(f"    {check.next_step}", style="dim"))
     return EXIT_FAILED if any(check.state == "problem" for check in checks) else 0
@@ -126,20 +126,19 @@ def check_server(connection: Connection) -> Iterator[Check]:
 
 
 def _check_fork_server() -> Check:
-    """Whether a prepared interpreter of this user runs now, seen from its command line."""
-    found = [
-        process.pid
+    """How many prepared interpreters of this user run now, seen from their command lines."""
+    running = sum(
+        _is_fork_server(process.info["cmdline"] or [])
         for process in psutil.process_iter(["uids", "cmdline"])
-        if process.info["cmdline"]
-        and process.info["uids"].real == os.getuid()
-        and any("mellea_jupyter" in word or "mellea_runtime" in word or "runtime" in word
-                for word in process.info["cmdline"])
-        and "forkserver" in process.info["cmdline"]
-    ]  # fmt: skip
-    if found:
-        listed = ", ".join(map(str, found))
-        return Check("prepared interpreter", "ok", f"running (process {listed})")
-    return Check("prepared interpreter", "note", "none at present", "The next run starts one.")
+        if process.info["uids"] is not None and process.info["uids"].real == os.getuid()
+    )
+    if running:
+        return Check("prepared interpreters", "ok", f"{running} running")
+    return Check("prepared interpreters", "note", "none at present", "The next run starts one.")
+
+
+def _is_fork_server(command: list[str]) -> bool:
+    return len(command) > 2 and command[2] == "forkserver" and "mellea" in command[1]
 
 
 def check_data_dir(folder: Path) -> Check:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.client.errors import (
         ClientError,
         ConnectionFailed,
+        InvalidConfig,
         InvalidProgram,
         RunFailed,
         ServerError,
@@ -31,6 +32,7 @@ _MODULES = {
     "ClientError": "errors",
     "Connection": "connection",
     "ConnectionFailed": "errors",
+    "InvalidConfig": "errors",
     "InvalidProgram": "errors",
     "MelleaClient": "sync",
     "RunFailed": "errors",
@@ -50,6 +52,7 @@ __all__ = [
     "ClientError",
     "Connection",
     "ConnectionFailed",
+    "InvalidConfig",
     "InvalidProgram",
     "MelleaClient",
     "RunFailed",

@@ -9,6 +9,7 @@
         ├── UnexpectedReply                it answered something that is not this API
         ├── ServerError                    it refused; carries code, message, hint, details, status
         ├── InvalidProgram (ValueError)    what to run can not be sent to this server
+        ├── InvalidConfig (ValueError)     a field has a value it can not have; names the field
         ├── RunFailed                      `RunHandle.result()` of a run that did not succeed
         └── WaitTimeout (TimeoutError)     the run is still active
 """
@@ -79,6 +80,12 @@ class InvalidProgram(ClientError, ValueError):
     """What was given as the program can not be run as such."""
 
     code = "invalid_program"
+
+
+class InvalidConfig(ClientError, ValueError):
+    """A field of the configuration has a value it can not have; the text names the field."""
+
+    code = "invalid_input"
 
 
 class RunFailed(ClientError):

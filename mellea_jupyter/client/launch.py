@@ -18,7 +18,7 @@ from pydantic import JsonValue, ValidationError
 from mellea_jupyter.client import discovery
 from mellea_jupyter.client.aio import AsyncMelleaClient
 from mellea_jupyter.client.connection import Connection
-from mellea_jupyter.client.errors import ClientError, ConnectionFailed, InvalidProgram
+from mellea_jupyter.client.errors import ConnectionFailed, InvalidConfig, InvalidProgram
 from mellea_jupyter.client.handle import RunHandle
 from mellea_jupyter.client.handle_async import AsyncRunHandle
 from mellea_jupyter.client.sync import MelleaClient
@@ -107,7 +107,7 @@ def make_config(
     """A `RunConfig` from the short names of `run`.
 
     Raises:
-        ClientError: a value that `RunConfig` does not allow; names the field.
+        InvalidConfig: a value that `RunConfig` does not allow; names the field.
     """
     values: dict[str, Any] = {
         "model": model,
@@ -127,14 +127,12 @@ def make_config(
         raise invalid_config(exc) from exc
 
 
-def invalid_config(exc: ValidationError) -> ClientError:
+def invalid_config(exc: ValidationError) -> InvalidConfig:
     """The first complaint of a validation, as one sentence that names the field, without values."""
     first = exc.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "config"
     text = first["msg"].removeprefix("Value error, ")
-    error = ClientError(f"{field}: {text}", field=field)
-    error.code = "invalid_input"
-    return error
+    return InvalidConfig(f"{field}: {text}", field=field)
 
 
 def _bindings(datasets: Datasets) -> list[dict[str, str]]:
@@ -144,7 +142,7 @@ def _bindings(datasets: Datasets) -> list[dict[str, str]]:
     if not isinstance(datasets, Mapping):
         pairs = [text.partition("=") for text in datasets]
         if wrong := [name for name, sep, value in pairs if not sep or not value]:
-            raise ClientError(f"dataset {wrong[0]!r} is not NAME=ID or NAME=ID@VERSION")
+            raise InvalidConfig(f"dataset {wrong[0]!r} is not NAME=ID or NAME=ID@VERSION")
         datasets = {name: value for name, _, value in pairs}
     bindings = []
     for name, value in datasets.items():
@@ -204,7 +202,7 @@ def run(
         InvalidProgram: there is no such program, or the server can not see it.
         ServerNotFound: no server was found and none could be started.
         ServerError: the server refused; nothing was started.
-        ClientError: a field of the configuration is not valid.
+        InvalidConfig: a field of the configuration is not valid.
     """
     what = parse_program(program, source=source, entry_point=entry_point)
     settings = make_config(

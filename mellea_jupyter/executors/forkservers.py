@@ -168,7 +168,7 @@ class ForkServers:
                 return  # another one starts it right now
             if (server := _read_record(record)) is not None and server.is_alive():
                 return
-            self._retire_outdated(path)
+            self._tidy(path)
             server = self._spawn(path, interpreter, preload, env)
             if server is not None:
                 write_json(record, {"pid": server.pid, "start": server.start, "boot": boot_id()})
@@ -207,18 +207,25 @@ class ForkServers:
             self._failures[path] = f"the warm interpreter does not start (exit code {code})"
             log.warning("The fork server %s ended with code %d", path, code)
 
-    def _retire_outdated(self, path: Path) -> None:
-        """End servers that differ from this one only in their packages or our version."""
+    def _tidy(self, path: Path) -> None:
+        """End servers that this one replaces, and remove the files of those that are gone.
+
+        Replaced is one that differs only in its packages or in our version.
+        """
         group = path.name.partition("-")[0]
-        for record in path.parent.glob(f"{group}-*.json"):
-            if record.stem != path.stem:
+        for record in path.parent.glob("*.json"):
+            if record.stem == path.stem:
+                continue
+            server = _read_record(record)
+            if record.name.startswith(f"{group}-") or server is None or not server.is_alive():
                 _retire(record)
 
     def _socket_path(
         self, interpreter: Interpreter, preload: Sequence[str], env: Mapping[str, str]
     ) -> Path:
         keyed = sorted((k, v) for k, v in template_env(env).items() if k != "PATH")
-        group = _digest([interpreter.path, ",".join(preload), json.dumps(keyed)])
+        fixed = [interpreter.path, str(self._runtime_dir), ",".join(preload)]
+        group = _digest([*fixed, json.dumps(keyed)])
         stamp = _digest([interpreter.package_stamp(), _folder_stamp(self._runtime_dir)])
         return self._folder() / f"{group}-{stamp}.sock"
 

@@ -12,7 +12,8 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import AssetQuery
     from mellea_jupyter.models.assets import Asset, AssetCreate
-    from mellea_jupyter.models.pages import AssetPage, EnvironmentList, RunPage, RunQuery
+    from mellea_jupyter.models.environments import EnvironmentList
+    from mellea_jupyter.models.pages import AssetPage, RunPage, RunQuery
 
 
 class AssetsHandler(ApiHandler):

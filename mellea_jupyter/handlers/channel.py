@@ -159,7 +159,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
         from mellea_jupyter.service.access import visible_to
 
         owner_id = visible_to(self._user)
-        with self._services.broker.subscribe() as events:
+        async with self._services.broker.subscribe() as events:
             await self._confirm(topic)
             async for event in events:
                 if owner_id is None or owner_id == _owner_of(event):
@@ -169,7 +169,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
         """Begins with the run as it is, so that nothing is lost between reading and asking."""
         from mellea_jupyter.models.events import RunChanged
 
-        with self._services.broker.subscribe() as events:
+        async with self._services.broker.subscribe() as events:
             run = await self._services.runs.get(run_id, self._user)
             await self._confirm(topic)
             await self._send_event(topic, RunChanged(run=run))

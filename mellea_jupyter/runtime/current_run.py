@@ -6,15 +6,16 @@ image. Outside a run every call is harmless, so that a program works the same un
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
-from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .control import Channel
 from .spec import RunSpec
+
+if TYPE_CHECKING:  # imported where they are used: they would double the time a supervisor needs
+    from pathlib import Path
 
 MAX_INLINE_BYTES = 16 * 1024
 PROGRESS_SECONDS = 0.1
@@ -46,6 +47,8 @@ class CurrentRun:
     @property
     def output_dir(self) -> Path:
         """Folder whose files become the run's artifacts; `outputs` outside a run. It exists."""
+        from pathlib import Path
+
         default = os.environ.get("MELLEA_OUTPUT_DIR") or "outputs"
         path = Path(default if self._spec is None else self._spec.output_dir)
         path.mkdir(parents=True, exist_ok=True)
@@ -57,6 +60,8 @@ class CurrentRun:
         Raises:
             LookupError: The run has no dataset of this name; the text lists those it has.
         """
+        from pathlib import Path
+
         if self._spec is None:
             return Path(name)
         try:
@@ -84,11 +89,11 @@ class CurrentRun:
             self._channel.emit("structured_output", data=json.loads(text), schema_version=version)
             return
         number = "" if self._outputs == 1 else f"-{self._outputs}"
-        path = Path(".mellea") / f"output{number}.json"
+        path = f".mellea/output{number}.json"
         target = self.output_dir / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-        self._channel.emit("structured_output", path=str(path), schema_version=version)
+        self._channel.emit("structured_output", path=path, schema_version=version)
 
     def progress(self, done: float, total: float, text: Optional[str] = None) -> None:
         """Say how far the program is; shown at most ten times a second, the last one always."""
@@ -108,7 +113,9 @@ def as_json(value: Any) -> Any:
     Raises:
         TypeError: There is no JSON for it.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if hasattr(type(value), "__dataclass_fields__"):
+        import dataclasses
+
         return dataclasses.asdict(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")

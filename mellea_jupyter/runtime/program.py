@@ -14,7 +14,6 @@ from typing import Any, Iterable, NoReturn, Optional, Set
 from . import steering
 from .control import Channel
 from .current_run import as_json, current_run
-from .failure import describe, own_frames_removed
 from .post_import import when_imported
 from .spec import RunSpec, load_spec
 from .streams import StandardStreams, refuse_input
@@ -204,6 +203,8 @@ def _run_notebook(spec: RunSpec, channel: Channel) -> int:
 
 def _explain(error: Exception, channel: Channel) -> None:
     """Tell why the run cannot be executed at all; the runtime's own traceback helps nobody."""
+    from .failure import describe
+
     channel.emit("exception", **describe(error, ()))
     print(f"mellea run: {error}", file=sys.stderr)
 
@@ -220,6 +221,8 @@ def _exit_status(code: object) -> int:
 
 def _report(error: BaseException, spec: RunSpec, channel: Channel) -> None:
     """Send the exception, then let the program's excepthook print it as without us."""
+    from .failure import describe, own_frames_removed  # only now: it imports traceback
+
     try:
         fields = describe(error, (spec.source_dir, spec.working_directory))
         sys.stdout.flush()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import inspect
 import sys
 from types import ModuleType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
@@ -106,7 +105,9 @@ class Steering:
                     setattr(module, name, wrapped)
 
     def _wrap_entry_point(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(original)
+        from inspect import signature as signature_of
+
+        signature = signature_of(original)
 
         @functools.wraps(original)
         def start(*args: Any, **kwargs: Any) -> Any:
@@ -154,8 +155,10 @@ class Steering:
 
     def _force_model(self, cls: Any, target: Target) -> None:
         """Same backend: its constructor gets the forced model."""
+        from inspect import signature as signature_of
+
         original = cls.__init__
-        signature = inspect.signature(original)
+        signature = signature_of(original)
 
         @functools.wraps(original)
         def init(instance: Any, *args: Any, **kwargs: Any) -> None:

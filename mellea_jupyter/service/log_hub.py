@@ -12,6 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 from mellea_jupyter.exceptions import StoreError
 from mellea_jupyter.models.run import Run, RunStatus
@@ -183,7 +184,7 @@ class LogSubscription:
         self.ended: RunStatus | None = None
         """The final status, once every batch has been given."""
 
-    async def __aenter__(self) -> LogSubscription:
+    async def __aenter__(self) -> Self:
         """Raises InvalidCursor when `after` is not a cursor of this log."""
         reader = self._hub.open(self._run_id)
         try:
@@ -234,11 +235,13 @@ class LogSubscription:
     @property
     def _inside_frame(self) -> bool:
         """Whether the position is between two lines of one frame, where no shared batch begins."""
-        return bool(self._position.extra.get("skip"))
+        frame, _ = self._position.extra.get("skip", (0, 0))
+        return bool(frame > self._position.seq)  # a frame that was passed leaves its mark behind
 
     async def _catch_up(self) -> EncodedBatch | None:
         """Lines read from the journal by ourselves; the position moves also when there are none."""
-        assert self._reader is not None
+        if self._reader is None:
+            return None
         before = self._position.seq
         batch = await self._hub.offload.io(
             self._reader.read_encoded, self._position, limit_bytes=BATCH_BYTES // 4
@@ -299,7 +302,11 @@ class LogHub:
     @staticmethod
     def _live_edge(reader: JournalReader) -> Position:
         page = reader.read(LogQuery(tail=1))
-        return reader.position_after(page.next)
+        position = reader.position_after(page.next)
+        # The cursor may stand inside a frame. Shared batches hold whole frames only, so go past it;
+        # subscribers, who are all further back, read it by themselves.
+        reader.read_encoded(position)
+        return position
 
     async def leave(self, channel: _Channel) -> None:
         """A subscriber is gone; the last one closes the channel."""

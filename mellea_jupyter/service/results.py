@@ -54,11 +54,8 @@ class RunResults:
         run = await self._get_run(run_id, user)
 
         def read() -> LogPage:
-            with self._journals.open(run_id) as reader:
-                page = reader.read(query)
-            # A run that never got a journal, or whose supervisor was killed, has no end frame.
-            at_end = len(page.frames) < query.limit and query.before is None
-            return page.model_copy(update={"ended": True}) if run.is_terminal and at_end else page
+            with self._journals.open(run_id, complete=run.is_terminal) as reader:
+                return reader.read(query)
 
         return await self._offload.io(read)
 
@@ -70,8 +67,8 @@ class RunResults:
         Raises:
             RunNotFound: no such run for this user.
         """
-        await self._get_run(run_id, user)
-        reader = self._journals.open(run_id)
+        run = await self._get_run(run_id, user)
+        reader = self._journals.open(run_id, complete=run.is_terminal)
         try:
             chunks = reader.iter_text() if form == "text" else reader.iter_ndjson()
             async for chunk in self._iterate(chunks):

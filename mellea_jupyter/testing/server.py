@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+
+from mellea_jupyter.executors.process import ProcessExecutor
 
 START_SECONDS = 60.0
 
@@ -65,6 +69,8 @@ class JupyterServer:
         self._environment = dict(environment or {})
         self._extension = extension
         self._process: subprocess.Popen[bytes] | None = None
+        # Short, because sockets live below it; fork servers end with it.
+        self._runtime_folder = Path(tempfile.mkdtemp(prefix="mj-"))
 
     @property
     def url(self) -> str:
@@ -74,8 +80,14 @@ class JupyterServer:
     @property
     def pid(self) -> int:
         """Process id of the running server."""
-        assert self._process is not None
-        return self._process.pid
+        return self._running.pid
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            msg = "the server was not started"
+            raise RuntimeError(msg)
+        return self._process
 
     def http(self, **kwargs: Any) -> httpx.Client:
         """A client with this server's token."""
@@ -98,6 +110,7 @@ class JupyterServer:
             "JUPYTER_DATA_DIR": str(self.home / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.home / "runtime"),
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "XDG_RUNTIME_DIR": str(self._runtime_folder),
             "PYTHONPATH": _package_root(),
             **self._environment,
         }
@@ -117,11 +130,11 @@ class JupyterServer:
             *self._options,
         ]  # fmt: skip
 
-    def start(self, *, wait: bool = True) -> JupyterServer:
+    def start(self, *, wait: bool = True) -> Self:
         """Start the server; by default return when it answers."""
         environment = self.environment()
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.log_path, "ab") as log:
+        with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
@@ -135,8 +148,7 @@ class JupyterServer:
         deadline = time.monotonic() + START_SECONDS
         with self.http() as http:
             while time.monotonic() < deadline:
-                assert self._process is not None
-                if self._process.poll() is not None:
+                if self._running.poll() is not None:
                     break
                 try:
                     if http.get(path).status_code == httpx.codes.OK:
@@ -155,21 +167,28 @@ class JupyterServer:
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """SIGTERM, the orderly way; SIGKILL if that takes too long. Idempotent."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+        """SIGTERM, the orderly way; SIGKILL if that takes too long. Idempotent.
+
+        Its fork servers, which outlive servers, are stopped as well.
+        """
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+        if self._runtime_folder.is_dir():
+            sockets = self._runtime_folder / "mellea-jupyter"
+            if sockets.is_dir():
+                ProcessExecutor(socket_folder=sockets).forkservers.stop_all()
+            shutil.rmtree(self._runtime_folder, ignore_errors=True)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
             self._process.wait(20)
 
-    def __enter__(self) -> JupyterServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -245,6 +245,22 @@ def test_a_fork_server_that_can_not_start_is_not_tried_again_for_each_run(
     assert log.read_text().count("tried") == 1
 
 
+def test_what_an_ended_fork_server_left_is_removed_by_the_next_one(
+    executor: ProcessExecutor, new_run: NewRun, socket_folder: Path
+) -> None:
+    first = get_ready(executor, new_run(""))
+    env = {"PATH": os.environ["PATH"], "HOME": "/"}
+    second = get_ready(executor, new_run("", env=env))
+    assert first.is_alive()  # another user's home, so another server, not a newer one
+    names = {path.stem for path in socket_folder.glob("*.json")}
+    assert len(names) == 2
+    for server in (first, second):
+        server.send(signal.SIGKILL)
+        assert server.wait(10)
+    get_ready(executor, new_run(""))
+    assert {path.name.partition(".")[0] for path in socket_folder.iterdir()} < names
+
+
 def test_sockets_live_only_in_a_folder_of_this_user_alone(folder: Path, new_run: NewRun) -> None:
     shared = folder / "shared"
     shared.mkdir(mode=0o755)

@@ -22,7 +22,7 @@ Ask = Callable[..., Awaitable[HTTPResponse]]
 Dial = Callable[[], AbstractAsyncContextManager[RawClient]]
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]  # takes the place of the plugin's
 def jp_server_config() -> dict[str, Any]:
     return {
         "ServerApp": {

@@ -27,12 +27,11 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate, AssetKind
 from mellea_jupyter.models.calls import CallPage, SourceReply
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogPage, LogStream
 from mellea_jupyter.models.pages import (
     AssetPage,
-    EnvironmentList,
     RunFilters,
     RunPage,
     RunQuery,

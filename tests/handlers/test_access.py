@@ -14,6 +14,7 @@ from tornado import web
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
 from mellea_jupyter.app import MelleaApp
+from mellea_jupyter.handlers.base import authorized as our_authorized
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.routes import ROUTES, path_pattern, routes
 from tests.handlers.conftest import Ask, body
@@ -78,7 +79,7 @@ class Bare(APIHandler):
 class Open(APIHandler):
     async def get(self) -> None: ...
 
-    @authorized(resource="runs")
+    @our_authorized(resource="runs")
     async def post(self) -> None: ...
 
 

@@ -61,14 +61,21 @@ class _Gap:
     """Consecutive output frames whose bytes can not be read."""
 
     first: Frame
-    lines: int = 0
-    size_bytes: int = 0
-    refused: bool = False
+    lines: int
+    size_bytes: int
+    refused: bool
 
-    def add(self, frame: Frame, *, refused: bool) -> None:
-        self.lines += frame["lines"]
-        self.size_bytes += frame["length"]
-        self.refused = self.refused or refused
+    @classmethod
+    def of(cls, frame: Frame, *, refused: bool) -> _Gap:
+        return cls(frame, frame["lines"], frame["length"], refused)
+
+    def __add__(self, later: _Gap) -> _Gap:
+        return _Gap(
+            self.first,
+            self.lines + later.lines,
+            self.size_bytes + later.size_bytes,
+            self.refused or later.refused,
+        )
 
     def block(self) -> Block:
         return views.gap_block(
@@ -189,8 +196,8 @@ class FileJournalReader(JournalReader):
         if not count:
             return None
         return EncodedBatch(
-            sse="".join(events).encode(),
-            ndjson="".join(documents).encode(),
+            sse=b"".join(events),
+            ndjson=b"".join(documents),
             lines=count,
             first=first,
             last=last,
@@ -208,12 +215,9 @@ class FileJournalReader(JournalReader):
         after a gap is given right after the gap.
         """
         refused = self._refused()
-        if refused is not None:
-            if not position.extra.get("refused"):
-                position.extra["refused"] = True
-                yield refused
-            position.extra["at_end"] = True
-            return
+        if refused is not None and not position.extra.get("refused"):
+            position.extra["refused"] = True
+            yield refused
         left = limit_bytes
         gap: _Gap | None = None
         before = position.offset
@@ -223,16 +227,14 @@ class FileJournalReader(JournalReader):
             block = self._block(frame, filter_)
             if isinstance(block, _Gap):
                 if not position.extra.get("in_gap"):
-                    gap = gap or block
-                    if gap is not block:
-                        gap.add(frame, refused=block.refused)
+                    gap = block if gap is None else gap + block
                 continue
             if block is not None:
                 if gap is not None:
                     yield gap.block()
-                    gap = None
+                gap = None
                 position.extra.pop("in_gap", None)
-                left -= frame["length"] if frame["kind"] == "output" else 0
+                left -= _cost(frame)
                 yield block
             if left <= 0 and gap is None:
                 return
@@ -252,9 +254,7 @@ class FileJournalReader(JournalReader):
         wanted = views.MAX_LINE_BYTES + 1 if long_line else min(frame["length"], _MAX_OUTPUT_BYTES)
         data, refused = self._bytes(frame["segment"], frame["offset"], wanted)
         if data is None:
-            gap = _Gap(frame)
-            gap.add(frame, refused=refused)
-            return gap
+            return _Gap.of(frame, refused=refused)
         if filter_.may_hold(data):
             return views.output_block(frame, data)
         return views.dropped_block(frame)
@@ -393,28 +393,21 @@ class FileJournalReader(JournalReader):
     ) -> Iterator[Block]:
         """Blocks backwards, beginning with the one of the cursor; `end` notes an end frame."""
         refused = self._refused()
-        if refused is not None:
-            if cursor is None:
-                yield refused
-            return
+        if refused is not None and cursor is None:
+            yield refused
         gap: _Gap | None = None
         left = _MAX_SCAN_BYTES
         for frame in self._frames_before(cursor):
-            if frame["kind"] == "end":
-                end["ended"] = True
+            end["ended"] = end.get("ended", False) or frame["kind"] == "end"
             block = self._block(frame, filter_)
-            left -= frame["length"] if frame["kind"] == "output" else 256
+            left -= _cost(frame)
             if isinstance(block, _Gap):
                 if cursor is None or (frame["seq"], 1) < cursor:
-                    if gap is not None:
-                        block.lines += gap.lines
-                        block.size_bytes += gap.size_bytes
-                        block.refused = block.refused or gap.refused
-                    gap = block
+                    gap = block if gap is None else block + gap
             elif block is not None:
                 if gap is not None:
                     yield gap.block()
-                    gap = None
+                gap = None
                 yield block
             if left <= 0 and gap is None:
                 return
@@ -534,7 +527,12 @@ class FileJournalReader(JournalReader):
 
 def _line_count(frame: Frame) -> int:
     count = frame.get("lines", 0)
-    return count if lines.is_count(count) else 0
+    return int(count) if lines.is_count(count) else 0
+
+
+def _cost(frame: Frame) -> int:
+    """About how many bytes it takes to show a frame."""
+    return 256 + (int(frame["length"]) if frame["kind"] == "output" else 0)
 
 
 def _skipped(position: Position, seq: int) -> int:
@@ -545,8 +543,7 @@ def _skipped(position: Position, seq: int) -> int:
 
 def _last_line(output: Frame) -> int:
     """The number of the last line that an output frame holds a part of."""
-    first: int = output["first_line"]
-    return first + max(output["lines"] - 1, 0)
+    return int(output["first_line"]) + max(int(output["lines"]) - 1, 0)
 
 
 def _parsed_backward(descriptor: int, end: int) -> Iterator[Frame]:

@@ -105,7 +105,8 @@ class JournalFolder:
         try:
             descriptor = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
-            return _absent(error, name)
+            _refuse_unless_absent(error, name)
+            return None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise Refused(name)
@@ -126,10 +127,11 @@ class JournalFolder:
             finally:
                 os.close(run)
         except OSError as error:
-            return _absent(error, name)
+            _refuse_unless_absent(error, name)
+            return None
 
 
-def _absent(error: OSError, name: str) -> None:
-    """None for an entry that is not there; anything else that can not be opened is refused."""
+def _refuse_unless_absent(error: OSError, name: str) -> None:
+    """An entry that is not there is no harm; any other that can not be opened is refused."""
     if error.errno != errno.ENOENT:
         raise Refused(name) from error

@@ -29,7 +29,7 @@ def parse(line: bytes) -> Frame | None:
     if type(frame) is not dict or frame.get("v") != 1 or type(frame.get("kind")) is not str:
         return None
     t = frame.get("t")
-    if type(t) not in (int, float) or not 0 <= t < _MAX_TIME:
+    if not (type(t) is float or type(t) is int) or not 0 <= t < _MAX_TIME:
         return None
     if not is_count(frame.get("seq")) or not is_count(frame.get("line")) or frame["seq"] == 0:
         return None

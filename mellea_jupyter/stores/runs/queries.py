@@ -44,9 +44,11 @@ def conditions(
     where: list[ColumnElement[bool]] = []
     if visible_to is not None:
         where.append(_any_of(runs.c.owner_id, [visible_to], walk=walk))
-    for name in _EXACT:
-        if values := getattr(filters, name):
-            where.append(_any_of(runs.c[name], list(map(str, values)), walk=walk))
+    where.extend(
+        _any_of(runs.c[name], [str(value) for value in values], walk=walk)
+        for name in _EXACT
+        if (values := getattr(filters, name))
+    )
     for tag in filters.tags:
         tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag)
         if walk:

@@ -9,7 +9,7 @@ total of everything is a handful of rows however many runs there are. Where no g
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from operator import add
 from typing import Any, Final, Literal
@@ -17,9 +17,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     String,
-    and_,
     bindparam,
     delete,
     func,
@@ -75,8 +73,7 @@ class Deltas:
     def write(self, connection: Connection) -> None:
         """Add everything to the rollup, and remove rows in which no run is left."""
         changed = [
-            {**dict(zip(_KEY_COLUMNS, key, strict=True)),
-             **dict(zip(ROLLUP_SUMS, sums, strict=True))}
+            dict[str, Any](zip((*_KEY_COLUMNS, *ROLLUP_SUMS), (*key, *sums), strict=True))
             for key, sums in self._sums.items() if any(sums)
         ]  # fmt: skip
         if not changed:
@@ -131,8 +128,7 @@ def count(connection: Connection, filters: RunFilters, visible_to: str | None) -
     named = {name: getattr(filters, name) for name in ("status", "owner_id", "asset_id", "model")}
     filters = RunFilters(**named)
     grain = find_grain(filters, None, 0, visible_to)
-    assert grain is not None  # these filters are in all grains together
-    where = _rollup_conditions(grain, filters, visible_to)
+    where = _rollup_conditions(grain or 0, filters, visible_to)  # the finest grain knows them all
     return connection.scalar(select(func.sum(rollup.c.runs)).where(*where)) or 0
 
 
@@ -183,7 +179,7 @@ def _from_rollup(
     where: list[ColumnElement[bool]],
     group_by: GroupBy | None,
     utc_offset_minutes: int,
-) -> Iterable[Row[Any]]:
+) -> Sequence[Sequence[Any]]:
     if group_by == "day":
         key: ColumnElement[Any] = (rollup.c.hour + utc_offset_minutes // 60) // 24
     elif group_by in _GROUP_COLUMNS:
@@ -192,7 +188,7 @@ def _from_rollup(
         key = literal("", String)
     sums = [func.sum(rollup.c[name]) for name in ROLLUP_SUMS]
     query = select(key, rollup.c.status, *sums).where(*where).group_by(key, rollup.c.status)
-    return connection.execute(query)
+    return [tuple(row) for row in connection.execute(query)]
 
 
 def _from_runs(
@@ -200,7 +196,7 @@ def _from_runs(
     conditions: list[ColumnElement[bool]],
     group_by: GroupBy | None,
     utc_offset_minutes: int,
-) -> Iterable[Row[Any]]:
+) -> Sequence[Sequence[Any]]:
     if group_by == "day":
         key: ColumnElement[Any] = (runs.c.created_ms + utc_offset_minutes * 60_000) // _DAY_MS
     elif group_by in _GROUP_COLUMNS:
@@ -209,11 +205,12 @@ def _from_runs(
         key = literal("", String)
     sums = [func.sum(func.coalesce(runs.c[name], 0)) for name in ROLLUP_SUMS[1:]]
     query = select(key, runs.c.status, func.count(), *sums)
-    return connection.execute(query.where(and_(True, *conditions)).group_by(key, runs.c.status))
+    query = query.where(*conditions).group_by(key, runs.c.status)
+    return [tuple(row) for row in connection.execute(query)]
 
 
-def _reply(rows: Iterable[Row[Any]], group_by: GroupBy | None) -> SummaryReply:
-    by_key: defaultdict[Any, list[Row[Any]]] = defaultdict(list)
+def _reply(rows: Iterable[Sequence[Any]], group_by: GroupBy | None) -> SummaryReply:
+    by_key: defaultdict[Any, list[Sequence[Any]]] = defaultdict(list)
     everything = []
     for row in rows:
         everything.append(row)
@@ -230,7 +227,7 @@ def _reply(rows: Iterable[Row[Any]], group_by: GroupBy | None) -> SummaryReply:
     return SummaryReply(**dict(total), groups=groups)
 
 
-def _summary(rows: list[Row[Any]]) -> RunSummary:
+def _summary(rows: list[Sequence[Any]]) -> RunSummary:
     """The totals of rows `(key, status, *ROLLUP_SUMS)`."""
     by_status: dict[str, int] = {}
     totals = [0] * len(ROLLUP_SUMS)

@@ -158,7 +158,7 @@ class SqlRunStore(RunStore):
             row = _run_row(connection, run_id)
             _expect(row, run_id, expected_version)
             deltas = rollup.Deltas()
-            deltas.add(row._mapping, -1)
+            deltas.add(row._asdict(), -1)
             deltas.write(connection)
             dialect.delete_text(connection, row.n)
             connection.execute(delete(runs).where(runs.c.n == row.n))
@@ -174,7 +174,7 @@ class SqlRunStore(RunStore):
                 .where(runs.c.status.in_([s.value for s in PLACED]))
                 .group_by(runs.c.owner_id)
             )
-            placed_by_owner = {owner: count for owner, count in connection.execute(placed)}
+            placed_by_owner = dict(map(tuple, connection.execute(placed)))
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None
             full = [owner for owner, count in placed_by_owner.items() if count >= owner_limit]
@@ -261,7 +261,7 @@ class SqlRunStore(RunStore):
         query = query.where(calls.c.run_id == run_id, calls.c.call > after)
         with self._reading() as connection:
             rows = connection.execute(query.order_by(calls.c.call).limit(limit))
-            return [CallRow.model_validate(dict(row._mapping)) for row in rows]
+            return [CallRow.model_validate(row._asdict()) for row in rows]
 
     def save_output(self, run_id: str, output: StructuredOutput) -> None:
         key = {"run_id": run_id, "artifact_id": output.artifact_id}
@@ -325,7 +325,7 @@ class SqlRunStore(RunStore):
         query = select(*columns).where(pinned_files.c.content_hash == content_hash)
         with self._reading() as connection:
             rows = connection.execute(query.order_by(pinned_files.c.path)).all()
-        return [PinnedFile.model_validate(dict(row._mapping)) for row in rows]
+        return [PinnedFile.model_validate(row._asdict()) for row in rows]
 
     # The rest
 
@@ -410,7 +410,11 @@ def _replayed(connection: Connection, new: NewRun) -> str | None:
 
 def _insert_runs(connection: Connection, new: Sequence[NewRun]) -> list[Run]:
     """Insert runs with all that belongs to them; the runs as stored."""
-    stored, rows, texts, tags, keys = [], [], [], [], []
+    stored: list[Run] = []
+    rows: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    tags: list[dict[str, str]] = []
+    keys: list[dict[str, str]] = []
     deltas = rollup.Deltas()
     n = (connection.scalar(select(func.max(runs.c.n))) or 0) + 1
     for item in new:
@@ -475,7 +479,7 @@ def _replace_run(connection: Connection, run: Run, expected_version: int) -> Non
     columns = run_columns(run)
     connection.execute(update(runs).where(runs.c.n == row.n).values(**columns))
     deltas = rollup.Deltas()
-    deltas.add(row._mapping, -1)
+    deltas.add(row._asdict(), -1)
     deltas.add(columns, 1)
     deltas.write(connection)
     dialect.update_text(connection, row.n, search_text(run))
@@ -499,7 +503,8 @@ def _placement_columns(placement: Placement) -> dict[str, Any]:
 
 
 def _placement(row: Row[Any]) -> Placement:
-    columns = {c.name: row._mapping[c] for c in placements.c}
+    columns = row._asdict()
+    columns.pop("doc", None)
     handle = columns["handle"]
     columns["handle"] = None if handle is None else json.loads(handle)
     return Placement.model_validate(columns)

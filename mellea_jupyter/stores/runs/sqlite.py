@@ -158,6 +158,7 @@ class DataVersion:
         return int(row[0])
 
     def close(self) -> None:
+        """Close the connection. Idempotent."""
         self._connection.close()
 
 
@@ -227,7 +228,7 @@ def unary_plus(column_: ColumnElement[Any]) -> ColumnElement[Any]:
     return UnaryExpression(column_, operator=custom_op("+"), type_=column_.type)
 
 
-def _matches(search: str) -> Select[tuple[int]] | None:
+def _matches(search: str) -> Select[int] | None:
     words = [w for w in search.replace("\0", " ").split() if any(map(str.isalnum, w))]
     if not words:
         return None

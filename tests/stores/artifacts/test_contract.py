@@ -61,9 +61,7 @@ def test_a_file_is_kept_with_all_that_is_known_of_it(
     assert listed.skipped == ()
 
 
-def test_artifacts_are_ordered_by_path_with_stable_ids(
-    store: ArtifactStore, outputs: Path
-) -> None:
+def test_artifacts_are_ordered_by_path_with_stable_ids(store: ArtifactStore, outputs: Path) -> None:
     (outputs / "a").mkdir()
     for name in ("b.txt", "a/z.txt", "a.txt", "a/b.txt"):
         (outputs / name).write_text(name)
@@ -166,15 +164,14 @@ def test_what_can_not_be_read_is_listed(
             raise PermissionError(13, "Permission denied", path)
         return opened(path, flags, dir_fd=dir_fd)
 
-    monkeypatch.setattr(walk.os, "open", refusing)
+    monkeypatch.setattr(os, "open", refusing)
     listed = skipped(collect(store, outputs))
     monkeypatch.undo()
     assert listed == {"closed": "unreadable", "private": "unreadable"}
 
 
 def test_names_that_are_no_text_and_bottomless_trees(store: ArtifactStore, outputs: Path) -> None:
-    with open(os.fsencode(outputs) + b"/\xff.txt", "wb"):
-        pass
+    (outputs / os.fsdecode(b"\xff.txt")).touch()
     folder = outputs
     for _ in range(70):
         folder /= "d"
@@ -185,9 +182,7 @@ def test_names_that_are_no_text_and_bottomless_trees(store: ArtifactStore, outpu
     assert set(reasons.values()) == {"too_deep"}
 
 
-def test_runs_share_bytes_and_are_deleted_in_any_order(
-    store: ArtifactStore, outputs: Path
-) -> None:
+def test_runs_share_bytes_and_are_deleted_in_any_order(store: ArtifactStore, outputs: Path) -> None:
     (outputs / "same.txt").write_text("same")
     one = collect(store, outputs, "one").artifacts[0]
     two = collect(store, outputs, "two").artifacts[0]

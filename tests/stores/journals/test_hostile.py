@@ -27,7 +27,7 @@ def _link(path: Path) -> None:
 REPLACEMENTS: dict[str, Callable[[Path], None]] = {
     "link": _link,
     "dangling link": lambda path: path.symlink_to("nowhere"),
-    "FIFO": lambda path: os.mkfifo(path),
+    "FIFO": os.mkfifo,
     "folder": lambda path: path.mkdir(),
 }
 
@@ -79,9 +79,7 @@ def test_a_linked_folder_is_refused(journal: JournalWriter, open_reader: Open) -
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "", "a/b", "../run", "run\0", "/etc"])
-def test_only_plain_names_are_runs(
-    journal: JournalWriter, open_reader: Open, run_id: str
-) -> None:
+def test_only_plain_names_are_runs(journal: JournalWriter, open_reader: Open, run_id: str) -> None:
     journal.output(b"a\n")
     assert open_reader(run_id).read(LogQuery()).frames == ()
 
@@ -93,6 +91,13 @@ GOOD: dict[str, Any] = {
 
 PLACE = {k: v for k, v in GOOD.items() if k not in {"v", "t", "line", "kind"}}
 
+WRONG_FIELDS: list[dict[str, Any]] = [
+    {"v": 2}, {"v": "1"}, {"seq": 1}, {"seq": "2"}, {"seq": 2.0}, {"seq": 9},
+                {"seq": 0}, {"seq": -1}, {"seq": True}, {"t": "now"}, {"t": -1}, {"t": 1e300},
+                {"line": None}, {"line": -1}, {"kind": 7}, {"stream": "stdin"}, {"segment": -1},
+                {"offset": 1 << 60}, {"length": "2"}, {"lines": [1]}, {"first_line": {}},
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "line",
@@ -102,12 +107,7 @@ PLACE = {k: v for k, v in GOOD.items() if k not in {"v", "t", "line", "kind"}}
         "x" * (5 * MAX_FRAME_BYTES),
         *(
             json.dumps({**GOOD, "seq": 2, **wrong})
-            for wrong in (
-                {"v": 2}, {"v": "1"}, {"seq": 1}, {"seq": "2"}, {"seq": 2.0}, {"seq": 9},
-                {"seq": 0}, {"seq": -1}, {"seq": True}, {"t": "now"}, {"t": -1}, {"t": 1e300},
-                {"line": None}, {"line": -1}, {"kind": 7}, {"stream": "stdin"}, {"segment": -1},
-                {"offset": 1 << 60}, {"length": "2"}, {"lines": [1]}, {"first_line": {}},
-            )
+            for wrong in WRONG_FIELDS
         ),
     ],
 )  # fmt: skip

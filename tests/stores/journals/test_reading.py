@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,7 +84,7 @@ class TestViews:
     def test_ansi_and_carriage_returns_stay_and_bad_utf8_is_replaced(
         self, journal: JournalWriter, open_reader: Open
     ) -> None:
-        journal.output(b"\x1b[31mred\x1b[0m 10%\r20%\n\xff\xfe\n\0\n\"quoted\",\"\\\n")
+        journal.output(b'\x1b[31mred\x1b[0m 10%\r20%\n\xff\xfe\n\0\n"quoted","\\\n')
         assert messages(open_reader()) == [
             "\x1b[31mred\x1b[0m 10%\r20%", "\ufffd\ufffd", "\0", '"quoted","\\'
         ]  # fmt: skip
@@ -233,7 +232,7 @@ class TestEncoded:
     def test_it_is_what_log_frames_serialise_to(
         self, mixed: JournalWriter, open_reader: Open
     ) -> None:
-        mixed.output(b"\x1b[0m\xff\"\\,\"\n" + b"y" * 70_000 + b"\nend without newline")
+        mixed.output(b'\x1b[0m\xff"\\,"\n' + b"y" * 70_000 + b"\nend without newline")
         expected = everything(open_reader())
         position = Position()
         batch = open_reader().read_encoded(position)
@@ -364,7 +363,9 @@ class TestRemovedSegments:
         assert len(frames) == 12 + 1 + 10 + 1
         assert everything(reader, 1) == frames
         assert list(reader.read(LogQuery(tail=100)).frames) == frames
-        assert list(reader.read(LogQuery(before=frames[14].cursor, limit=2)).frames) == frames[12:14]
+        assert (
+            list(reader.read(LogQuery(before=frames[14].cursor, limit=2)).frames) == frames[12:14]
+        )
         assert list(reader.read(LogQuery(before=gap.cursor)).frames) == frames[:12]
         batch = reader.read_encoded(reader.position_after(gap.cursor))
         assert batch is not None
@@ -438,13 +439,18 @@ def test_all_ways_to_read_agree(
 
 
 def test_closing_twice_leaves_no_descriptor(mixed: JournalWriter, store: JournalStore) -> None:
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    before = _descriptors()
     for _ in range(20):
         reader = store.open("run")
         reader.read(LogQuery())
         reader.close()
         reader.close()
-    assert not before or len(os.listdir("/proc/self/fd")) <= before
+    assert _descriptors() <= before
+
+
+def _descriptors() -> int:
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
 
 
 def journal_bytes(journal: JournalWriter) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -21,11 +22,12 @@ from mellea_jupyter.stores.runs.sql import SqlRunStore
 from tests.stores.runs.conftest import make_run, new
 
 
-def _dump(path: Path) -> list[tuple[str, str, str]]:
+def _dump(path: Path) -> list[tuple[str, str, list[str]]]:
+    """Everything in the schema; the order of constraints within a table does not matter."""
     connection = sqlite3.connect(path)
     try:
         rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL")
-        return sorted((kind, name, "".join(sql.split())) for kind, name, sql in rows)
+        return sorted((kind, name, sorted(re.split(r"[\s(),]+", sql))) for kind, name, sql in rows)
     finally:
         connection.close()
 

@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Make all tables, indexes and the full-text index."""
     op.create_table(
         "assets",
         sa.Column("id", sa.String(), nullable=False),
