@@ -38,6 +38,7 @@ interface ITopic {
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+const SERVER_FAULT = 'internal_error';
 const OPEN = 1; // WebSocket.OPEN; the constant itself is not there in every environment
 
 /** How long to wait before the `attempt`-th reconnection (from 0): full jitter above a half. */
@@ -194,6 +195,9 @@ export class RunsStream {
     if (message.type === 'logs') {
       topic.after = message.cursor;
     }
+    if (message.type === 'error' && message.code === SERVER_FAULT) {
+      this.askAgain(message.topic as string, topic);
+    }
     if (message.type === 'complete') {
       // the server has ended the topic: nothing to ask for after a reconnection
       this.topics.delete(message.topic);
@@ -201,6 +205,15 @@ export class RunsStream {
     for (const listener of [...topic.listeners]) {
       tell(listener, message);
     }
+  }
+
+  /** The server failed on a topic and has ended it; the connection and other topics go on. */
+  private askAgain(name: string, topic: ITopic): void {
+    this.environment.setTimeout(() => {
+      if (this.topics.get(name) === topic) {
+        this.request(name, topic);
+      }
+    }, LONGEST_PAUSE_MS);
   }
 
   private setState(state: StreamState): void {

@@ -1,0 +1,179 @@
+// Values and stand-ins for the server that several tests share.
+
+import type { GetRunsRunIdLogsQuery, LogFrame, LogPage, Run } from '../src/api/schema.js';
+import type { ITopicListener } from '../src/api/stream.js';
+import type { ITranslation } from '../src/format.js';
+import type { ILogSource } from '../src/logview/core/source.js';
+
+/** Texts as they are, with JupyterLab's numbering: `%1` of `_n` is the count. */
+export const trans: ITranslation = {
+  __: (text, ...values) => fill(text, values),
+  _n: (singular, plural, count, ...values) =>
+    fill(count === 1 ? singular : plural, [count, ...values])
+};
+
+function fill(text: string, values: unknown[]): string {
+  return text.replace(/%(\d)/g, (_, index) => String(values[Number(index) - 1]));
+}
+
+export function frame(line: number, change: Partial<LogFrame> = {}): LogFrame {
+  return {
+    timestamp: '2026-01-15T10:30:00.000Z',
+    stream: 'stdout',
+    level: 'info',
+    message: `line ${line}`,
+    metadata: null,
+    line,
+    cursor: `${line}.1`,
+    partial: false,
+    continues: false,
+    ...change
+  };
+}
+
+export function frames(first: number, last: number): LogFrame[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => frame(first + index));
+}
+
+export function makeRun(change: Partial<Run> = {}): Run {
+  return {
+    id: '11111111-1111-4111-8111-111111111111',
+    asset_id: 'prog_1',
+    asset_version: 'sha256:1',
+    asset_name: 'trip.py',
+    owner_id: 'ann',
+    config: {
+      model: null,
+      environment_id: null,
+      env_vars: {},
+      datasets: [],
+      timeout_seconds: 3600,
+      artifact_quota_mb: 200,
+      args: [],
+      parameters: {},
+      working_directory: 'program',
+      isolation: 'warm',
+      model_steering: 'default',
+      strict_requirements: false,
+      capture_content: true,
+      max_cost_usd: null,
+      max_llm_calls: null,
+      on_budget: 'stop'
+    },
+    status: 'running',
+    status_reason: null,
+    created_at: '2026-01-15T10:30:00.000Z',
+    started_at: '2026-01-15T10:30:01.000Z',
+    finished_at: null,
+    exit_code: null,
+    error_message: null,
+    error: null,
+    artifacts: [],
+    artifacts_skipped: [],
+    metrics: {
+      queue_duration_ms: 0,
+      startup_duration_ms: 0,
+      execution_duration_ms: 0,
+      total_duration_ms: 0,
+      llm_calls: 0,
+      input_tokens: 0,
+      output_tokens: 0,
+      estimated_cost_usd: 0,
+      samples_generated: 0,
+      repair_attempts: 0,
+      loop_iterations: 0,
+      peak_memory_mb: 0,
+      cpu_seconds: 0,
+      loops_exhausted: 0,
+      judge_calls: 0,
+      failed_calls: 0,
+      cancelled_calls: 0,
+      unpriced_calls: 0,
+      calls_without_usage: 0,
+      active_calls: 0,
+      dropped_events: 0
+    },
+    cancelled_by: null,
+    retry_of: null,
+    attempt: 1,
+    name: null,
+    note: null,
+    tags: [],
+    pinned: false,
+    version: 1,
+    host: null,
+    isolation: null,
+    isolation_reason: null,
+    queue_position: null,
+    queue_reason: null,
+    cancel_requested_at: null,
+    cancel_requested_by: null,
+    kill_at: null,
+    progress: null,
+    models_used: [],
+    ...change
+  };
+}
+
+/** A log of a given number of lines that is read as the server reads it. */
+export class FakeLog implements ILogSource {
+  queries: GetRunsRunIdLogsQuery[] = [];
+  listener: ITopicListener = {};
+  followedFrom: (string | null)[] = [];
+
+  constructor(
+    public lines: number,
+    private readonly make: (line: number) => LogFrame = frame,
+    public isEnded = false
+  ) {}
+
+  async read(query: GetRunsRunIdLogsQuery): Promise<LogPage> {
+    this.queries.push(query);
+    const limit = query.tail ?? query.limit ?? 1000;
+    const after = query.after ? Number(query.after.split('.')[0]) : (query.line ?? 1) - 1;
+    const found: LogFrame[] = [];
+    if (query.tail !== undefined || query.before) {
+      const before = query.before ? Number(query.before.split('.')[0]) : this.lines + 1;
+      for (let line = before - 1; line >= 1 && found.length < limit; line--) {
+        this.add(found, line, query);
+      }
+      found.reverse();
+    } else {
+      for (let line = after + 1; line <= this.lines && found.length < limit; line++) {
+        this.add(found, line, query);
+      }
+    }
+    return { frames: found, next: found.at(-1)?.cursor ?? null, ended: this.isEnded };
+  }
+
+  follow(after: string | null, listener: ITopicListener): () => void {
+    this.followedFrom.push(after);
+    this.listener = listener;
+    return () => {
+      this.listener = {};
+    };
+  }
+
+  followFrom(after: string | null): void {
+    this.followedFrom.push(after);
+  }
+
+  /** Lines come live. */
+  grow(count: number): void {
+    const first = this.lines + 1;
+    this.lines += count;
+    const fresh = Array.from({ length: count }, (_, index) => this.make(first + index));
+    this.listener.onFrames?.(fresh, fresh.at(-1)?.cursor ?? '');
+  }
+
+  private add(found: LogFrame[], line: number, query: GetRunsRunIdLogsQuery): void {
+    const made = this.make(line);
+    const isWanted =
+      (!query.stream?.length || query.stream.includes(made.stream)) &&
+      (!query.level?.length || query.level.includes(made.level)) &&
+      (!query.search || made.message.includes(query.search));
+    if (isWanted) {
+      found.push(made);
+    }
+  }
+}
