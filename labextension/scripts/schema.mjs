@@ -84,7 +84,9 @@ function valueOf(schema) {
 }
 
 function comment(text, indent = '') {
-  return text ? `${indent}/** ${text.replaceAll('*/', '* /').replace(/\s+/g, ' ').trim()} */\n` : '';
+  return text
+    ? `${indent}/** ${text.replaceAll('*/', '* /').replace(/\s+/g, ' ').trim()} */\n`
+    : '';
 }
 
 function members(schema) {

@@ -33,7 +33,9 @@ for (const name of files.sort()) {
   eager += isEager(name) ? bytes : 0;
   console.log(`${String(bytes).padStart(8)} B gzip  ${isEager(name) ? 'eager' : 'lazy '}  ${name}`);
 }
-console.log(`${String(eager).padStart(8)} B gzip  entry and eager chunks, budget ${BUDGET_BYTES} B`);
+console.log(
+  `${String(eager).padStart(8)} B gzip  entry and eager chunks, budget ${BUDGET_BYTES} B`
+);
 if (eager > BUDGET_BYTES) {
   process.exit(1);
 }

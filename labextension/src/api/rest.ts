@@ -113,11 +113,7 @@ export class RunsApi {
     return this.write('POST', 'runs/bulk/delete', { run_ids: runIds });
   }
 
-  readLog(
-    runId: string,
-    query: GetRunsRunIdLogsQuery,
-    options?: IReadOptions
-  ): Promise<LogPage> {
+  readLog(runId: string, query: GetRunsRunIdLogsQuery, options?: IReadOptions): Promise<LogPage> {
     return this.read(`runs/${runId}/logs`, query, options);
   }
 

@@ -122,7 +122,9 @@ export class RunsStream {
     if (this.socket === null && this.timer === null) {
       this.connect();
     } else {
-      this.send(after === null ? { type: 'subscribe', topic } : { type: 'subscribe', topic, after });
+      this.send(
+        after === null ? { type: 'subscribe', topic } : { type: 'subscribe', topic, after }
+      );
     }
   }
 

@@ -1,7 +1,8 @@
 // Hooks that tie components to models and to the clock.
 
 import type { ISignal } from '@lumino/signaling';
-import { useEffect, useReducer, useState } from 'react';
+import { useCallback, useEffect, useReducer, useState, useSyncExternalStore } from 'react';
+import type { RunsStream, StreamState } from '../api/stream.js';
 
 /** Draw again when the signal is emitted. */
 export function useSignal<T, U>(signal: ISignal<T, U>): void {
@@ -28,4 +29,10 @@ export function useNow(periodMs: number): number {
     return () => window.clearInterval(timer);
   }, [periodMs]);
   return now;
+}
+
+/** Follow the connection's state. */
+export function useStreamState(stream: RunsStream): StreamState {
+  const listen = useCallback((changed: () => void) => stream.onState(changed), [stream]);
+  return useSyncExternalStore(listen, () => stream.state);
 }

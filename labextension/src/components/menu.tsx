@@ -10,10 +10,7 @@ export interface IMenuEntry {
 }
 
 /** `⋯` with entries below. Arrow keys move, Escape closes. */
-export function MenuButton(props: {
-  label: string;
-  entries: readonly IMenuEntry[];
-}): ReactElement {
+export function MenuButton(props: { label: string; entries: readonly IMenuEntry[] }): ReactElement {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLSpanElement>(null);
   const opener = useRef<HTMLButtonElement>(null);

@@ -82,7 +82,12 @@ export function StatusIcon({ run, trans }: { run: Run; trans: ITranslation }): R
   const { icon, modifier } = look(run);
   const name = isStopping(run) ? trans.__('stopping') : statusText(run.status, trans);
   return (
-    <span className={`jp-MelleaStatus jp-mod-${modifier}`} role="img" aria-label={name} title={name}>
+    <span
+      className={`jp-MelleaStatus jp-mod-${modifier}`}
+      role="img"
+      aria-label={name}
+      title={name}
+    >
       <Icon name={icon} />
     </span>
   );

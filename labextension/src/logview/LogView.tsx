@@ -44,7 +44,7 @@ interface ILogViewProps {
 
 /** A log with its toolbar. */
 export function LogView(props: ILogViewProps): ReactElement {
-  const { model, trans } = props;
+  const { model, trans, lineUrl } = props;
   const [isWrapped, setWrapped] = useState(false);
   const [hasTime, setTime] = useState(false);
   const searchBox = useRef<HTMLInputElement>(null);
@@ -53,12 +53,12 @@ export function LogView(props: ILogViewProps): ReactElement {
   const copyLink = useCallback(
     (line: number) => {
       void model.reveal(line);
-      const url = props.lineUrl?.(line);
+      const url = lineUrl?.(line);
       if (url) {
         void navigator.clipboard?.writeText(url);
       }
     },
-    [model, props.lineUrl]
+    [model, lineUrl]
   );
   const onKeyDown = (event: KeyboardEvent): void => {
     if ((event.ctrlKey || event.metaKey) && event.key === 'f') {
@@ -106,7 +106,7 @@ export function LogView(props: ILogViewProps): ReactElement {
                       query={model.search?.text ?? ''}
                       isHighlighted={model.highlightedLine === line.line}
                       hasTime={hasTime}
-                      href={props.lineUrl?.(line.line) ?? null}
+                      href={lineUrl?.(line.line) ?? null}
                       onCopyLink={copyLink}
                       trans={trans}
                     />
@@ -126,7 +126,12 @@ export function LogView(props: ILogViewProps): ReactElement {
             className="jp-MelleaLog-return"
             onClick={() => model.setFollowing(true)}
           >
-            {trans._n('↓ %2 new line', '↓ %2 new lines', model.newRows, formatNumber(model.newRows))}
+            {trans._n(
+              '↓ %2 new line',
+              '↓ %2 new lines',
+              model.newRows,
+              formatNumber(model.newRows)
+            )}
           </button>
         )}
         {model.count === 0 && <p className="jp-MelleaLog-empty">{emptyText(props)}</p>}

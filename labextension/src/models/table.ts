@@ -157,10 +157,9 @@ export class RunsTableModel {
     this.changedSignal.emit();
     const query: GetRunsQuery = { ...this.current.filters, sort: this.current.sort, limit: PAGE };
     try {
-      const page = await this.api.listRuns(
-        cursor === null ? query : { ...query, cursor },
-        { signal: loading.signal }
-      );
+      const page = await this.api.listRuns(cursor === null ? query : { ...query, cursor }, {
+        signal: loading.signal
+      });
       if (cursor === null) {
         this.rows = [...page.runs];
         this.created.clear();

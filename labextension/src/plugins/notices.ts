@@ -64,7 +64,8 @@ function showToast(run: Run, app: JupyterFrontEnd, trans: TranslationBundle): vo
       : ''
   ].filter(Boolean);
   const text = `${runTitle(run)}: ${statusText(run.status, trans)} (${facts.join(', ')})`;
-  const type = run.status === 'failed' ? 'error' : run.status === 'cancelled' ? 'warning' : 'success';
+  const type =
+    run.status === 'failed' ? 'error' : run.status === 'cancelled' ? 'warning' : 'success';
   Notification.emit(text, isUnmet(run) ? 'warning' : type, {
     autoClose: 6000,
     actions: [

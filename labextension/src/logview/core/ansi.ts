@@ -71,7 +71,11 @@ export function markMatches(spans: ISpan[], query: string): ISpan[] {
     return spans; // lower-casing changed the length: offsets would not fit
   }
   const edges: [number, number][] = [];
-  for (let at = haystack.indexOf(needle); at >= 0; at = haystack.indexOf(needle, at + needle.length)) {
+  for (
+    let at = haystack.indexOf(needle);
+    at >= 0;
+    at = haystack.indexOf(needle, at + needle.length)
+  ) {
     edges.push([at, at + needle.length]);
   }
   const marked: ISpan[] = [];
@@ -113,7 +117,9 @@ function classesOf(part: Anser.AnserJsonEntry): string {
 
 /** One of the 16 named colours: `red`, `bright-red`. Others are drawn as the nearest of them. */
 function colourName(anserClass: string): string {
-  const named = /^ansi-(bright-)?(black|red|green|yellow|blue|magenta|cyan|white)$/.exec(anserClass);
+  const named = /^ansi-(bright-)?(black|red|green|yellow|blue|magenta|cyan|white)$/.exec(
+    anserClass
+  );
   if (named) {
     return anserClass.slice('ansi-'.length);
   }

@@ -149,7 +149,9 @@ export class LineBuffer {
     const excess = this.pages.size - HELD_PAGES;
     if (excess > 0) {
       const here = pageOf(line);
-      const farthest = [...this.pages.keys()].sort((a, b) => Math.abs(b - here) - Math.abs(a - here));
+      const farthest = [...this.pages.keys()].sort(
+        (a, b) => Math.abs(b - here) - Math.abs(a - here)
+      );
       for (const number of farthest.slice(0, excess)) {
         this.pages.delete(number);
       }

@@ -141,7 +141,11 @@ export class LogModel {
       return;
     }
     for (const first of this.buffer.missing(from + 1, to + 1)) {
-      if (this.reading.size < READS_AT_ONCE && !this.reading.has(first) && Date.now() >= this.retryAt) {
+      if (
+        this.reading.size < READS_AT_ONCE &&
+        !this.reading.has(first) &&
+        Date.now() >= this.retryAt
+      ) {
         void this.readWindow(first);
       }
     }

@@ -26,11 +26,7 @@ export function DashboardBody(props: IDashboardProps): ReactElement {
       <FilterBar model={model} trans={trans} />
       <SummaryCards summary={model.summary} trans={trans} />
       {model.waiting > 0 && (
-        <button
-          type="button"
-          className="jp-MelleaRuns-bar"
-          onClick={() => void model.reload()}
-        >
+        <button type="button" className="jp-MelleaRuns-bar" onClick={() => void model.reload()}>
           {trans._n(
             '%2 run was started since. Show it',
             '%2 runs were started since. Show them',
@@ -86,7 +82,7 @@ function NothingFound(props: { model: RunsTableModel; trans: ITranslation }): Re
               type="button"
               className="jp-MelleaButton"
               onClick={() => {
-                const { [name as keyof typeof model.state.filters]: _, ...rest } =
+                const { [name as keyof typeof model.state.filters]: _dropped, ...rest } =
                   model.state.filters;
                 model.update({ filters: rest });
               }}

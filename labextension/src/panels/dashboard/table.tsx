@@ -67,11 +67,16 @@ export function RunsTable(props: {
     if (target && element) {
       setCurrentId(target.id);
       const top = index * ROW_HEIGHT;
-      if (top < element.scrollTop || top > element.scrollTop + element.clientHeight - 3 * ROW_HEIGHT) {
+      if (
+        top < element.scrollTop ||
+        top > element.scrollTop + element.clientHeight - 3 * ROW_HEIGHT
+      ) {
         element.scrollTop = top - element.clientHeight / 2;
       }
       requestAnimationFrame(() =>
-        element.querySelector<HTMLElement>(`[data-run-id="${target.id}"] .jp-MelleaTable-open`)?.focus()
+        element
+          .querySelector<HTMLElement>(`[data-run-id="${target.id}"] .jp-MelleaTable-open`)
+          ?.focus()
       );
     }
   };
@@ -150,9 +155,7 @@ export function RunsTable(props: {
               ))}
             </tr>
           ))}
-          {last < runs.length && (
-            <Spacer rows={runs.length - last} columns={columns.length + 1} />
-          )}
+          {last < runs.length && <Spacer rows={runs.length - last} columns={columns.length + 1} />}
         </tbody>
       </table>
     </div>

@@ -4,7 +4,13 @@ import { useId, useState, type ReactElement, type ReactNode } from 'react';
 import type { Environment } from '../../api/schema.js';
 import { Icon } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
-import { isSecretName, type ILaunchValues, type IPair, type IProblem, type LaunchField } from './values.js';
+import {
+  isSecretName,
+  type ILaunchValues,
+  type IPair,
+  type IProblem,
+  type LaunchField
+} from './values.js';
 
 /** What the form shows. */
 export interface IFormProps {
@@ -78,11 +84,7 @@ export function LaunchForm(props: IFormProps): ReactElement {
           >
             <option value="">{trans.__('Default')}</option>
             {props.environments.map(environment => (
-              <option
-                key={environment.id}
-                value={environment.id}
-                disabled={!environment.available}
-              >
+              <option key={environment.id} value={environment.id} disabled={!environment.available}>
                 {environment.available
                   ? environment.name
                   : `${environment.name} – ${environment.reason ?? ''}`}
@@ -187,7 +189,9 @@ function Pairs(props: {
           <input
             className="jp-mod-styled"
             aria-label={trans.__('Value of %1', pair.name)}
-            placeholder={props.field === 'datasets' ? trans.__('dataset@version') : trans.__('value')}
+            placeholder={
+              props.field === 'datasets' ? trans.__('dataset@version') : trans.__('value')
+            }
             type={
               props.field === 'variables' && isSecretName(pair.name) && pair.value !== '••••'
                 ? 'password'

@@ -243,8 +243,6 @@ export function splitArgs(text: string): string[] | null {
 /** The reverse of `splitArgs`. */
 export function joinArgs(words: readonly string[]): string {
   return words
-    .map(word =>
-      /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-    )
+    .map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(' ');
 }

@@ -18,7 +18,9 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
     <div className="jp-MelleaRun-tab">
       <Outputs {...props} />
       {run.artifacts.length === 0 ? (
-        <p>{trans.__('No artifacts. Files that a program writes to its output folder appear here.')}</p>
+        <p>
+          {trans.__('No artifacts. Files that a program writes to its output folder appear here.')}
+        </p>
       ) : (
         <table className="jp-MelleaTable">
           <thead>

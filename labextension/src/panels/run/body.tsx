@@ -3,14 +3,19 @@
 import { useState, type ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
 import { CommandIDs } from '../../commands.js';
-import { useNow, useSignal } from '../../components/hooks.js';
+import { useNow, useSignal, useStreamState } from '../../components/hooks.js';
 import { Tabs } from '../../components/tabs.js';
-import { formatCost, formatNumber, formatTokens, formatDuration, type ITranslation } from '../../format.js';
+import {
+  formatCost,
+  formatNumber,
+  formatTokens,
+  formatDuration,
+  type ITranslation
+} from '../../format.js';
 import { LogView } from '../../logview/LogView.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
 import { isTerminal } from '../../models/statuses.js';
-import { useStreamState } from '../sidebar/index.js';
 import { ArtifactsTab } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';

@@ -59,9 +59,7 @@ export function ConfigurationTab(props: IConfigurationProps): ReactElement {
           )}
         </Row>
         <Row label={trans.__('Timeout')}>{formatDuration(config.timeout_seconds * 1000)}</Row>
-        <Row label={trans.__('Artifact quota')}>
-          {trans.__('%1 MB', config.artifact_quota_mb)}
-        </Row>
+        <Row label={trans.__('Artifact quota')}>{trans.__('%1 MB', config.artifact_quota_mb)}</Row>
         <Row label={trans.__('Budget')}>
           {config.max_cost_usd !== null && formatMoney(Number(config.max_cost_usd))}
         </Row>

@@ -1,7 +1,7 @@
 // The run's header: status, what ran with which model, for how long, and the controls.
 
 import type { CommandRegistry } from '@lumino/commands';
-import { useEffect, useState, type ReactElement } from 'react';
+import { useState, type ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
 import { CommandIDs } from '../../commands.js';
 import { useNow } from '../../components/hooks.js';
@@ -92,7 +92,6 @@ function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {
   const [isAsked, setAsked] = useState(false);
   const args = { runId: run.id };
   const execute = (id: string) => (): void => void commands.execute(id, args);
-  useEffect(() => setAsked(false), [run.status, run.cancel_requested_at]);
   return (
     <div className="jp-MelleaRun-controls" role="toolbar" aria-label={trans.__('Run')}>
       {!isTerminal(run) && (

@@ -50,7 +50,11 @@ function groups(trans: ITranslation): { title: string; rows: Row[] }[] {
       title: trans.__('Time'),
       rows: [
         ['queue_duration_ms', trans.__('Queue'), trans.__('time in the queue')],
-        ['startup_duration_ms', trans.__('Start'), trans.__('from leaving the queue to the program')],
+        [
+          'startup_duration_ms',
+          trans.__('Start'),
+          trans.__('from leaving the queue to the program')
+        ],
         ['execution_duration_ms', trans.__('Execution'), trans.__("the program's own runtime")],
         ['total_duration_ms', trans.__('Total'), trans.__('sum of the above')]
       ]
@@ -69,11 +73,7 @@ function groups(trans: ITranslation): { title: string; rows: Row[] }[] {
           trans.__('the backend did not say their tokens')
         ],
         ['failed_calls', trans.__('Failed calls'), trans.__('raised an error')],
-        [
-          'cancelled_calls',
-          trans.__('Cancelled calls'),
-          trans.__('given up before they answered')
-        ],
+        ['cancelled_calls', trans.__('Cancelled calls'), trans.__('given up before they answered')],
         ['judge_calls', trans.__('Judge calls'), trans.__('made to check a requirement')]
       ]
     },
@@ -81,7 +81,11 @@ function groups(trans: ITranslation): { title: string; rows: Row[] }[] {
       title: trans.__('Sampling'),
       rows: [
         ['samples_generated', trans.__('Samples'), trans.__('answers generated')],
-        ['repair_attempts', trans.__('Repairs'), trans.__('generations after the first of a chain')],
+        [
+          'repair_attempts',
+          trans.__('Repairs'),
+          trans.__('generations after the first of a chain')
+        ],
         ['loop_iterations', trans.__('Iterations'), trans.__('generations in loops, ReAct turns')],
         [
           'loops_exhausted',

@@ -314,7 +314,9 @@ function NothingToShow(props: ISidebarProps & { filter: string }): ReactElement 
   if (model.state === 'failed' && error?.isServerPartMissing) {
     return (
       <p className="jp-MelleaRuns-empty" role="alert">
-        {trans.__('The server part of Mellea runs is not enabled. Run this and restart the server:')}
+        {trans.__(
+          'The server part of Mellea runs is not enabled. Run this and restart the server:'
+        )}
         <code>jupyter server extension enable mellea_jupyter</code>
       </p>
     );

@@ -2,22 +2,12 @@
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import { useEffect, useState, type ReactElement } from 'react';
-import type { RunsStream, StreamState } from '../../api/stream.js';
+import type { ReactElement } from 'react';
+import { useStreamState } from '../../components/hooks.js';
 import type { ITranslation } from '../../format.js';
 import { runsIcon } from '../../icons.js';
 import type { RunsModel } from '../../models/runs.js';
 import { SidebarBody } from './body.js';
-
-/** Follow the connection's state. */
-export function useStreamState(stream: RunsStream): StreamState {
-  const [state, setState] = useState(stream.state);
-  useEffect(() => {
-    setState(stream.state);
-    return stream.onState(setState);
-  }, [stream]);
-  return state;
-}
 
 /** The panel in the left area. */
 export class RunsSidebar extends ReactWidget {
