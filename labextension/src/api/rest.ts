@@ -160,7 +160,11 @@ export class RunsApi {
   }
 
   private write<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return this.send(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    if (body === undefined) {
+      return this.send(path, { method });
+    }
+    const headers = { 'Content-Type': 'application/json' };
+    return this.send(path, { method, headers, body: JSON.stringify(body) });
   }
 
   private async send<T>(path: string, init: RequestInit): Promise<T> {

@@ -37,10 +37,12 @@ test('cancel, retry and bulk verbs send what the API expects', async () => {
   await api.cancelRun('r');
   await api.retryRun('r', { timeout_seconds: 5 });
   await api.cancelRuns(['a', 'b']);
+  const headers = { 'Content-Type': 'application/json' };
+  const post = (body: string): object => ({ method: 'POST', headers, body });
   expect(request.mock.calls).toEqual([
-    ['runs/r', { method: 'DELETE', body: undefined }],
-    ['runs/r/retry', { method: 'POST', body: '{"config_overrides":{"timeout_seconds":5}}' }],
-    ['runs/bulk/cancel', { method: 'POST', body: '{"run_ids":["a","b"]}' }]
+    ['runs/r', { method: 'DELETE' }],
+    ['runs/r/retry', post('{"config_overrides":{"timeout_seconds":5}}')],
+    ['runs/bulk/cancel', post('{"run_ids":["a","b"]}')]
   ]);
 });
 

@@ -43,7 +43,7 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
 /** What an error says to people: the sentence and the next step. */
 export function describeError(error: unknown): string {
   return error instanceof ApiError && error.hint
-    ? `${error.message} ${error.hint}`
+    ? `${error.message.replace(/\.?$/, '.')} ${error.hint}`
     : (error as Error).message;
 }
 
