@@ -27,7 +27,7 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
     run.owner_id
   ].filter(Boolean);
   return (
-    <header className="jp-MelleaRun-header">
+    <div className="jp-MelleaRun-header">
       <div className="jp-MelleaRun-title">
         <h2>{runTitle(run)}</h2>
         <span role="status">
@@ -60,7 +60,7 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
         </p>
       )}
       <Controls run={run} commands={commands} trans={trans} />
-    </header>
+    </div>
   );
 }
 

@@ -37,7 +37,7 @@ export class RunsSidebar extends ReactWidget {
 
   private updateBadge(): void {
     const count = this.model.active.length;
-    this.title.dataset = count > 0 ? { melleaActive: String(Math.min(count, 99)) } : {};
+    this.title.dataset = count > 0 ? { melleaactive: String(Math.min(count, 99)) } : {};
   }
 }
 
