@@ -2,6 +2,7 @@
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
+import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
 import type { ITranslation } from '../../format.js';
 import { runsIcon } from '../../icons.js';
@@ -22,7 +23,6 @@ export class DashboardPanel extends ReactWidget {
     this.title.closable = true;
     this.addClass('jp-MelleaDashboard-panel');
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', trans.__('Mellea dashboard'));
   }
 
   override dispose(): void {
@@ -30,6 +30,12 @@ export class DashboardPanel extends ReactWidget {
       this.model.dispose();
       super.dispose();
     }
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    // here, because MainAreaWidget gives its content a label of its own
+    this.node.setAttribute('aria-label', this.title.label);
   }
 
   protected override render(): ReactElement {

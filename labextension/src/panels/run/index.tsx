@@ -2,6 +2,7 @@
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
+import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
 import type { RunsApi } from '../../api/rest.js';
 import type { RunsStream } from '../../api/stream.js';
@@ -47,7 +48,6 @@ export class RunPanel extends ReactWidget {
     this.title.closable = true;
     this.title.label = options.trans.__('Run');
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', options.trans.__('Run'));
     this.model.changed.connect(this.updateTitle, this);
     options.runs.changed.connect(this.takeReply, this);
     void this.log.open(options.line);
@@ -67,6 +67,12 @@ export class RunPanel extends ReactWidget {
     }
   }
 
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    // here, because MainAreaWidget gives its content a label of its own
+    this.updateTitle();
+  }
+
   protected override render(): ReactElement {
     return <RunBody {...this.options} model={this.model} log={this.log} />;
   }
@@ -79,12 +85,12 @@ export class RunPanel extends ReactWidget {
   }
 
   private updateTitle(): void {
-    const { run } = this.model;
+    const { run, runId } = this.model;
+    const name = `${run ? runTitle(run) : ''} · ${runId.slice(0, 6)}`;
+    this.node.setAttribute('aria-label', this.options.trans.__('Run %1', name));
     if (run !== null) {
-      const name = `${runTitle(run)} · ${run.id.slice(0, 6)}`;
       this.title.label = name;
       this.title.caption = `${name}\n${run.status}`;
-      this.node.setAttribute('aria-label', this.options.trans.__('Run %1', name));
     }
   }
 }
