@@ -47,10 +47,10 @@ export function DashboardBody(props: IDashboardProps): ReactElement {
           </button>
         </p>
       )}
-      <RunsTable {...props} />
       {model.runs.length === 0 && !model.isLoading && model.error === null && (
         <NothingFound model={model} trans={trans} />
       )}
+      <RunsTable {...props} />
       <SelectionBar {...props} />
     </div>
   );
