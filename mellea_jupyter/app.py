@@ -114,7 +114,7 @@ class MelleaApp(ExtensionApp):
 
     @default("data_dir")
     def _default_data_dir(self) -> str:
-        return os.path.join(jupyter_data_dir(), "mellea")
+        return str(Path(jupyter_data_dir(), "mellea"))
 
     def initialize_settings(self) -> None:
         """Let handlers find this app."""
@@ -154,9 +154,9 @@ class MelleaApp(ExtensionApp):
         return self._services
 
     def _build(self) -> Services:
-        from mellea_jupyter.service.services import ServiceOptions, Services  # noqa: PLC0415
+        from mellea_jupyter.service.services import ServiceOptions, Services
 
-        root = self.serverapp.root_dir if self.serverapp is not None else os.getcwd()
+        root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
         return Services(
             ServiceOptions(
                 data_dir=Path(self.data_dir),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mellea_jupyter.cli.picking import open_client, pick_run
 from mellea_jupyter.client import phrases
+from mellea_jupyter.client.console import print_rows
 from mellea_jupyter.client.flags import UsageError
 from mellea_jupyter.client.launch import invalid_config
 from mellea_jupyter.models.pages import MAX_PAGE, RunQuery
@@ -77,10 +78,7 @@ def show(flags: argparse.Namespace) -> int:
         ("link", handle.url),
     ]
     rows += [(label, value) for label, value in optional if value]
-    table = Table.grid(padding=(0, 2))
-    for label, value in rows:
-        table.add_row(Text(label, style="dim"), Text(value))
-    _console().print(table)
+    print_rows(_console(), rows, status=run.status)
     if run.error is not None and run.error.stack_trace:
         _console().print(Text(run.error.stack_trace.rstrip()))
     return 0

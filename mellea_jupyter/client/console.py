@@ -89,16 +89,9 @@ class RunConsole:
 
     def table(self, run: Run) -> None:
         """The closing table."""
-        from rich.table import Table
-        from rich.text import Text
-
         self.clear()
         self._end_line()
-        table = Table.grid(padding=(0, 2))
-        for label, value in phrases.summary_rows(run):
-            style = _STATUS_STYLES.get(run.status, "") if label == "status" else ""
-            table.add_row(Text(label, style="dim"), Text(value, style=style))
-        self._console.print(table)
+        print_rows(self._console, phrases.summary_rows(run), status=run.status)
 
     def _program(self, frame: LogFrame) -> None:
         stream = self._out if frame.stream is LogStream.STDOUT else self._err
@@ -129,6 +122,18 @@ _STATUS_STYLES: Final = {
     RunStatus.FAILED: "bold red",
     RunStatus.CANCELLED: "bold yellow",
 }
+
+
+def print_rows(
+    console: Console, rows: list[tuple[str, str]], *, status: RunStatus | None = None
+) -> None:
+    """Print `(label, value)` rows with the values aligned; the status in its colour."""
+    from rich.text import Text
+
+    width = max((len(label) for label, _ in rows), default=0) + 2
+    for label, value in rows:
+        style = _STATUS_STYLES.get(status, "") if status and label == "status" else ""
+        console.print(Text.assemble((label.ljust(width), "dim"), (value, style)))
 
 
 def attempt_of(frame: LogFrame) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Self
 
 from mellea_jupyter.models.events import RunChanged, RunDeleted, RunEvent
 
@@ -47,7 +48,7 @@ class Subscription:
             await self._wake.wait()
         return self._waiting.pop(next(iter(self._waiting)))
 
-    async def __aenter__(self) -> Subscription:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,7 +22,7 @@ from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.executors.base import Executor, Liveness, RunHandle
 from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
 from mellea_jupyter.models.artifacts import ArtifactList
-from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus, StatusReason
+from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.offload import Offload

@@ -12,6 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 from mellea_jupyter.exceptions import StoreError
 from mellea_jupyter.models.run import Run, RunStatus
@@ -183,7 +184,7 @@ class LogSubscription:
         self.ended: RunStatus | None = None
         """The final status, once every batch has been given."""
 
-    async def __aenter__(self) -> LogSubscription:
+    async def __aenter__(self) -> Self:
         """Raises InvalidCursor when `after` is not a cursor of this log."""
         reader = self._hub.open(self._run_id)
         try:
@@ -239,7 +240,8 @@ class LogSubscription:
 
     async def _catch_up(self) -> EncodedBatch | None:
         """Lines read from the journal by ourselves; the position moves also when there are none."""
-        assert self._reader is not None
+        if self._reader is None:
+            return None
         before = self._position.seq
         batch = await self._hub.offload.io(
             self._reader.read_encoded, self._position, limit_bytes=BATCH_BYTES // 4

@@ -39,7 +39,7 @@ def restore(config: RunConfig, kept: Mapping[str, str]) -> RunConfig:
 
 def write(run_dir: Path, secrets: Mapping[str, str]) -> None:
     """Write the run's secrets file, readable by its owner alone. Nothing is written for none."""
-    import orjson  # noqa: PLC0415 - light at load
+    import orjson
 
     if not secrets:
         return
@@ -51,7 +51,7 @@ def write(run_dir: Path, secrets: Mapping[str, str]) -> None:
 
 def read(run_dir: Path) -> dict[str, str]:
     """The run's secrets by name; empty when it has none."""
-    import orjson  # noqa: PLC0415 - light at load
+    import orjson
 
     try:
         fd = os.open(run_dir / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

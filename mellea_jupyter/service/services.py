@@ -88,9 +88,7 @@ class Services:
         folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
-        self.environments = EnvironmentService(
-            options.environments, interpreters=interpreters
-        )
+        self.environments = EnvironmentService(options.environments, interpreters=interpreters)
         self.assets = AssetService(
             store=self._store,
             root=options.root_dir,
@@ -110,7 +108,7 @@ class Services:
             lease=self._lease.id,
             options=PlacingOptions(options.grace_seconds, options.log_cap_bytes),
             demo_url=self._demo.url,
-            slot_freed=lambda: self._dispatcher.kick(),
+            slot_freed=self._slot_freed,
         )
         self._dispatcher = Dispatcher(
             store=self._store,
@@ -158,6 +156,9 @@ class Services:
         self._subscription: Subscription | None = None
         self.active_runs = 0
         """Placed and waiting runs, as of the last change; keeps the server from idle shutdown."""
+
+    def _slot_freed(self) -> None:
+        self._dispatcher.kick()
 
     async def start(self) -> None:
         """Take up what was left behind, then keep the queue moving."""
@@ -244,7 +245,7 @@ class _DemoModel:
 
     def url(self) -> str:
         """The endpoint's base URL. Blocks for a moment the first time."""
-        from mellea_jupyter.demo.server import DemoModel  # noqa: PLC0415 - only when asked for
+        from mellea_jupyter.demo.server import DemoModel
 
         if self._model is None:
             self._model = DemoModel()

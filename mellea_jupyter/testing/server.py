@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -80,8 +80,14 @@ class JupyterServer:
     @property
     def pid(self) -> int:
         """Process id of the running server."""
-        assert self._process is not None
-        return self._process.pid
+        return self._running.pid
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            msg = "the server was not started"
+            raise RuntimeError(msg)
+        return self._process
 
     def http(self, **kwargs: Any) -> httpx.Client:
         """A client with this server's token."""
@@ -124,11 +130,11 @@ class JupyterServer:
             *self._options,
         ]  # fmt: skip
 
-    def start(self, *, wait: bool = True) -> JupyterServer:
+    def start(self, *, wait: bool = True) -> Self:
         """Start the server; by default return when it answers."""
         environment = self.environment()
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.log_path, "ab") as log:
+        with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
@@ -142,8 +148,7 @@ class JupyterServer:
         deadline = time.monotonic() + START_SECONDS
         with self.http() as http:
             while time.monotonic() < deadline:
-                assert self._process is not None
-                if self._process.poll() is not None:
+                if self._running.poll() is not None:
                     break
                 try:
                     if http.get(path).status_code == httpx.codes.OK:
@@ -183,7 +188,7 @@ class JupyterServer:
             self._process.send_signal(number)
             self._process.wait(20)
 
-    def __enter__(self) -> JupyterServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -207,7 +207,7 @@ def test_doctor_names_what_it_found_and_no_secret(
     checks = {check["name"]: check for check in json.loads(text)["checks"]}
     assert checks["server"]["state"] == "ok"
     assert checks["environment default"]["state"] == "ok"
-    assert checks["model variables"]["finding"] == "OPENAI_API_KEY"
+    assert checks["model variables"]["finding"] == "OLLAMA_HOST, OPENAI_API_KEY"
     assert checks["ollama"]["next_step"]
     assert "sk-secret" not in text
     assert TOKEN not in text

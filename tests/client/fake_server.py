@@ -223,13 +223,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(run_id, self.headers.get("Last-Event-ID"))
         elif rest == "/logs":
             frames = state.frames[run_id]
+            last = frames[-1].cursor if frames else None
             if "after" in query:
                 at = [frame.cursor for frame in frames].index(query["after"])
                 frames = frames[at + 1 :]
             frames = frames[-int(query["tail"]) :] if "tail" in query else frames
             frames = frames[: int(query.get("limit", 1000))]
             following = frames[-1].cursor if frames else query.get("after")
-            is_end = not frames or frames[-1] is state.frames[run_id][-1]
+            is_end = following == last or not frames
+            frames = [each for each in frames if query.get("stream", each.stream) == each.stream]
             shown = [frame.to_json() for frame in frames]
             ended = run.is_terminal and is_end
             self._json(200, {"frames": shown, "next": following, "ended": ended})

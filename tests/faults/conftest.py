@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
 from mellea_jupyter.testing.server import JupyterServer
 
 
@@ -47,7 +47,7 @@ def processes_of(run_id: str) -> list[int]:
     """Processes whose environment names the run."""
     needle = f"MELLEA_RUN_ID={run_id}".encode()
     found = []
-    for entry in os.listdir("/proc"):
+    for entry in (path.name for path in Path("/proc").iterdir()):
         if not entry.isdigit():
             continue
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
 from mellea_jupyter.testing.server import JupyterServer
 
 from .conftest import processes_of, wait_until
@@ -88,8 +89,8 @@ def test_a_replaced_journal_is_refused_and_the_server_unharmed(
     server: JupyterServer, http: httpx.Client, replacement: str
 ) -> None:
     secret = server.home / "secret"
-    secret.write_text(json.dumps({"v": 1, "seq": 1, "t": 0, "line": 0, "kind": "system",
-                                  "level": "info", "message": "host secret", "lines": 1}) + "\n")  # fmt: skip
+    forged = {"v": 1, "seq": 1, "t": 0, "line": 0, "kind": "system", "lines": 1}
+    secret.write_text(json.dumps({**forged, "level": "info", "message": "host secret"}) + "\n")
     source = (
         "import os, sys, time\n"
         "print('before', flush=True)\n"
@@ -155,7 +156,7 @@ def test_a_gigabyte_of_output_is_capped_with_a_visible_gap_and_little_server_mem
         assert final["status"] == "succeeded"
         tail = http.get(f"api/runs/{run['id']}/logs", params={"tail": 1000}).json()
         assert tail["frames"][-1]["message"] == "the last line"
-        system = {"stream": "system", "limit": 1000}
+        system: dict[str, str | int] = {"stream": "system", "limit": 1000}
         gaps = http.get(f"api/runs/{run['id']}/logs", params=system).json()["frames"]
         assert any("left out" in frame["message"] for frame in gaps), gaps
         head = http.get(f"api/runs/{run['id']}/logs", params={"limit": 5}).json()

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from mellea_jupyter.testing.server import JupyterServer
 
 from .conftest import processes_of, wait_until
@@ -29,7 +30,9 @@ def all_lines(http: httpx.Client, run_id: str) -> list[str]:
     lines: list[str] = []
     after: str | None = None
     while True:
-        params = {"limit": 17, "stream": "stdout", **({"after": after} if after else {})}
+        params: dict[str, str | int] = {"limit": 17, "stream": "stdout"}
+        if after:
+            params["after"] = after
         page: dict[str, Any] = http.get(f"api/runs/{run_id}/logs", params=params).json()
         lines += [frame["message"] for frame in page["frames"]]
         if page["ended"] and len(page["frames"]) < 17:

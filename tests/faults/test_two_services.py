@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.testing.server import JupyterServer
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mellea_jupyter.exceptions import IllegalTransition, VersionConflict
 from mellea_jupyter.lifecycle import statuses
 from mellea_jupyter.lifecycle.transitions import (

@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 from traitlets.config import Config
@@ -95,10 +96,10 @@ def test_waiting_shows_the_run_from_the_cells_own_thread(
         return run
 
     fake.on_create = create
-    writers = set()
+    writers: set[str] = set()
     monkeypatch.setattr(
         "mellea_jupyter.client.console.RunConsole.write",
-        _noting(writers, "mellea_jupyter.client.console"),
+        _noting(writers),
     )
     done = shell.run_cell("%mellea_run trip.py --wait")
     out, err = capsys.readouterr()
@@ -110,7 +111,7 @@ def test_waiting_shows_the_run_from_the_cells_own_thread(
     assert done.result.run.is_terminal
 
 
-def _noting(writers: set[str], module: str) -> Any:
+def _noting(writers: set[str]) -> Any:
     from mellea_jupyter.client.console import RunConsole
 
     original = RunConsole.write
@@ -147,12 +148,16 @@ def test_help_is_complete(shell: InteractiveShell) -> None:
 def test_completion_in_the_shell(shell: InteractiveShell, fake: FakeServer) -> None:
     (fake.root / "notes.txt").touch()
     (fake.root / "sub").mkdir()
-    _, found = shell.complete("--mod", "%mellea_run trip.py --mod")
-    assert {"--model", "--model-steering"} <= set(found)
-    _, found = shell.complete("tr", "%mellea_run tr")
-    assert "trip.py" in found
-    _, found = shell.complete("--iso", "%%mellea_run --iso")
-    assert "--isolation" in found
+    assert {"--model", "--model-steering"} <= _completed(shell, "%mellea_run trip.py --mod")
+    assert "trip.py" in _completed(shell, "%mellea_run tr")
+    assert "--isolation" in _completed(shell, "%%mellea_run --iso")
+
+
+def _completed(shell: InteractiveShell, line: str) -> set[str]:
+    """As a notebook asks for it."""
+    assert shell.Completer is not None
+    with provisionalcompleter():
+        return {each.text for each in shell.Completer.completions(line, len(line))}
 
 
 def test_completion_of_values_and_paths(

@@ -8,8 +8,7 @@ import pytest
 
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.server import JupyterServer
-
-from ..runtime.scenarios.expected import EXPECTED, PROTOCOLS, Protocol
+from tests.runtime.scenarios.expected import EXPECTED, PROTOCOLS, Protocol
 
 CASES = [(protocol, name) for protocol in PROTOCOLS for name in EXPECTED[protocol]]
 

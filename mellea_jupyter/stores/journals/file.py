@@ -196,8 +196,8 @@ class FileJournalReader(JournalReader):
         if not count:
             return None
         return EncodedBatch(
-            sse="".join(events).encode(),
-            ndjson="".join(documents).encode(),
+            sse=b"".join(events),
+            ndjson=b"".join(documents),
             lines=count,
             first=first,
             last=last,
