@@ -218,6 +218,16 @@ class SqlRunStore(RunStore):
         with self._reading() as connection:
             return [(load_run(row.doc), _placement(row)) for row in connection.execute(query)]
 
+    def has_queued(self) -> bool:
+        queued = select(runs.c.id).where(runs.c.status == RunStatus.QUEUED.value).limit(1)
+        with self._reading() as connection:
+            return connection.scalar(queued) is not None
+
+    def list_created(self) -> list[Run]:
+        query = select(runs.c.doc).where(runs.c.status == RunStatus.CREATED.value)
+        with self._reading() as connection:
+            return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
+
     def list_waiting(self) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])
         query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
