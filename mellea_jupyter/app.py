@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
+ROOT_VARIABLE = "MELLEA_JUPYTER_ROOT_DIR"
 ACTIVITY_SECONDS = 30.0
 START_DELAY_SECONDS = 1.0
 
@@ -197,6 +198,7 @@ class MelleaApp(ExtensionApp):
         self._token_file = path
         os.environ[URL_VARIABLE] = serverapp.connection_url
         os.environ[TOKEN_FILE_VARIABLE] = os.fspath(path)
+        os.environ[ROOT_VARIABLE] = serverapp.root_dir
 
     async def stop_extension(self) -> None:
         """Called by the server when it stops: placed runs go on without it."""

@@ -50,6 +50,7 @@ class RunSpec:
         self.datasets: Dict[str, str] = dict(data.get("datasets") or {})
         self.forwards_mellea_log = "MELLEA_LOGS_CONSOLE" not in (data.get("env") or {})
         self.env = self._environment(data.get("env") or {}, secrets)
+        self.secret_values: List[str] = [str(value) for value in secrets.values()]
 
     @property
     def program_path(self) -> str:

@@ -147,7 +147,7 @@ class Placer:
                     grace_seconds=self._options.grace_seconds,
                     log_cap_bytes=self._options.log_cap_bytes,
                 )  # fmt: skip
-                kept = secrets.read(run_dir)
+                kept = {**secrets.take_from(spec["env"]), **secrets.read(run_dir)}
             except OSError as error:
                 msg = f"The run's folder could not be prepared: {error}"
                 raise LaunchFailed(msg) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_the_parent_before_any_other_server(
     parent = os.getppid()
     _list(runtime, fake.url, fake.root, parent)
     _list(runtime, "http://127.0.0.1:9/", fake.root, os.getpid())
-    monkeypatch.setattr(discovery, "_is_same_python", lambda pid: True)
+    monkeypatch.setattr(discovery, "_is_same_python", lambda _: True)
     found = find_server(environ={"JPY_PARENT_PID": str(parent)}, start=False)
     assert (found.found, found.pid) == ("the server of this kernel", parent)
 
@@ -77,7 +78,7 @@ def test_the_parent_before_any_other_server(
 def test_the_narrowest_root_that_holds_the_program(
     fake: FakeServer, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "_is_same_python", lambda pid: True)
+    monkeypatch.setattr(discovery, "_is_same_python", lambda _: True)
     _list(runtime, fake.url, tmp_path, os.getpid())
     _list(runtime, fake.url, fake.root, os.getppid())
     assert find_server(fake.root / "x.py", environ={}, start=False).root_dir == fake.root
@@ -91,7 +92,7 @@ def test_a_server_of_another_python_is_not_taken(
 ) -> None:
     _list(runtime, fake.url, fake.root, os.getpid())
     assert [each.pid for each in iter_candidates({})] == [os.getpid()]
-    monkeypatch.setattr(discovery.sys, "executable", "/somewhere/else/bin/python")
+    monkeypatch.setattr(sys, "executable", "/somewhere/else/bin/python")
     assert list(iter_candidates({})) == []
 
 
@@ -104,9 +105,7 @@ def test_servers_that_are_gone_or_have_no_url_are_passed_over(
     assert list(iter_candidates({})) == []
 
 
-def test_a_server_without_our_extension_says_so(
-    fake: FakeServer, runtime: Path
-) -> None:
+def test_a_server_without_our_extension_says_so(fake: FakeServer, runtime: Path) -> None:
     fake.answer("GET", "/api/environments", 404, b"{}")
     _list(runtime, fake.url, fake.root, os.getpid())
     with pytest.raises(ServerNotFound, match="has no mellea-jupyter API") as caught:
