@@ -35,7 +35,7 @@ from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
 from mellea_jupyter.stores.runs.rows import bounded, load_run, run_columns, search_text, to_ms
 from mellea_jupyter.stores.runs.tables import (
-    ROLLUP_SUMS,
+    RUN_SUMS,
     assets,
     audit,
     calls,
@@ -49,7 +49,7 @@ from mellea_jupyter.stores.runs.tables import (
 
 _CONTRIBUTION = [
     runs.c[name]
-    for name in ("owner_id", "asset_id", "model", "status", "created_ms", *ROLLUP_SUMS[1:])
+    for name in ("owner_id", "asset_id", "model", "status", "created_ms", "duration_ms", *RUN_SUMS)
 ]
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
