@@ -3,16 +3,16 @@
 A run counts in one rollup row of each *grain*: a choice of what rows are told apart by. A summary
 reads the coarsest grain that knows all it filters and groups by, so that the total of everything
 is a handful of rows however many runs there are. How many runs have which status is in columns of
-each row. Days of another zone than UTC are those of UTC, with the hours moved that belong to the
-day before or after. Where no grain knows enough (tags, search, bounds within an hour), the same
-totals are taken from the runs themselves.
+each row, so a chart by day reads one row a day in UTC and one an hour in other zones. Where no
+grain knows enough (tags, search, bounds within an hour), the same totals are taken from the runs
+themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from operator import add, sub
+from operator import add
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, String, bindparam, delete, func, literal, select
@@ -131,8 +131,6 @@ def summarize(
     grain = find_grain(filters, group_by, utc_offset_minutes, visible_to)
     if grain is None:
         rows = _from_runs(connection, conditions, group_by, utc_offset_minutes)
-    elif group_by == "day" and "day" in GRAINS[grain]:
-        rows = _from_days(connection, grain, filters, visible_to, utc_offset_minutes // 60)
     else:
         where = _rollup_conditions(grain, filters, visible_to)
         rows = _from_rollup(connection, where, group_by, utc_offset_minutes)
@@ -160,7 +158,7 @@ def find_grain(
     needed = {name for name in (*_NAMED, "status") if getattr(filters, name)}
     if visible_to is not None:
         needed.add("owner_id")
-    if any(bound % _DAY_MS for bound in bounds):
+    if any(bound % _DAY_MS for bound in bounds) or (group_by == "day" and utc_offset_minutes):
         needed.add("hour")
     elif bounds or group_by == "day":
         needed.add("day")
@@ -211,37 +209,6 @@ def _from_rollup(
     sums = [func.sum(rollup.c[name]) for name in ROLLUP_SUMS]
     query = select(key, *sums).where(*where).group_by(key)
     return [tuple(row) for row in connection.execute(query)]
-
-
-def _from_days(
-    connection: Connection,
-    grain: int,
-    filters: RunFilters,
-    visible_to: str | None,
-    utc_offset_hours: int,
-) -> list[Totals]:
-    """Totals by day of a zone, from this grain by day of UTC and the grain by hour like it.
-
-    The fewer hours (less than 24) a zone is away from UTC, the fewer rows are read.
-    """
-    where = _rollup_conditions(grain, filters, visible_to)
-    rows = _from_rollup(connection, where, "day", 0)
-    if not utc_offset_hours:
-        return rows
-    days = {day: sums for day, *sums in rows}
-    hourly = GRAINS.index(GRAINS[grain] - {"day"} | {"hour"})
-    where = _rollup_conditions(hourly, filters, visible_to)
-    hour = rollup.c.hour % 24
-    if utc_offset_hours > 0:
-        where.append(hour >= 24 - utc_offset_hours)
-        other = 1
-    else:
-        where.append(hour < -utc_offset_hours)
-        other = -1
-    for day, *moved in _from_rollup(connection, where, "day", 0):
-        days[day] = list(map(sub, days[day], moved))
-        days[day + other] = list(map(add, days.get(day + other, [0] * len(moved)), moved))
-    return [(day, *sums) for day, sums in days.items() if sums[0]]
 
 
 def _from_runs(
