@@ -187,7 +187,7 @@ def test_in_a_real_kernel(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> 
         "%mellea_run trip.py",
         "run = _\nprint(type(run).__name__, (await run.aio.refresh()).status)",
     ]
-    notebook = nbformat.from_dict(  # type: ignore[no-untyped-call]  # nbformat has no types
+    notebook = nbformat.from_dict(
         {
             "nbformat": 4, "nbformat_minor": 4, "metadata": {},
             "cells": [
