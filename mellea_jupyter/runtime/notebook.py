@@ -67,9 +67,7 @@ def execute(spec: RunSpec, descriptor: int) -> None:
             "pip install nbclient ipykernel"
         ) from error
     try:
-        notebook = nbformat.read(
-            spec.program_path, as_version=4
-        )
+        notebook = nbformat.read(spec.program_path, as_version=4)
     except Exception as error:
         raise UnusableNotebook(f"{spec.target} cannot be read as a notebook: {error}") from error
     inject_parameters(notebook, spec.parameters)
