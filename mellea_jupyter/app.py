@@ -92,13 +92,6 @@ class MelleaApp(ExtensionApp):
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
 
-    lag_seconds = Float(
-        10.0, min=0.05, help="A websocket client slower than this is told to read on over REST."
-    ).tag(config=True)
-    max_subscriptions = Integer(
-        64, min=1, help="Most topics that one websocket may be subscribed to."
-    ).tag(config=True)
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.streams = OpenStreams()
