@@ -94,7 +94,6 @@ class MelleaApp(ExtensionApp):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.streams = OpenStreams()
         self._services: Services | None = None
         self._building = asyncio.Lock()
         self._activity: asyncio.Task[None] | None = None
