@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
+ROOT_VARIABLE = "MELLEA_JUPYTER_ROOT_DIR"
 ACTIVITY_SECONDS = 30.0
 START_DELAY_SECONDS = 1.0
 
@@ -91,16 +92,8 @@ class MelleaApp(ExtensionApp):
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
 
-    lag_seconds = Float(
-        10.0, min=0.05, help="A websocket client slower than this is told to read on over REST."
-    ).tag(config=True)
-    max_subscriptions = Integer(
-        64, min=1, help="Most topics that one websocket may be subscribed to."
-    ).tag(config=True)
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.streams = OpenStreams()
         self._services: Services | None = None
         self._building = asyncio.Lock()
         self._activity: asyncio.Task[None] | None = None
@@ -149,7 +142,11 @@ class MelleaApp(ExtensionApp):
             async with self._building:
                 if self._services is None:
                     services = await asyncio.to_thread(self._build)
-                    await services.start()
+                    try:
+                        await services.start()
+                    except BaseException:
+                        await services.stop()
+                        raise
                     self._services = services
         return self._services
 
@@ -159,7 +156,7 @@ class MelleaApp(ExtensionApp):
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
         return Services(
             ServiceOptions(
-                data_dir=Path(self.data_dir),
+                data_dir=Path(self.data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
                 max_runs=self.max_runs,
@@ -197,6 +194,7 @@ class MelleaApp(ExtensionApp):
         self._token_file = path
         os.environ[URL_VARIABLE] = serverapp.connection_url
         os.environ[TOKEN_FILE_VARIABLE] = os.fspath(path)
+        os.environ[ROOT_VARIABLE] = serverapp.root_dir
 
     async def stop_extension(self) -> None:
         """Called by the server when it stops: placed runs go on without it."""

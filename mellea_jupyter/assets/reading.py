@@ -55,7 +55,7 @@ class Reader:
         except UnicodeEncodeError:
             raise InvalidInput("path", "is not valid text") from None
         if "\0" in path:
-            raise InvalidInput("path", "holds a NUL character")
+            raise InvalidInput("path", "holds a NUL character", hint="Send the path as it is.")
         if ".." in PurePosixPath(path).parts:
             hint = "Name it as it is seen from the server's root folder."
             raise InvalidProgram("path", f"{path!r} goes up with '..'", hint=hint)

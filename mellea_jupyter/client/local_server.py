@@ -27,8 +27,9 @@ from jupyter_core.paths import jupyter_runtime_dir
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError, ServerError, ServerNotFound
 
-READY_SECONDS: Final = 20.0
-STARTING_SECONDS: Final = 60.0
+# A server that dies is noticed at once; this is for slow and busy machines.
+READY_SECONDS: Final = 45.0
+STARTING_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
 _LOG_TAIL_LINES: Final = 15

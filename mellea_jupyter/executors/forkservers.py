@@ -96,7 +96,7 @@ class ForkServers:
 
     def ask(
         self, interpreter: Interpreter, preload: Sequence[str], env: Mapping[str, str],
-        run_dir: Path,
+        run_dir: Path, *, start: bool = True,
     ) -> Forked | Refused:  # fmt: skip
         """Have a run supervised by a fork of the right server, starting that for later if needed.
 
@@ -104,7 +104,9 @@ class ForkServers:
             interpreter: the run's interpreter.
             preload: modules that the template imports.
             env: the run's variables, without those that are its own.
-            run_dir: the run's folder, with `spec.json`.
+            run_dir: the run's folder, with `spec.json`; its `isolation` says whether the program
+                is forked as well or gets an interpreter of its own.
+            start: start a server for later runs when there is none.
 
         Raises:
             Unanswered: whether a supervisor exists is for the journal's lock to say.
@@ -118,7 +120,8 @@ class ForkServers:
         except ConnectionError:
             if path in self._failures:
                 return Refused(self._failures[path])
-            self._start(path, interpreter, preload, env)
+            if start:
+                self._start(path, interpreter, preload, env)
             return Refused(STILL_STARTING)
         if reply.get("ok") is True:
             identity = ProcessIdentity(int(reply["pid"]), int(reply["start"]), boot_id())

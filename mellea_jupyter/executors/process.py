@@ -35,6 +35,7 @@ from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import run_folder
 from mellea_jupyter.executors.base import Executor, LaunchSpec, Liveness, RunHandle
 from mellea_jupyter.executors.forkservers import (
+    STILL_STARTING,
     Forked,
     ForkServers,
     Unanswered,
@@ -124,6 +125,10 @@ class ProcessExecutor(Executor):
             reason = forked
         _write_spec(spec.run_dir, content, "fresh", reason)
         record.write("starting")
+        if self._warm and reason != STILL_STARTING:
+            forked = self._fork(spec, content, interpreter, start=False)
+            if isinstance(forked, ProcessIdentity):
+                return _placed(spec.run_id, forked, record)
         try:
             supervisor = self._spawn(spec, interpreter)
         except OSError as error:
@@ -154,16 +159,23 @@ class ProcessExecutor(Executor):
         return None
 
     def _fork(
-        self, spec: LaunchSpec, content: Mapping[str, Any], interpreter: Interpreter
+        self,
+        spec: LaunchSpec,
+        content: Mapping[str, Any],
+        interpreter: Interpreter,
+        *,
+        start: bool = True,
     ) -> ProcessIdentity | str:
-        """The warm supervisor, or why there is none."""
+        """The supervisor, forked from the fork server, or why there is none."""
         env = dict(content["env"])
         for name in content.get("env_var_names") or ():  # the template has the server's value
             env.pop(name, None)
             if name in os.environ:
                 env[name] = os.environ[name]
         try:
-            answer = self.forkservers.ask(interpreter, spec.environment.preload, env, spec.run_dir)
+            answer = self.forkservers.ask(
+                interpreter, spec.environment.preload, env, spec.run_dir, start=start
+            )
         except Unanswered:
             if run_folder.is_journal_locked(spec.run_dir):
                 found = self._await_supervisor(spec.run_id, spec.run_dir)

@@ -233,10 +233,11 @@ class ForkServer:
             spec = load_spec(run_dir)
         except SpecError:
             spec = None  # the supervisor writes the journal that explains it
-        reason = None if spec is None else self._why_fresh(spec)
+        is_fresh = spec is not None and spec.isolation == "fresh"
+        reason = None if spec is None or is_fresh else self._why_fresh(spec)
         if reason is not None:
             return {"ok": False, "reason": reason}
-        return self._fork_supervisor(run_dir)
+        return self._fork_supervisor(run_dir, is_fresh=is_fresh)
 
     def _why_fresh(self, spec: RunSpec) -> Optional[str]:
         """Why this run must not start warm, or None."""
@@ -249,7 +250,7 @@ class ForkServer:
             return f"the program's own {min(shadowed)} replaces a preloaded module"
         return None
 
-    def _fork_supervisor(self, run_dir: str) -> Dict[str, Any]:
+    def _fork_supervisor(self, run_dir: str, *, is_fresh: bool) -> Dict[str, Any]:
         try:
             os.makedirs(os.path.join(run_dir, "journal"), mode=0o700, exist_ok=True)
             lock = lock_journal(run_dir)
@@ -261,7 +262,7 @@ class ForkServer:
         try:
             pid = fork_quietly()
             if pid == 0:
-                self._become_supervisor(run_dir, lock)
+                self._become_supervisor(run_dir, lock, is_fresh=is_fresh)
         except OSError as error:
             return {"ok": False, "reason": f"the fork failed: {error}"}
         finally:
@@ -269,8 +270,12 @@ class ForkServer:
             os.close(lock)
         return {"ok": True, "pid": pid, "start": start_time(pid)}
 
-    def _become_supervisor(self, run_dir: str, lock: int) -> NoReturn:
-        """In the forked child, with signals held back: supervise, then leave."""
+    def _become_supervisor(self, run_dir: str, lock: int, *, is_fresh: bool) -> NoReturn:
+        """In the forked child, with signals held back: supervise, then leave.
+
+        Fresh means that the program gets an interpreter of its own; its supervisor still comes
+        from here, which saves the start of one more interpreter.
+        """
         status = 1
         try:
             os.umask(self._umask)
@@ -278,11 +283,15 @@ class ForkServer:
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1):
                 os.dup2(null, descriptor)
-            kept = {0, 1, 2, lock, *self._template_descriptors}
+            template = () if is_fresh else self._template_descriptors
+            kept = {0, 1, 2, lock, *template}
             for name in os.listdir("/proc/self/fd"):
                 if int(name) not in kept:
                     close_quietly(int(name))
-            start = Start("warm", None, become_program, self._template_descriptors, lock)
+            if is_fresh:
+                start = Start("fresh", lock=lock)
+            else:
+                start = Start("warm", None, become_program, template, lock)
             status = supervise(run_dir, start)
         except BaseException as error:
             print(f"mellea_runtime: supervisor of {run_dir}: {error!r}", file=sys.stderr)

@@ -12,6 +12,8 @@ import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from .redaction import Redactor
+
 WIRE_VERSION = 1
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -96,6 +98,7 @@ class FrameWriter:
         journal_dir: Existing folder; `frames.ndjson` must not exist in it.
         cap_bytes: Output kept at most; above it whole segments leave the middle.
         now: Wall clock, Unix seconds.
+        redactor: Masks secret values in everything that is written.
 
     Raises:
         FileExistsError: The folder already has a journal: the run was launched before.
@@ -103,9 +106,15 @@ class FrameWriter:
     """
 
     def __init__(
-        self, journal_dir: str, cap_bytes: int, *, now: Callable[[], float] = time.time
+        self,
+        journal_dir: str,
+        cap_bytes: int,
+        *,
+        now: Callable[[], float] = time.time,
+        redactor: Optional[Redactor] = None,
     ) -> None:
         self._now = now
+        self._redactor = redactor or Redactor()
         self._cap_bytes = cap_bytes
         self._segment_bytes = min(MAX_SEGMENT_BYTES, max(cap_bytes // 16, 4096))
         self._dir = os.open(journal_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -130,6 +139,7 @@ class FrameWriter:
         shown = _shown_lines(kind, fields)
         for name in RESERVED_FIELDS:
             fields.pop(name, None)
+        fields = self._redactor.value(fields)
         essential = kind in ESSENTIAL_KINDS
         if not essential:
             if self._record_bytes > self._cap_bytes:  # frames of a program that never stops
@@ -178,6 +188,7 @@ class FrameWriter:
         Returns:
             The number of the first line, or None when the bytes were lost to a full disk.
         """
+        data = self._redactor.data(data)
         if self._segment_size >= self._segment_bytes:
             self._roll()
         if not self._can_write() or not self._append(self._segment, self._segment_size, data):

@@ -45,11 +45,21 @@ class BudgetExceeded(RuntimeError):
 class Loop:
     """One run of a strategy's ``sample``, inside another one or not."""
 
-    __slots__ = ("chains", "has_raw_calls", "id", "indices", "iterations", "parent", "samples")
+    __slots__ = (
+        "budget",
+        "chains",
+        "has_raw_calls",
+        "id",
+        "indices",
+        "iterations",
+        "parent",
+        "samples",
+    )
 
     def __init__(self, number: int, parent: Loop | None) -> None:
         self.id = number
         self.parent = parent
+        self.budget: int | None = None
         self.chains: dict[Any, Chain] = {}
         self.indices: dict[int, int] = {}  # id(requirement) -> its index in loop_started
         self.samples = 0
@@ -91,7 +101,17 @@ class Attempt:
 class Call:
     """One call in flight or ended."""
 
-    __slots__ = ("has_ended", "id", "is_raw", "loop", "model", "provider", "purpose", "started")
+    __slots__ = (
+        "attempt",
+        "has_ended",
+        "id",
+        "is_raw",
+        "loop",
+        "model",
+        "provider",
+        "purpose",
+        "started",
+    )
 
     def __init__(self, number: int, purpose: str, backend: Any, loop: Loop | None) -> None:
         self.id = number
@@ -99,6 +119,7 @@ class Call:
         self.provider = content.name_of(getattr(backend, "_provider", None))
         self.model = content.name_of(getattr(backend, "_model_id", None))
         self.loop = loop
+        self.attempt: int | None = None
         self.is_raw = False
         self.has_ended = False
         self.started = time.perf_counter()
@@ -264,7 +285,7 @@ class Recorder:
             fields["loop"] = call.loop.id
         if attempt is not None:
             fields["chain"] = attempt.chain.id
-            fields["attempt"] = attempt.number
+            fields["attempt"] = call.attempt = attempt.number
         if call.provider is not None:
             fields["provider"] = call.provider
         if call.model is not None:
@@ -278,6 +299,10 @@ class Recorder:
         fields["purpose"] = call.purpose
         fields["latency_ms"] = call.latency_ms()
         fields["lines"] = 1
+        if call.attempt is not None and call.loop is not None:
+            fields["attempt"] = call.attempt
+            if call.loop.budget is not None:
+                fields["budget"] = call.loop.budget
         if call.provider is not None:
             fields.setdefault("provider", call.provider)
         if call.model is not None:
@@ -302,6 +327,7 @@ class Recorder:
             loop.indices[id(requirement)] = index
             text, kind = requirement_text(requirement), requirement_kind(requirement)
             texts.append({"index": index, "text": content.short(text, 300), "kind": kind})
+        loop.budget = _integer(strategy, "loop_budget")
         concurrency = _integer(strategy, "concurrency_budget")
         self.emit(
             "loop_started",

@@ -67,9 +67,7 @@ def execute(spec: RunSpec, descriptor: int) -> None:
             "pip install nbclient ipykernel"
         ) from error
     try:
-        notebook = nbformat.read(  # type: ignore[no-untyped-call]  # nbformat has no types
-            spec.program_path, as_version=4
-        )
+        notebook = nbformat.read(spec.program_path, as_version=4)
     except Exception as error:
         raise UnusableNotebook(f"{spec.target} cannot be read as a notebook: {error}") from error
     inject_parameters(notebook, spec.parameters)
@@ -78,7 +76,7 @@ def execute(spec: RunSpec, descriptor: int) -> None:
         asyncio.run(_execute_cells(nbclient, notebook, spec, descriptor))
     finally:
         os.makedirs(spec.output_dir, exist_ok=True)
-        nbformat.write(notebook, target)  # type: ignore[no-untyped-call]  # as above
+        nbformat.write(notebook, target)
 
 
 async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor: int) -> None:
@@ -96,7 +94,7 @@ async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor
     from nbformat.v4 import new_code_cell
 
     async with client.async_setup_kernel(pass_fds=(descriptor,), stdin=None):
-        begin = new_code_cell(_attach_code(spec, descriptor))  # type: ignore[no-untyped-call]  # as above
+        begin = new_code_cell(_attach_code(spec, descriptor))
         notebook.cells.insert(0, begin)
         try:
             await client.async_execute_cell(begin, 0, store_history=False)
@@ -135,7 +133,7 @@ def inject_parameters(notebook: Any, parameters: Dict[str, Any]) -> None:
 
     lines = ["# Parameters"] + [f"{name} = {value!r}" for name, value in parameters.items()]
     tagged = {"tags": [INJECTED_TAG]}
-    cell = new_code_cell("\n".join(lines), metadata=tagged)  # type: ignore[no-untyped-call]  # as above
+    cell = new_code_cell("\n".join(lines), metadata=tagged)
     position = 0
     for index, existing in enumerate(notebook.cells):
         if PARAMETERS_TAG in _tags(existing):

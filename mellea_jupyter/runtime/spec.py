@@ -46,10 +46,12 @@ class RunSpec:
         self.log_cap_bytes = DEFAULT_LOG_CAP_BYTES if cap is None else int(cap)
         calls = _number(data, "max_llm_calls")
         self.max_llm_calls: Optional[int] = None if calls is None else int(calls)
+        self.isolation = str(data.get("isolation") or "warm")
         self.fresh_reason: Optional[str] = data.get("fresh_reason")
         self.datasets: Dict[str, str] = dict(data.get("datasets") or {})
         self.forwards_mellea_log = "MELLEA_LOGS_CONSOLE" not in (data.get("env") or {})
         self.env = self._environment(data.get("env") or {}, secrets)
+        self.secret_values: List[str] = [str(value) for value in secrets.values()]
 
     @property
     def program_path(self) -> str:

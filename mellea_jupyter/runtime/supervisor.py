@@ -40,6 +40,7 @@ from .processes import (
     signal_group,
     start_time,
 )
+from .redaction import Redactor
 from .spec import RunSpec, SpecError, load_spec
 
 BATCH_SECONDS = 0.01
@@ -116,7 +117,11 @@ def _supervise_locked(run_dir: str, start: Start, signals: SignalPipe) -> int:
     except SpecError as error:
         problem = f"spec.json: {error}"
     journal = os.path.join(run_dir, "journal")
-    writer = FrameWriter(journal, 2**28 if spec is None else spec.log_cap_bytes)
+    writer = FrameWriter(
+        journal,
+        2**28 if spec is None else spec.log_cap_bytes,
+        redactor=Redactor(() if spec is None else spec.secret_values),
+    )
     try:
         writer.write(
             "started",

@@ -25,6 +25,15 @@ def split(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
     return config.model_copy(update={"env_vars": masked}), secrets
 
 
+def take_from(environment: dict[str, str]) -> dict[str, str]:
+    """Remove the secret variables from an environment and return them.
+
+    What the program inherits of the server holds keys as well: they belong with the run's own.
+    """
+    names = [name for name in environment if is_secret_name(name)]
+    return {name: environment.pop(name) for name in names}
+
+
 def restore(config: RunConfig, kept: Mapping[str, str]) -> RunConfig:
     """The config with the kept values in the place of masks, for a run that repeats another.
 

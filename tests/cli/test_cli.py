@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def _ends_with(fake: FakeServer, status: str, **fields: Any) -> None:
 
 def test_run_leaves_the_programs_output_untouched(fake: FakeServer, capsys: Capture) -> None:
     used = RunMetrics(
-        llm_calls=7, input_tokens=100, output_tokens=50, estimated_cost_usd="0.0031",
+        llm_calls=7, input_tokens=100, output_tokens=50, estimated_cost_usd=Decimal("0.0031"),
         samples_generated=5, repair_attempts=1, loop_iterations=6, total_duration_ms=12_000,
     )  # fmt: skip
     _ends_with(fake, "succeeded", metrics=used)
@@ -215,9 +216,11 @@ def test_doctor_names_what_it_found_and_no_secret(
     assert "✓ mellea:" in capsys.readouterr().out
 
 
-def test_a_network_file_system_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_network_file_system_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert file_system_of(tmp_path) != "unknown"
-    monkeypatch.setattr("mellea_jupyter.cli.doctor.file_system_of", lambda path: "nfs4")
+    monkeypatch.setattr("mellea_jupyter.cli.doctor.file_system_of", lambda _: "nfs4")
     check = check_data_dir(tmp_path / "not" / "there")
     assert check.state == "problem"
     assert "data_dir" in check.next_step
@@ -264,7 +267,7 @@ def test_ctrl_c_without_a_terminal_detaches_and_says_how_to_come_back(fake: Fake
 @pytest.mark.parametrize(
     ("answer", "is_cancelled"), [(b"c\n", True), (b"d\n", False), (b"\x03", False)]
 )
-def test_ctrl_c_in_a_terminal_asks(fake: FakeServer, answer: bytes, is_cancelled: bool) -> None:
+def test_ctrl_c_in_a_terminal_asks(fake: FakeServer, answer: bytes, *, is_cancelled: bool) -> None:
     """On a terminal of its own, where the status line rewrites itself."""
     pid, terminal = pty.fork()
     if pid == 0:

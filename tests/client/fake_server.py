@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
     def _serve(self) -> None:
@@ -212,9 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(404, {"message": "Not Found"})
 
-    def _run(
-        self, method: str, run_id: str, rest: str, query: dict[str, str], body: Any
-    ) -> None:
+    def _run(self, method: str, run_id: str, rest: str, query: dict[str, str], body: Any) -> None:  # noqa: C901 - a route table
         state = self.server_state
         run = state.runs.get(run_id)
         if run is None:
@@ -269,11 +267,12 @@ class _Handler(BaseHTTPRequestHandler):
             position = [frame.cursor for frame in state.frames[run_id]].index(after) + 1
         while True:
             with state.changed:
-                state.changed.wait_for(
-                    lambda: len(state.frames[run_id]) > position
+                while not (
+                    state.frames[run_id][position:]
                     or state.runs[run_id].is_terminal
                     or state.is_stopping
-                )
+                ):
+                    state.changed.wait()
                 frames = state.frames[run_id][position:]
                 status = state.runs[run_id].status if state.runs[run_id].is_terminal else None
             for frame in frames:

@@ -36,7 +36,12 @@ def test_a_refusal_carries_everything_the_server_said(client: MelleaClient) -> N
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(401, "not_authenticated"), (403, "forbidden"), (404, "no_such_endpoint"), (502, "server_failure")],
+    [
+        (401, "not_authenticated"),
+        (403, "forbidden"),
+        (404, "no_such_endpoint"),
+        (502, "server_failure"),
+    ],
 )
 def test_errors_of_others_become_words_with_a_next_step(
     fake: FakeServer, client: MelleaClient, status: int, code: str
@@ -52,9 +57,7 @@ def test_a_redirect_is_not_followed_and_the_token_stays(
     fake: FakeServer, client: MelleaClient, tmp_path: Path
 ) -> None:
     with FakeServer(tmp_path) as other:
-        fake.answer(
-            "GET", "/api/environments", 302, Location=f"{other.url}mellea/api/environments"
-        )
+        fake.answer("GET", "/api/environments", 302, Location=f"{other.url}mellea/api/environments")
         with pytest.raises(UnexpectedReply, match="redirect"):
             client.list_environments()
         assert other.requests == []
@@ -90,9 +93,11 @@ def test_nobody_there_is_a_connection_error_with_a_next_step() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/"
-        with MelleaClient(Connection(url, token=TOKEN)) as client:
-            with pytest.raises(ConnectionFailed) as caught:
-                client.list_environments()
+        with (
+            MelleaClient(Connection(url, token=TOKEN)) as client,
+            pytest.raises(ConnectionFailed) as caught,
+        ):
+            client.list_environments()
     assert isinstance(caught.value, ClientError | ConnectionError)
     assert "doctor" in caught.value.hint
     assert TOKEN not in str(caught.value)
@@ -104,10 +109,8 @@ def test_filters_repeat_their_names_and_leave_defaults_out(
     client.list_runs(
         RunQuery(status=(RunStatus.FAILED, RunStatus.RUNNING), tags=("a b",), search="x&y", limit=7)
     )
-    path = fake.requests[-1][1]
-    assert path == "/api/runs?status=failed&status=running&tags=a+b&search=x%26y&limit=7" or (
-        path == "/api/runs?status=failed&status=running&tags=a%20b&search=x%26y&limit=7"
-    )
+    path = fake.requests[-1][1].replace("%20", "+")
+    assert path == "/api/runs?status=failed&status=running&tags=a+b&search=x%26y&limit=7"
 
 
 def test_a_patch_sends_only_what_was_set(fake: FakeServer, client: MelleaClient) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,7 @@ def test_the_parent_before_any_other_server(
     parent = os.getppid()
     _list(runtime, fake.url, fake.root, parent)
     _list(runtime, "http://127.0.0.1:9/", fake.root, os.getpid())
-    monkeypatch.setattr(discovery, "_is_same_python", lambda pid: True)
+    monkeypatch.setattr(discovery, "_is_same_python", lambda _: True)
     found = find_server(environ={"JPY_PARENT_PID": str(parent)}, start=False)
     assert (found.found, found.pid) == ("the server of this kernel", parent)
 
@@ -77,7 +79,7 @@ def test_the_parent_before_any_other_server(
 def test_the_narrowest_root_that_holds_the_program(
     fake: FakeServer, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "_is_same_python", lambda pid: True)
+    monkeypatch.setattr(discovery, "_is_same_python", lambda _: True)
     _list(runtime, fake.url, tmp_path, os.getpid())
     _list(runtime, fake.url, fake.root, os.getppid())
     assert find_server(fake.root / "x.py", environ={}, start=False).root_dir == fake.root
@@ -91,7 +93,7 @@ def test_a_server_of_another_python_is_not_taken(
 ) -> None:
     _list(runtime, fake.url, fake.root, os.getpid())
     assert [each.pid for each in iter_candidates({})] == [os.getpid()]
-    monkeypatch.setattr(discovery.sys, "executable", "/somewhere/else/bin/python")
+    monkeypatch.setattr(sys, "executable", "/somewhere/else/bin/python")
     assert list(iter_candidates({})) == []
 
 
@@ -104,9 +106,7 @@ def test_servers_that_are_gone_or_have_no_url_are_passed_over(
     assert list(iter_candidates({})) == []
 
 
-def test_a_server_without_our_extension_says_so(
-    fake: FakeServer, runtime: Path
-) -> None:
+def test_a_server_without_our_extension_says_so(fake: FakeServer, runtime: Path) -> None:
     fake.answer("GET", "/api/environments", 404, b"{}")
     _list(runtime, fake.url, fake.root, os.getpid())
     with pytest.raises(ServerNotFound, match="has no mellea-jupyter API") as caught:
@@ -140,3 +140,20 @@ def test_a_state_file_of_a_process_that_is_another_one_is_not_believed(runtime: 
     assert local_server.find() is None
     files.state.write_text("[]")
     assert local_server.find() is None
+
+
+@pytest.mark.parametrize("command", [["python"], ["bin/python"], ["{folder}/bin/python"]])
+def test_a_server_is_of_this_python_however_its_command_was_written(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    arguments = [command[0].format(folder=tmp_path), "-I", "-c", "input()"]
+    environment = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment, stdin=subprocess.PIPE,
+        executable=tmp_path / "bin" / "python",
+    ) as server:  # fmt: skip
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3"))
+        assert discovery._is_same_python(server.pid)
+        server.communicate(b"\n", timeout=60)

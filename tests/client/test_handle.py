@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from mellea_jupyter.client import (
     ServerError,
     WaitTimeout,
 )
-from mellea_jupyter.client import handle as handle_module
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.run import RunStatus
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run, an_artifact
@@ -40,9 +40,7 @@ def test_an_interrupted_wait_says_how_to_come_back(
     fake: FakeServer, client: MelleaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = client.handle(fake.add(a_run()).id)
-    monkeypatch.setattr(
-        handle_module.time, "sleep", lambda _: signal.raise_signal(signal.SIGINT)
-    )
+    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt, match=f"logs -f {handle.id[:8]}"):
         handle.wait()
     assert fake.runs[handle.id].status is RunStatus.RUNNING
@@ -80,7 +78,7 @@ def test_retry_sends_the_overrides(fake: FakeServer, client: MelleaClient) -> No
     handle = client.handle(fake.add(a_run(status=RunStatus.FAILED)).id)
     again = handle.retry(model="ollama/llama3", env_vars={"OLD": None})
     assert again.run.retry_of == handle.id
-    (_, body), = fake.seen("POST", f"/api/runs/{handle.id}/retry")
+    ((_, body),) = fake.seen("POST", f"/api/runs/{handle.id}/retry")
     assert body == {"config_overrides": {"model": "ollama/llama3", "env_vars": {"OLD": None}}}
 
 
@@ -98,7 +96,7 @@ def test_artifacts_by_path_or_unique_name(
     assert (tmp_path / "c.txt").read_bytes() == b"c.txt"
     with pytest.raises(ClientError, match="several artifacts"):
         handle.artifact("plan.md")
-    with pytest.raises(ClientError, match="It kept: a/plan.md"):
+    with pytest.raises(ClientError, match="It kept: a/plan"):
         handle.artifact("none")
 
 

@@ -63,9 +63,7 @@ def test_run_registers_the_program_and_creates_its_run(
     ]
 
 
-async def test_run_async_is_the_same(
-    fake: FakeServer, client: MelleaClient, program: Path
-) -> None:
+async def test_run_async_is_the_same(fake: FakeServer, client: MelleaClient, program: Path) -> None:
     handle = await run_async("trip.py", client=client, tags=["t"])
     fake.end(handle.id)
     assert (await handle.wait(30)).status is RunStatus.SUCCEEDED
@@ -111,9 +109,7 @@ def test_a_program_that_is_none_is_refused_here(given: str | None, said: str) ->
         launch.parse_program(given)
 
 
-def test_a_callable_of_this_folder_names_the_folder(
-    fake: FakeServer, program: Path
-) -> None:
+def test_a_callable_of_this_folder_names_the_folder(fake: FakeServer, program: Path) -> None:
     local = launch.parse_program("trip:main").asset(fake.connection)
     assert (local.path, local.entry_point) == (".", "trip:main")
     installed = launch.parse_program("json.tool:main").asset(fake.connection)

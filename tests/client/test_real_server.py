@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mellea_jupyter.client import MelleaClient, discovery, launch, local_server
+from mellea_jupyter.client import MelleaClient, ServerNotFound, discovery, launch, local_server
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.testing.server import JupyterServer
 
@@ -55,7 +55,11 @@ def test_a_program_from_start_to_artifacts(
         server.root / "trip.py", args=["Lisbon"], tags=["t"], isolation="fresh", client=client
     )
     lines = [(frame.stream.value, frame.message) for frame in handle.follow()]
-    assert sorted(lines) == [("stderr", "to stderr"), ("stdout", "True"), ("stdout", "hello Lisbon")]
+    assert sorted(lines) == [
+        ("stderr", "to stderr"),
+        ("stdout", "True"),
+        ("stdout", "hello Lisbon"),
+    ]
     assert handle.result(60) == {"city": "Lisbon"}
     assert handle.artifact("plan.md").read() == b"the plan"
     assert [(each.stream.value, each.message) for each in handle.logs()] == lines
@@ -133,6 +137,6 @@ def test_a_headless_server_that_can_not_start_shows_its_log(
     own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MELLEA_JUPYTER_HEADLESS_IDLE_SECONDS", "nonsense")
-    with pytest.raises(discovery.ServerNotFound, match="ended with code 1") as caught:
+    with pytest.raises(ServerNotFound, match="ended with code 1") as caught:
         discovery.find_server()
     assert "invalid literal" in str(caught.value)

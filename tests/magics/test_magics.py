@@ -31,9 +31,12 @@ def shell(fake: FakeServer) -> Iterator[InteractiveShell]:
     shell = InteractiveShell.instance(config=config)
     shell.run_line_magic("load_ext", "mellea_jupyter")
     yield shell
-    shell.run_cell("pass")
-    shell.history_manager.end_session()
     InteractiveShell.clear_instance()
+
+
+def _run(shell: InteractiveShell, cell: str) -> Any:
+    """What IPython says of a cell it ran."""
+    return shell.run_cell(cell)  # type: ignore[no-untyped-call]  # IPython has no types here
 
 
 def _config(fake: FakeServer) -> dict[str, Any]:
@@ -42,24 +45,24 @@ def _config(fake: FakeServer) -> dict[str, Any]:
 
 
 def test_the_line_magic_returns_a_handle(shell: InteractiveShell, fake: FakeServer) -> None:
-    done = shell.run_cell("%mellea_run trip.py --model a/b --tag t -- --city 'São Paulo'\n")
+    done = _run(shell, "%mellea_run trip.py --model a/b --tag t -- --city 'São Paulo'\n")
     assert isinstance(done.result, RunHandle)
     assert done.result.id in fake.runs
     assert (_config(fake)["args"], _config(fake)["model"]) == (["--city", "São Paulo"], "a/b")
-    shell.run_cell("run = _")
+    _run(shell, "run = _")
     assert shell.user_ns["run"] is done.result
 
 
 def test_variables_are_filled_in_on_the_line(shell: InteractiveShell, fake: FakeServer) -> None:
-    shell.run_cell("city = 'Lisbon'; n = 3")
-    shell.run_cell("%mellea_run trip.py -- --city $city --n {n + 1}")
+    _run(shell, "city = 'Lisbon'; n = 3")
+    _run(shell, "%mellea_run trip.py -- --city $city --n {n + 1}")
     assert _config(fake)["args"] == ["--city", "Lisbon", "--n", "4"]
 
 
 def test_the_cell_magic_runs_the_cell_as_it_stands(
     shell: InteractiveShell, fake: FakeServer
 ) -> None:
-    shell.run_cell("%%mellea_run --name x\nprint('{not filled in} $here')\n")
+    _run(shell, "%%mellea_run --name x\nprint('{not filled in} $here')\n")
     assert fake.seen("POST", "/api/assets")[0][1]["source"] == "print('{not filled in} $here')\n"
     assert fake.seen("POST", "/api/runs")[0][1]["name"] == "x"
 
@@ -79,7 +82,7 @@ def test_the_cell_magic_runs_the_cell_as_it_stands(
 def test_wrong_lines_are_one_message(
     shell: InteractiveShell, fake: FakeServer, capsys: Capture, cell: str, said: str
 ) -> None:
-    done = shell.run_cell(cell)
+    done = _run(shell, cell)
     text = "".join(capsys.readouterr())
     assert said in text
     assert "Traceback" not in text
@@ -101,7 +104,7 @@ def test_waiting_shows_the_run_from_the_cells_own_thread(
         "mellea_jupyter.client.console.RunConsole.write",
         _noting(writers),
     )
-    done = shell.run_cell("%mellea_run trip.py --wait")
+    done = _run(shell, "%mellea_run trip.py --wait")
     out, err = capsys.readouterr()
     assert out.startswith("hello\n")
     assert "oops\n" in err
@@ -134,13 +137,13 @@ def test_provider_variables_set_in_the_notebook_are_sent(
     shell: InteractiveShell, fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MISTRAL_API_KEY", "before")  # undone after the test
-    shell.run_cell("import os; os.environ['MISTRAL_API_KEY'] = 'sk-1'")
-    shell.run_cell("%mellea_run trip.py")
+    _run(shell, "import os; os.environ['MISTRAL_API_KEY'] = 'sk-1'")
+    _run(shell, "%mellea_run trip.py")
     assert _config(fake)["env_vars"] == {"MISTRAL_API_KEY": "sk-1"}
 
 
 def test_help_is_complete(shell: InteractiveShell) -> None:
-    text = shell.object_inspect("%mellea_run")["docstring"]
+    text = shell.object_inspect("%mellea_run")["docstring"]  # type: ignore[no-untyped-call]  # likewise
     for flag in ("--model", "--environment", "--dataset", "--wait", "--no-wait", "--max-llm-calls"):
         assert flag in text
 
@@ -160,9 +163,7 @@ def _completed(shell: InteractiveShell, line: str) -> set[str]:
         return {each.text for each in shell.Completer.completions(line, len(line))}
 
 
-def test_completion_of_values_and_paths(
-    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_completion_of_values_and_paths(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     (fake.root / "notes.txt").touch()
     (fake.root / "sub").mkdir()
     (fake.root / "sub" / "a.ipynb").touch()
@@ -186,7 +187,18 @@ def test_in_a_real_kernel(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> 
         "%mellea_run trip.py",
         "run = _\nprint(type(run).__name__, (await run.aio.refresh()).status)",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    notebook = nbformat.from_dict(
+        {
+            "nbformat": 4, "nbformat_minor": 4, "metadata": {},
+            "cells": [
+                {
+                    "cell_type": "code", "source": each, "metadata": {}, "outputs": [],
+                    "execution_count": None,
+                }
+                for each in cells
+            ],
+        }
+    )  # fmt: skip
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(fake.root)}}).execute()
     shown = notebook.cells[2].outputs[0].data
     assert "text/html" in shown

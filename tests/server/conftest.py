@@ -16,7 +16,9 @@ SCENARIOS = Path(__file__).parents[1] / "runtime" / "scenarios"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     home = tmp_path_factory.mktemp("server")
-    with JupyterServer(home, options=["--MelleaApp.grace_seconds=1.5"]) as running:
+    options = ["--MelleaApp.grace_seconds=1.5"]
+    environment = {"SERVER_ACCESS_TOKEN": "inherited-5b8e0d44"}
+    with JupyterServer(home, options=options, environment=environment) as running:
         for path in SCENARIOS.glob("*.py"):
             running.write(path.name, path.read_text("utf-8"))
         yield running

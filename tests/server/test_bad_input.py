@@ -146,7 +146,7 @@ def failed(server: JupyterServer, http: httpx.Client, path: str, **config: Any) 
 
 def test_a_program_that_does_not_parse(server: JupyterServer, http: httpx.Client) -> None:
     final = failed(server, http, server.write("broken.py", "def (:\n"))
-    assert final["error"]["type"] == "builtins.SyntaxError"
+    assert final["error"]["type"] == "SyntaxError"
     assert final["error_message"].startswith("SyntaxError")
 
 
@@ -154,27 +154,10 @@ CALLING = "from mellea import start_session\nprint(start_session().chat('hello')
 
 
 def test_a_model_nobody_knows(server: JupyterServer, http: httpx.Client) -> None:
-    final = failed(server, http, server.write("call.py", CALLING), model="nonsense")
+    final = failed(server, http, server.write("call.py", CALLING), model="nonsense/x")
     assert "nonsense" in final["error_message"]
 
 
 def test_a_missing_key(server: JupyterServer, http: httpx.Client) -> None:
     final = failed(server, http, server.write("call.py", CALLING), model="openai/gpt-4o")
     assert "OPENAI_API_KEY" in final["error_message"]
-
-
-def test_a_secret_is_masked_wherever_the_run_is_shown(
-    server: JupyterServer, http: httpx.Client
-) -> None:
-    path = server.write("secret.py", "import os\nprint(len(os.environ['MY_API_KEY']))\n")
-    run = server.create(http, path, env_vars={"MY_API_KEY": "hunter2hunter2", "PLAIN": "x"})
-    final = server.wait_for(http, run["id"])
-    assert final["config"]["env_vars"] == {"MY_API_KEY": "••••", "PLAIN": "x"}
-    log = http.get(f"api/runs/{run['id']}/logs", params={"download": "text"}).text
-    assert log == "14\n"
-    retried = http.post(f"api/runs/{run['id']}/retry", json={})
-    assert retried.status_code == httpx.codes.CONFLICT  # it succeeded
-    database = b"".join(
-        path.read_bytes() for path in server.data_dir.glob("runs.sqlite*") if path.is_file()
-    )
-    assert b"hunter2hunter2" not in database

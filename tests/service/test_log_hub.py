@@ -8,6 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from mellea_jupyter import clock
+from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.service.log_hub import LogHub, LogSubscription
 from mellea_jupyter.service.offload import Offload
@@ -48,9 +50,9 @@ def make_run(status: RunStatus) -> Run:
         asset_id="a",
         asset_version="1",
         owner_id="ann",
-        config={},
+        config=RunConfig(),
         status=status,
-        created_at="2026-01-01T00:00:00.000Z",
+        created_at=clock.now(),
     )
 
 
