@@ -89,7 +89,11 @@ class Executor(ABC):
 
     @abstractmethod
     def poll(self, handle: RunHandle, run_dir: Path) -> Liveness:
-        """Whether the run is still held. Called about once a second a run, and at its end."""
+        """Whether the run is still held. Called about once a second a run, and at its end.
+
+        Raises:
+            OSError: it can not be told now. The run is neither dead nor alive by that; ask again.
+        """
 
     @abstractmethod
     def cancel(self, handle: RunHandle, run_dir: Path, *, reason: str, by: str,

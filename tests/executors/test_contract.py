@@ -34,7 +34,9 @@ def is_gone(executor: Executor, handle: RunHandle, spec: LaunchSpec) -> bool:
 def test_a_run_is_placed_followed_to_its_end_and_then_not_alive(
     executor: Executor, new_run: NewRun
 ) -> None:
-    spec = new_run("import os\nprint('hello', len(os.environ['API_KEY']), os.environ['MELLEA_RUN_ID'])")
+    spec = new_run(
+        "import os\nprint('hello', len(os.environ['API_KEY']), os.environ['MELLEA_RUN_ID'])"
+    )
     handle = executor.launch(spec)
     assert (handle.executor, handle.run_id) == (executor.name, spec.run_id)
     assert end_frame(spec.run_dir)["exit_code"] == 0

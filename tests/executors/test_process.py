@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,13 @@ from mellea_jupyter.environments import Interpreter
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import process, run_folder
 from mellea_jupyter.executors.base import LaunchSpec, RunHandle
+from mellea_jupyter.executors.forkservers import Undecided
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.run_folder import launch_record
 from mellea_jupyter.executors.tree import find_tree
 from mellea_jupyter.models.environments import Environment
+from tests.conftest import no_descriptors_left
 
 from .conftest import INTERPRETERS
 from .runs import (
@@ -519,6 +523,49 @@ def test_processes_of_another_run_are_left_alone(
 
 
 # -- hostile run folders --------------------------------------------------------------------------
+
+
+def test_a_living_run_is_not_lost_while_there_is_no_descriptor_left(
+    executor: ProcessExecutor, new_run: NewRun
+) -> None:
+    spec = new_run(WAIT_FOREVER)
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    nameless = handle.model_copy(update={"data": {}})
+    asks: dict[str, Callable[[], object]] = {
+        "poll": lambda: executor.poll(handle, spec.run_dir),
+        "poll by the journal": lambda: executor.poll(nameless, spec.run_dir),
+        "find": lambda: executor.find(spec.run_id, spec.run_dir),
+        "withdraw": lambda: run_folder.withdraw(spec.run_dir),
+        "head": lambda: run_folder.read_head(spec.run_dir),
+        "lock": lambda: run_folder.is_journal_locked(spec.run_dir),
+        "tree": lambda: find_tree(spec.run_id, ()),
+        "signal": lambda: supervisor_identity(handle).send(signal.SIGCONT),
+    }
+    for what, ask in asks.items():
+        with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+            pytest.fail(f"{what} says {ask()}")
+    assert executor.poll(handle, spec.run_dir).alive
+    assert executor.poll(nameless, spec.run_dir).alive
+    assert executor.kill(handle, spec.run_dir)
+
+
+def test_a_launch_that_can_not_be_told_is_not_refused(
+    executor: ProcessExecutor, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = new_run("print(1)")
+    handle = executor.launch(spec)
+    (spec.run_dir / "launch").write_text("{damaged")
+
+    def no_head(_run_dir: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "read_head", no_head)
+        with pytest.raises(Undecided):
+            executor.launch(spec)
+    assert executor.launch(spec) == handle
+    assert end_frame(spec.run_dir)["exit_code"] == 0
 
 
 @pytest.mark.parametrize("what", ["fifo", "link", "folder", "garbage", "huge", "types"])

@@ -12,6 +12,7 @@ import pytest
 
 from mellea_jupyter.stores.journals.base import JournalReader, LogQuery, Position
 from mellea_jupyter.stores.journals.lines import MAX_FRAME_BYTES
+from tests.conftest import no_descriptors_left
 from tests.stores.journals.conftest import Open
 from tests.stores.journals.writing import JournalWriter
 
@@ -76,6 +77,19 @@ def test_a_linked_folder_is_refused(journal: JournalWriter, open_reader: Open) -
     journal.folder.rename(moved)
     journal.folder.symlink_to(moved)
     assert "was replaced" in open_reader().read(LogQuery()).frames[0].message
+
+
+def test_a_journal_is_not_gone_because_it_can_not_be_opened(
+    journal: JournalWriter, open_reader: Open
+) -> None:
+    journal.output(b"a\n")
+    reader = open_reader()
+    with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+        reader.read_frames(Position())
+    assert len(reader.read_frames(Position())) == 1
+    with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+        reader.read(LogQuery())
+    assert [frame.message for frame in reader.read(LogQuery()).frames] == ["a"]
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "", "a/b", "../run", "run\0", "/etc"])
