@@ -99,6 +99,39 @@ def test_events_of_a_program_that_never_stops_are_capped(tmp_path: Path) -> None
     assert frames[-1]["kind"] == "end"
 
 
+def fill(writer: FrameWriter, frames: int) -> None:
+    for _ in range(frames):
+        writer.write_output("stdout", b"0123456\n" * 512, lines=512)
+
+
+def test_the_cap_takes_whole_segments_and_no_line(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 64 * 1024)
+    fill(writer, 40)
+    writer.write_end(exit_code=0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    gaps = [frame for frame in frames if frame["kind"] == "gap"]
+    assert {(gap["reason"], gap.get("lines")) for gap in gaps} == {("cap", None)}
+    removed = [gap["segments"][0] for gap in gaps]
+    assert len(removed) == len(set(removed)) > 10
+    assert all(not (tmp_path / f"output.{number:03d}").exists() for number in removed)
+    assert frames[-1]["line"] == 40 * 512
+    assert sum(path.stat().st_size for path in tmp_path.glob("output.*")) <= 64 * 1024
+
+
+def test_segments_that_the_program_removed_or_replaced_harm_nobody(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 64 * 1024)
+    fill(writer, 14)
+    for path in tmp_path.glob("output.*"):
+        path.unlink()
+        if path.name.endswith("5"):
+            path.mkdir()
+    fill(writer, 30)
+    assert writer.write_end(exit_code=0)
+    writer.close()
+    assert read_frames(tmp_path)[-1]["kind"] == "end"
+
+
 def test_a_full_disk_is_told_when_there_is_space_again(small_disk: Path) -> None:
     writer = FrameWriter(str(small_disk), 2**28)
     filler = small_disk / "filler"
@@ -138,6 +171,23 @@ def test_the_end_is_written_on_a_disk_that_stays_full(make_run: MakeRun, small_d
     assert gap["reason"] == "disk_full"
     assert gap["bytes"] > 1_000_000
     assert run.frame("exception")["type"] == "FileNotFoundError"
+
+
+def test_a_capture_bounds_the_lines_of_a_frame(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 2**20)
+    reading, writing = open_pipe()
+    capture = StreamCapture("stdout", reading, writer)
+    written = b"y\n" * 5_000 + b"x" * 200 + b"\n" + b"\n" * 100
+    os.write(writing, written)
+    os.close(writing)
+    while capture.drain():
+        capture.write_lines(0.0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    assert [frame["lines"] for frame in frames] == [2_000, 2_000, 1_101]
+    assert [frame["first_line"] for frame in frames] == [1, 2_001, 4_001]
+    assert [frame["offset"] for frame in frames] == [0, 4_000, 8_000]
+    assert (tmp_path / "output.000").read_bytes() == written
 
 
 def test_a_capture_puts_lines_where_an_event_says(tmp_path: Path) -> None:
