@@ -139,7 +139,7 @@ class FrameWriter:
         shown = _shown_lines(kind, fields)
         for name in RESERVED_FIELDS:
             fields.pop(name, None)
-        fields = self._redactor.value(fields)
+        fields = self._redactor.fields(kind, fields)
         essential = kind in ESSENTIAL_KINDS
         if not essential:
             if self._record_bytes > self._cap_bytes:  # frames of a program that never stops

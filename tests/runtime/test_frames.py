@@ -13,6 +13,7 @@ import pytest
 
 from mellea_jupyter.runtime.capture import StreamCapture, open_pipe
 from mellea_jupyter.runtime.frames import MAX_FRAME_BYTES, FrameWriter, encode
+from tests.conftest import require
 
 from .conftest import MakeRun
 from .support import start_fresh
@@ -32,17 +33,28 @@ def read_frames(journal: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """A file system of 1 MiB.
+
+    Mounted in a mount namespace that only a sleeping helper is in, with a user namespace where we
+    are not root; it is reached through that process and goes with it.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.getuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"this machine does not allow mounting: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test keeps files open
+    unshare = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else [])]
+    script = 'mount -t tmpfs -o size=1m tmpfs "$0" && echo mounted && exec cat'
+    with subprocess.Popen(
+        [*unshare, "sh", "-c", script, str(folder)], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as helper:  # fmt: skip
+        assert helper.stdin is not None
+        assert helper.stdout is not None
+        assert helper.stderr is not None
+        try:
+            if helper.stdout.readline() != "mounted\n":
+                require("a file system of 1 MiB", helper.stderr.read().strip())
+            yield Path(f"/proc/{helper.pid}/root{folder}")
+        finally:
+            helper.stdin.close()
 
 
 def test_frames_take_their_lines_by_kind(tmp_path: Path) -> None:
