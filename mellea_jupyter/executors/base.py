@@ -104,8 +104,11 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def kill(self, handle: RunHandle, run_dir: Path) -> bool:
+    def kill(self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated",
+             by: str = "") -> bool:  # fmt: skip
         """Kill whatever is left of the run, supervisor included; True when it is verified gone.
+
+        `reason` and `by` are why, as for `cancel`, in case that never reached the run.
 
         Called when `kill_at` is past and the supervisor has not reported the end, and for a run
         whose supervisor is dead. Only processes whose identity is verified are signalled.

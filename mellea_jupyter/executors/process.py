@@ -169,11 +169,7 @@ class ProcessExecutor(Executor):
         start: bool = True,
     ) -> ProcessIdentity | str:
         """The supervisor, forked from the fork server, or why there is none."""
-        env = dict(content["env"])
-        for name in content.get("env_var_names") or ():  # the template has the server's value
-            env.pop(name, None)
-            if name in os.environ:
-                env[name] = os.environ[name]
+        env = self._template_variables(spec, content)
         try:
             answer = self.forkservers.ask(
                 interpreter, spec.environment.preload, env, spec.run_dir, start=start
@@ -189,6 +185,21 @@ class ProcessExecutor(Executor):
                 return found
             return "the warm interpreter did not answer"
         return answer.supervisor if isinstance(answer, Forked) else answer.reason
+
+    @staticmethod
+    def _template_variables(spec: LaunchSpec, content: Mapping[str, Any]) -> dict[str, str]:
+        """The variables of the template this run may come from: all that are the server's own.
+
+        What a program inherits under a secret's name travels in `secrets`, and what is the run's
+        own may stand in either: the template has the server's value of both.
+        """
+        inherited = {k: v for k, v in spec.secrets.items() if os.environ.get(k) == v}
+        env = {**content["env"], **inherited}
+        for name in content.get("env_var_names") or ():
+            env.pop(name, None)
+            if name in os.environ:
+                env[name] = os.environ[name]
+        return env
 
     def _spawn(self, spec: LaunchSpec, interpreter: Interpreter) -> ProcessIdentity:
         command = [
@@ -300,7 +311,10 @@ class ProcessExecutor(Executor):
             _write_stop(run_dir, reason, by, grace_seconds)
             supervisor.send(signal.SIGTERM)
 
-    def kill(self, handle: RunHandle, run_dir: Path) -> bool:
+    def kill(
+        self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated",
+        by: str = "",
+    ) -> bool:  # fmt: skip
         """Have the supervisor kill its tree, then kill the supervisor, then search for the rest.
 
         Takes up to 20 seconds, usually some milliseconds.
@@ -312,7 +326,7 @@ class ProcessExecutor(Executor):
             known |= {head.supervisor, head.program or head.supervisor}
         if handle.boot_id != boot_id():
             return True  # nothing survives a restart of the machine
-        _write_stop(run_dir, "terminated", "", 0.0)
+        _write_stop(run_dir, reason, by, 0.0)
         known |= find_tree(handle.run_id, known)
         if supervisor.send(signal.SIGINT) and not supervisor.wait(INTERRUPT_PATIENCE_SECONDS):
             supervisor.send(signal.SIGKILL)
@@ -374,4 +388,4 @@ def _write_spec(run_dir: Path, spec: Mapping[str, Any], isolation: str, reason: 
 def _write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> None:
     stop = {"v": 1, "reason": reason, "by": by, "grace_seconds": grace_seconds}
     with suppress(OSError):  # a full disk must not keep a run from being stopped
-        run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)
+        run_folder.write_first(run_dir / run_folder.STOP, stop)

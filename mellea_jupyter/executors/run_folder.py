@@ -118,6 +118,9 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
 
     Returns:
         Whether it was written.
+
+    Raises:
+        OSError: it can not be written.
     """
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
@@ -125,15 +128,43 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
             json.dump(value, file)
         if replace:
             Path(temporary).replace(path)
-            return True
-        try:
+        else:
             os.link(temporary, path)
-        except FileExistsError:
-            return False
+    except FileExistsError:
+        return False
+    else:
         return True
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+
+
+def write_first(path: Path, value: Mapping[str, Any]) -> bool:
+    """Write a 0600 file unless there is one, on any file system, and at a full disk if at all.
+
+    In one step where that works; else directly, which nobody may read before it returns.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        OSError: it can not be written.
+    """
+    try:
+        return write_json(path, value, replace=False)
+    except OSError:  # no hard links here (exFAT, some shares), or no room for a second file
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
 
 
 class LaunchRecord:
