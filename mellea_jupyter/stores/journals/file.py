@@ -33,6 +33,7 @@ from mellea_jupyter.stores.journals.views import Block
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})", re.ASCII)
 _TEXT_CHUNK_BYTES: Final = 1 << 20
 _MAX_OUTPUT_BYTES: Final = 16 << 20  # a segment: no frame holds more
+_LINE_COST_BYTES: Final = 370  # what surrounds a message, in an event and in a JSON line together
 _MAX_JUNK_BYTES: Final = 16 << 20  # of one call, without a frame in it
 _MAX_SCAN_BYTES: Final = 512 << 20  # of one call of `read`, twice the default cap of a log
 
@@ -501,14 +502,15 @@ class FileJournalReader(JournalReader):
                        "length": length, "lines": 0, "first_line": _last_line(output),
                        "continues": True, "partial": not ending}  # fmt: skip
                 data, offset, partial = data[length:], offset + length, not ending
-            if data:
-                unfinished = not data.endswith(b"\n")
-                count = data.count(b"\n") + unfinished
+            for piece in _pieces(data):
+                unfinished = not piece.endswith(b"\n")
+                count = piece.count(b"\n") + unfinished
                 seq += 1
                 yield {**made, "seq": seq, "line": line, "segment": number, "offset": offset,
-                       "length": len(data), "lines": count, "first_line": line + 1,
+                       "length": len(piece), "lines": count, "first_line": line + 1,
                        "partial": unfinished}  # fmt: skip
                 line += count
+                offset += len(piece)
             offset = 0
 
     def _descriptor(self) -> int | None:
@@ -531,14 +533,25 @@ def _line_count(frame: Frame) -> int:
 
 
 def _cost(frame: Frame) -> int:
-    """About how many bytes it takes to show a frame."""
-    return 256 + (int(frame["length"]) if frame["kind"] == "output" else 0)
+    """About how many bytes it takes to show a frame, as events and as JSON lines together."""
+    length = min(int(frame["length"]), _MAX_OUTPUT_BYTES) if frame["kind"] == "output" else 0
+    return 256 + length + _LINE_COST_BYTES * min(_line_count(frame), _MAX_OUTPUT_BYTES)
 
 
 def _skipped(position: Position, seq: int) -> int:
     """How many lines of this frame come before the position."""
     at, k = position.extra.get("skip", (0, 0))
     return k if at == seq else 0
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces of 64 KiB, longer only for one long line; the last may have no end."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + lines.MAX_FRAME_BYTES) + 1
+        end = end or data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
 
 
 def _last_line(output: Frame) -> int:
