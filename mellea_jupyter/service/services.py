@@ -195,14 +195,14 @@ class Services:
 
     async def list_environments(self) -> EnvironmentList:
         """All environments, each just probed."""
-        found = await self._offload.slow(self.environments.probe_all)
+        found = await self._offload.place(self.environments.probe_all)
         return EnvironmentList(environments=found)
 
     async def _prewarm(self) -> None:
         environment = self.environments.get(None)
         executor = self._executors.get(environment.executor)
         if executor is not None:
-            await self._offload.slow(executor.prepare, environment)
+            await self._offload.place(executor.prepare, environment)
 
     async def stop(self) -> None:
         """Stop watching; placed runs go on. Then close what `__init__` opened. Idempotent."""
