@@ -261,6 +261,18 @@ class TestEncoded:
         joined = b"".join(batch.ndjson for batch in batches)
         assert joined == b"".join(open_reader().iter_ndjson())
 
+    def test_reading_stops_behind_a_frame_and_goes_on(
+        self, mixed: JournalWriter, open_reader: Open
+    ) -> None:
+        reader, position = open_reader(), Position()
+        parts = []
+        for seq in range(1, mixed.seq + 1):
+            batch = reader.read_encoded(position, through_seq=seq)
+            assert position.seq == seq
+            parts.append(b"" if batch is None else batch.ndjson)
+            assert reader.read_encoded(position, through_seq=seq) is None
+        assert b"".join(parts) == b"".join(open_reader().iter_ndjson())
+
     def test_every_cursor_resumes_with_the_next_line(
         self, mixed: JournalWriter, open_reader: Open
     ) -> None:
