@@ -3,8 +3,9 @@
 
 SHELL := /bin/sh
 VENV  := .venv
-PY    := $(VENV)/bin/python
-PIP   := $(PY) -m pip --disable-pip-version-check
+PY    := $(CURDIR)/$(VENV)/bin/python
+PIP   := "$(PY)" -m pip --disable-pip-version-check
+ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab lint format bench clean
@@ -18,33 +19,33 @@ help:
 	@echo "make clean   remove .venv and caches"
 
 demo: $(VENV)/.installed
-	@$(PY) -m tools.demo $(ARGS)
+	@"$(PY)" -m tools.demo $(ARGS)
 
 test: $(VENV)/.installed
-	$(PY) -m pytest $(ARGS)
+	"$(PY)" -m pytest $(ARGS)
 
 lab: $(VENV)/.installed
-	$(PY) -m jupyterlab --notebook-dir=examples $(ARGS) quickstart.ipynb
+	"$(PY)" -m jupyterlab --notebook-dir=examples $(ROOT) $(ARGS) quickstart.ipynb
 
 lint: $(VENV)/.linters
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+	"$(PY)" -m mypy
 
 format: $(VENV)/.linters
-	$(PY) -m ruff check --fix .
-	$(PY) -m ruff format .
+	"$(PY)" -m ruff check --fix .
+	"$(PY)" -m ruff format .
 
 bench: $(VENV)/.installed
-	@$(PY) -m benchmarks $(ARGS)
+	@"$(PY)" -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
 
-$(PY):
+$(VENV)/bin/python:
 	@PYTHON="$(PYTHON)" sh tools/make_venv.sh $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(PY)
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing mellea-jupyter and what it needs into $(VENV) (a minute or two, once)"
 	@$(PIP) install --quiet --editable '.[test]'
 	@touch $@

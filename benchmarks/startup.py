@@ -12,7 +12,7 @@ import psutil
 from benchmarks.measure import interleave, load, milliseconds, row
 from mellea_jupyter.testing.server import JupyterServer
 
-ROUNDS = 9
+ROUNDS = 7
 OPTIONS = ["--MelleaApp.fork_server_idle_seconds=1"]
 MEBIBYTE = 1 << 20
 

@@ -150,7 +150,11 @@ class MelleaApp(ExtensionApp):
             async with self._building:
                 if self._services is None:
                     services = await asyncio.to_thread(self._build)
-                    await services.start()
+                    try:
+                        await services.start()
+                    except BaseException:
+                        await services.stop()
+                        raise
                     self._services = services
         return self._services
 
@@ -160,7 +164,7 @@ class MelleaApp(ExtensionApp):
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
         return Services(
             ServiceOptions(
-                data_dir=Path(self.data_dir),
+                data_dir=Path(self.data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
                 max_runs=self.max_runs,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
 
 from mellea_jupyter.app import MelleaApp
+from mellea_jupyter.cli.parser import make_parser
 from mellea_jupyter.handlers.routes import ROUTES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
-COMMANDS = ("run", "ls", "show", "logs", "cancel", "retry", "rm", "doctor")
 
 
 def page(name: str) -> str:
@@ -46,8 +47,23 @@ def test_every_route_is_documented() -> None:
     assert [path for path, _ in ROUTES if f"/api{path}`" not in text] == []
 
 
-def test_every_command_is_documented() -> None:
+def test_every_command_and_flag_is_documented() -> None:
     text = page("cli.md")
-    assert [
-        name for name in COMMANDS if f"| `{name} " not in text and f"| `{name}`" not in text
-    ] == []
+    missing = []
+    for name, command in commands().items():
+        if not re.search(rf"^\| `{name}\b|^## `{name}`", text, re.MULTILINE):
+            missing.append(name)
+        flags = {option for action in command._actions for option in action.option_strings}
+        shared = {"-h", "--help", "--env", "--follow", "-y", "--json"}
+        missing += [f"{name} {flag}" for flag in sorted(flags - shared) if flag not in text]
+    assert missing == []
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands, by name."""
+    (subparsers,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(subparsers.choices)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -220,11 +221,22 @@ def _is_same_python(pid: int | None) -> bool:
     if pid is None:
         return False
     try:
-        command = psutil.Process(pid).cmdline()
+        executable = _executable_of(psutil.Process(pid))
     except psutil.Error:
         return False
-    # The link in a virtual environment says which one it is; its target is the same for all.
-    return bool(command) and Path(command[0]).parent == Path(sys.executable).parent
+    return executable is not None and executable.parent == Path(sys.executable).parent
+
+
+def _executable_of(process: psutil.Process) -> Path | None:
+    """The interpreter as its command names it, absolute; None for a process without a command.
+
+    The link in a virtual environment says which one it is; its target is the same for all.
+    """
+    name = next(iter(process.cmdline()), "")
+    if "/" in name:
+        return Path(process.cwd(), name)
+    found = shutil.which(name, path=process.environ().get("PATH"))
+    return Path(found) if found else None
 
 
 def _read_private(path: Path) -> str | None:

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 200
 
 
+_IDEMPOTENCY = {
+    "Idempotency-Key": "Sent again with the same body within the key's life, the request "
+    "gives the run of the first time, with status 200; with another body it is refused."
+}
+
+
+def _idempotency_key(handler: ApiHandler) -> str | None:
+    """Raises InvalidInput."""
+    key = handler.request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= _KEY_LENGTH:
+        raise InvalidInput("Idempotency-Key", f"has to have 1 to {_KEY_LENGTH} characters")
+    return key
+
+
 class RunsHandler(ApiHandler):
     """`/runs`."""
 
@@ -35,18 +49,10 @@ class RunsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(
-        status=201,
-        headers={
-            "Idempotency-Key": "Sent again with the same body within the key's life, the request "
-            "gives the run of the first time, with status 200; with another body it is refused."
-        },
-    )
+    @endpoint(status=201, headers=_IDEMPOTENCY)
     async def post(self, body: RunCreate) -> Run:
         """Create a run of an asset and put it into the queue."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= _KEY_LENGTH:
-            raise InvalidInput("Idempotency-Key", f"has to have 1 to {_KEY_LENGTH} characters")
+        key = _idempotency_key(self)
         services = await self.app.services()
         created = await services.runs.create(body, self.user, idempotency_key=key)
         if created.replayed:
@@ -91,7 +97,7 @@ class RetryHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, errors=(409,))
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(409,))
     async def post(self, run_id: str, body: RetryRequest | None) -> Run:
         """Make a new run of the same source and config, with overrides.
 
@@ -99,8 +105,14 @@ class RetryHandler(ApiHandler):
         """
         from mellea_jupyter.models.requests import RetryRequest
 
+        key = _idempotency_key(self)
         services = await self.app.services()
-        return await services.runs.retry(run_id, body or RetryRequest(), self.user)
+        created = await services.runs.retry(
+            run_id, body or RetryRequest(), self.user, idempotency_key=key
+        )
+        if created.replayed:
+            self.set_status(200)
+        return created.run
 
 
 class SummaryHandler(ApiHandler):

@@ -182,6 +182,7 @@ def _stop_requested(run: Run, event: StopRequested) -> Run:
     asked = {
         "cancel_requested_at": event.at,
         "cancel_requested_by": event.by,
+        "cancel_reason": event.reason,
         "kill_at": event.kill_at,
     }
     if run.status not in WAITING:
@@ -202,9 +203,11 @@ def _program_ended(run: Run, event: ProgramEnded) -> Run:
             ),
         }
     )
+    if event.stopped == StatusReason.TERMINATED and run.is_stop_requested:
+        # The stop was delivered, its reason was not: the file that says it could not be written.
+        return _cancelled(run, run.cancel_reason, event.at)
     if event.stopped in _CANCEL_REASONS:
-        by = run.cancel_requested_by
-        return _finished(run.changed(), S.CANCELLED, event.stopped, event.at, cancelled_by=by)
+        return _cancelled(run, event.stopped, event.at)
     problem = {"error_message": event.message, "error": event.error}
     if event.stopped is not None:
         return _finished(run.changed(), S.FAILED, event.stopped, event.at, **problem)
@@ -220,20 +223,18 @@ def _program_ended(run: Run, event: ProgramEnded) -> Run:
 
 def _refused(run: Run, event: LaunchRefused) -> Run:
     if run.is_stop_requested:
-        return _cancelled_without_end(run, event.at)
+        return _cancelled(run, run.cancel_reason, event.at)
     return _finished(run.changed(), S.FAILED, event.reason, event.at, error_message=event.message)
 
 
 def _lost(run: Run, event: Lost) -> Run:
-    if run.is_stop_requested:
-        return _cancelled_without_end(run, event.at)
+    if run.is_stop_requested:  # the program is gone without a word of its own: the wish is met
+        return _cancelled(run, run.cancel_reason, event.at)
     return _finished(run.changed(), S.FAILED, event.reason, event.at, error_message=event.message)
 
 
-def _cancelled_without_end(run: Run, at: datetime) -> Run:
-    """A stop was asked for and the program is gone without a word of its own: the wish is met."""
+def _cancelled(run: Run, reason: str | None, at: datetime) -> Run:
     by = run.cancel_requested_by
-    reason = StatusReason.USER if by == run.owner_id else StatusReason.ADMIN
     return _finished(run.changed(), S.CANCELLED, reason, at, cancelled_by=by)
 
 

@@ -41,6 +41,7 @@ class StatusReason(StrEnum):
     BUDGET_EXCEEDED = "budget_exceeded"
     REQUIREMENTS_UNMET = "requirements_unmet"  # under config.strict_requirements
     SERVER_STOPPED = "server_stopped"
+    TERMINATED = "terminated"  # its supervisor was told to end, and not by us
     ENGINE_RESTARTED = "engine_restarted"
     USER = "user"  # cancelled by its owner
     ADMIN = "admin"  # cancelled by an administrator
@@ -95,6 +96,7 @@ class Run(Model):
     queue_reason: str | None = Field(None, description="What it waits for.")
     cancel_requested_at: Timestamp | None = Field(None, description="When a stop was asked for.")
     cancel_requested_by: str | None = Field(None, description="By whom.")
+    cancel_reason: str | None = Field(None, description="`user`: by its owner, or `admin`.")
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
         None, description="`{done, total, text}`, when the program reports it."

@@ -12,6 +12,8 @@ from typing import Self
 
 from mellea_jupyter.models.events import RunChanged, RunDeleted, RunEvent
 
+KNOWN_RUNS = 10_000
+
 
 def _run_id(event: RunEvent) -> str:
     return event.run.id if isinstance(event, RunChanged) else event.run_id
@@ -60,6 +62,7 @@ class Broker:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._versions: dict[str, int] = {}
 
     def subscribe(self) -> Subscription:
         """A new subscription; close it, or use it as a context manager."""
@@ -68,7 +71,17 @@ class Broker:
         return subscription
 
     def publish(self, event: RunChanged | RunDeleted) -> None:
-        """Tell all subscribers; call it after the change is in the store."""
+        """Tell all subscribers; call it after the change is in the store.
+
+        A record that is older than the last one told of its run is dropped: lists are read on
+        threads, and a run may have gone on meanwhile.
+        """
+        if isinstance(event, RunChanged):
+            if event.run.version < self._versions.get(event.run.id, 0):
+                return
+            self._versions[event.run.id] = event.run.version
+            while len(self._versions) > KNOWN_RUNS:
+                del self._versions[next(iter(self._versions))]
         for subscription in tuple(self._subscriptions):
             subscription.push(event)
 

@@ -61,6 +61,8 @@ class Dispatcher:
         self._kick = asyncio.Event()
         self._places: dict[str, QueuePlace] = {}
         self._queued_since: dict[str, float] = {}
+        self._queue_grew = True
+        self._looked_at = 0.0
 
     def kick(self) -> None:
         """Look at the queue now: a run was queued, or a slot became free."""
@@ -69,6 +71,7 @@ class Dispatcher:
     def queued(self, run: Run) -> None:
         """Note when a run entered the queue, on the monotonic clock; then look at the queue."""
         self._queued_since[run.id] = clock.monotonic()
+        self._queue_grew = True
         self.kick()
 
     def find_place(self, run_id: str) -> QueuePlace | None:
@@ -88,7 +91,7 @@ class Dispatcher:
                     await self._kick.wait()
 
     async def _claim_all(self) -> None:
-        if not await self._offload.io(self._store.list_waiting):
+        if not await self._offload.io(self._store.has_queued):
             self._places = {}
             return
         while (run := await self._claim()) is not None:
@@ -96,7 +99,10 @@ class Dispatcher:
             self._queued_since.pop(run.id, None)
             self._broker.publish(RunChanged(run=run))
             await self._place(run)
-        await self._look_at_queue()
+        now = clock.monotonic()
+        if self._queue_grew or now - self._looked_at >= POLL_SECONDS:
+            self._queue_grew, self._looked_at = False, now
+            await self._look_at_queue()
 
     async def _claim(self) -> Run | None:
         return await self._offload.write(

@@ -5,6 +5,7 @@ Frames are claims of the run's own side and may hold anything: every value is ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ LOST_MESSAGE = (
     "What was left of the program has been stopped."
 )
 
+_BUDGET_ERRORS: Final = re.compile(r"mellea_(runtime|jupyter\.runtime)\..*BudgetExceeded")
 _OWN_ENDS: Final = frozenset({"exit_code", "signal"})
 
 
@@ -75,6 +77,13 @@ class Ending:
         )
 
 
+def is_over_budget(ending: Ending, error: ErrorDetails | None) -> bool:
+    """Whether the program ended because the runtime refused it another call."""
+    if ending.stopped is not None or not ending.exit_code or error is None:
+        return False
+    return _BUDGET_ERRORS.fullmatch(error.type) is not None
+
+
 def error_details(exception: Mapping[str, Any]) -> ErrorDetails | None:
     """The record of an `exception` frame."""
     kind = text(exception.get("type"), 300)
@@ -102,28 +111,36 @@ def _stack_trace(frames: object) -> str | None:
 
 
 def sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> str | None:
-    """One sentence on why the run did not succeed; None when it did."""
-    match ending.stopped:
-        case StatusReason.TIMEOUT:
-            return f"The run took longer than its limit of {run.config.timeout_seconds:g} s."
-        case StatusReason.OUT_OF_MEMORY:
-            return ending.message or "The run used more memory than its environment allows."
-        case StatusReason.LAUNCH_FAILED:
-            return ending.message or "The program could not be started."
-        case StatusReason.USER | StatusReason.ADMIN:
-            return None
-        case str(reason):
-            return ending.message or f"The run was stopped ({reason})."
+    """One sentence on why the run did not succeed; None when it did, or was cancelled."""
+    if ending.stopped is not None:
+        return _stopped_sentence(run, ending, error)
     if ending.exit_code == 0:
-        unmet = run.config.strict_requirements and run.metrics.loops_exhausted > 0
-        return f"{run.metrics.loops_exhausted} sampling loop(s) ended with requirements not met." \
-            if unmet else None  # fmt: skip
+        unmet = run.metrics.loops_exhausted if run.config.strict_requirements else 0
+        return f"{unmet} sampling loop(s) ended with requirements not met." if unmet else None
     if error is not None:
-        name = error.type.removeprefix("builtins.")
         first = error.message.strip().partition("\n")[0]
-        return f"{name}: {first}" if first else name
+        return f"{error.type}: {first}" if first else error.type
     if ending.exit_code is None:
         return ending.message or "The program ended, nobody knows how."
     if ending.exit_code < 0:
         return f"The program was killed by signal {-ending.exit_code}."
     return f"The program ended with exit code {ending.exit_code}."
+
+
+def _stopped_sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> str | None:
+    match ending.stopped:
+        case StatusReason.USER | StatusReason.ADMIN:
+            return None
+        case StatusReason.TIMEOUT:
+            return f"The run took longer than its limit of {run.config.timeout_seconds:g} s."
+        case StatusReason.OUT_OF_MEMORY:
+            default = "The run used more memory than its environment allows."
+        case StatusReason.LAUNCH_FAILED:
+            default = "The program could not be started."
+        case StatusReason.TERMINATED:
+            default = "The run's supervisor was told to end, as when the machine shuts down."
+        case StatusReason.BUDGET_EXCEEDED if error is not None:
+            default = error.message
+        case reason:
+            default = f"The run was stopped ({reason})."
+    return ending.message or default

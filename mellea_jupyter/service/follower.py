@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.outputs import MAX_OUTPUTS
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.stores.journals.base import JournalReader, JournalStore, Position
 from mellea_jupyter.stores.runs.base import RunStore
@@ -71,8 +72,13 @@ class Follower:
         offload: Offload,
         placed_at: float | None,
         grace_seconds: float,
+        deliver_stop: Callable[[Run, RunHandle], Awaitable[None]],
     ) -> None:
-        """`placed_at` is when the run was claimed, on the monotonic clock; None after a restart."""
+        """Take over a run that was placed.
+
+        `placed_at` is when it was claimed, on the monotonic clock, and None after a restart;
+        `deliver_stop` passes a recorded stop request on to the executor.
+        """
         self._run = run
         self._handle = handle
         self._run_dir = run_dir
@@ -84,6 +90,8 @@ class Follower:
         self._offload = offload
         self._placed_at = placed_at
         self._grace_seconds = grace_seconds
+        self._deliver_stop = deliver_stop
+        self._stop_delivered = False
         self._usage = UsageState()
         self._seen = _Seen()
         self._position = Position()
@@ -140,7 +148,7 @@ class Follower:
                 await self._program_started(frame)
             case "exception":
                 seen.exception = dict(frame)
-            case "structured_output":
+            case "structured_output" if len(seen.outputs) < MAX_OUTPUTS:
                 seen.outputs.append(dict(frame))
             case "progress":
                 seen.progress = endings.progress(frame)
@@ -179,6 +187,8 @@ class Follower:
         await self._save()
 
     async def _save(self) -> None:
+        if self._run.is_terminal:
+            return
         seq = self._position.seq
         calls = self._collector.changed_calls(self._usage)
         if calls:
@@ -196,7 +206,14 @@ class Follower:
         )
 
     async def _poll(self, reader: JournalReader) -> Liveness | None:
-        """The executor's word that the run is gone, else None; overdue runs are killed."""
+        """The executor's word that the run is gone, else None; overdue runs are killed.
+
+        The record is read anew, since a stop may have been asked for through another service.
+        """
+        self._run = await self._records.get(self._run.id)
+        if self._run.is_stop_requested and not self._stop_delivered:
+            self._stop_delivered = True
+            await self._deliver_stop(self._run, self._handle)
         liveness = await self._offload.io(self._executor.poll, self._handle, self._run_dir)
         if not liveness.alive:
             await self._fold_new(reader)  # what was written between our last look and its death
@@ -254,6 +271,8 @@ class Follower:
             return apply(run, Lost(at=at, message=liveness.message or endings.LOST_MESSAGE))
         error = endings.error_details(self._seen.exception)
         ended = endings.Ending.of(end or {}, liveness)
+        if endings.is_over_budget(ended, error):
+            ended = replace(ended, stopped=StatusReason.BUDGET_EXCEEDED)
         return apply(
             run,
             ProgramEnded(

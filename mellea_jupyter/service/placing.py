@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mellea_jupyter import clock
 from mellea_jupyter.environments.service import EnvironmentService
@@ -17,7 +19,7 @@ from mellea_jupyter.exceptions import (
     RunNotFound,
 )
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
-from mellea_jupyter.lifecycle.transitions import LaunchRefused, apply
+from mellea_jupyter.lifecycle.transitions import LaunchRefused, Lost, apply
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.service import secrets
@@ -30,6 +32,9 @@ from mellea_jupyter.stores.journals.base import JournalStore
 from mellea_jupyter.stores.runs.base import Placement, RunStore
 
 log = logging.getLogger(__name__)
+
+MAX_FAILURES = 5
+FAILURE_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Placer:
         self._demo_url = demo_url
         self._slot_freed = slot_freed
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._failures: Counter[str] = Counter()
 
     def holds(self, run_id: str) -> bool:
         """Whether a task of this service is at work on the run."""
@@ -86,12 +92,12 @@ class Placer:
         """Go on with a placed run whose service is gone. Returns at once."""
         self._start(run, self._resume(run, placement))
 
-    async def stop_asked(self, run: Run, *, reason: str, by: str) -> None:
+    async def stop_asked(self, run: Run) -> None:
         """Pass a recorded stop request on to the executor, if the run is placed."""
         placement = await self._offload.io(self._store.get_placement, run.id)
         if placement.handle is None:
             return  # the launch in hand looks for the request when it is done
-        await self._cancel(run, RunHandle.model_validate(placement.handle), reason=reason, by=by)
+        await self._deliver_stop(run, RunHandle.model_validate(placement.handle))
 
     async def close(self) -> None:
         """Let go of all runs; they go on without us."""
@@ -100,30 +106,58 @@ class Placer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, run: Run, work: object) -> None:
+    def _start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
+        if run.id in self._tasks:  # somebody was quicker; one task a run
+            work.close()
+            return
         task = asyncio.create_task(self._guarded(run, work), name=f"run-{run.id}")
         self._tasks[run.id] = task
 
-    async def _guarded(self, run: Run, work: object) -> None:
+    async def _guarded(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; what fails is left to the reconciler to try again, but not for ever."""
         try:
-            await work  # type: ignore[misc]  # a coroutine of this class
+            await work
         except asyncio.CancelledError:
             raise
         except RunNotFound:
             log.warning("run %s: its record was deleted while it was placed", run.id)
-        except Exception:
-            # The lease stays with us and the reconciler tries again.
+        except LaunchFailed as error:
+            await self._lose(run, error.reason, str(error))
+        except Exception as error:
             log.exception("run %s: following it failed", run.id)
-            await asyncio.sleep(1.0)
+            self._failures[run.id] += 1
+            if self._failures[run.id] >= MAX_FAILURES:
+                problem = f"{type(error).__name__}: {error}"
+                message = f"The run could not be followed, {MAX_FAILURES} times: {problem}"
+                await self._lose(run, StatusReason.LOST, message)
+            else:
+                await asyncio.sleep(FAILURE_PAUSE_SECONDS)
+        else:
+            self._failures.pop(run.id, None)
         finally:
             self._tasks.pop(run.id, None)
             self._slot_freed()
+
+    async def _lose(self, run: Run, reason: str, message: str) -> None:
+        """Give a placed run up: kill what is left of it, as far as that can be done, and say so."""
+        self._failures.pop(run.id, None)
+        try:
+            placement = await self._offload.io(self._store.get_placement, run.id)
+            executor = self._executors.get(placement.executor)
+            if placement.handle is not None and executor is not None:
+                handle = RunHandle.model_validate(placement.handle)
+                await self._offload.place(executor.kill, handle, self._folders.path(run.id))
+        except Exception:
+            log.exception("run %s: what is left of it could not be killed", run.id)
+        lost = Lost(at=clock.now(), message=message, reason=reason)
+        await self._end(run, lambda current: apply(current, lost))
 
     async def _launch_and_follow(self, run: Run, placed_at: float) -> None:
         try:
             handle = await self._launch(run)
         except LaunchFailed as error:
-            await self._refuse(run, error.reason, str(error))
+            refused = LaunchRefused(at=clock.now(), reason=error.reason, message=str(error))
+            await self._end(run, lambda current: apply(current, refused))
             return
         await self._follow(run, handle, placed_at)
 
@@ -158,7 +192,7 @@ class Placer:
                     environment=environment,
                     spec=spec,
                     secrets=kept,
-                )  # fmt: skip
+                )
             )
 
         handle = await self._offload.place(launch)
@@ -177,9 +211,7 @@ class Placer:
         if run.is_terminal:
             return
         if run.is_stop_requested:
-            by = run.cancel_requested_by or ""
-            reason = StatusReason.USER if by == run.owner_id else StatusReason.ADMIN
-            await self._cancel(run, handle, reason=reason, by=by)
+            await self._deliver_stop(run, handle)
         follower = Follower(
             run=run,
             handle=handle,
@@ -192,6 +224,7 @@ class Placer:
             offload=self._offload,
             placed_at=placed_at,
             grace_seconds=self._options.grace_seconds,
+            deliver_stop=self._deliver_stop,
         )
         await follower.follow()
         await self._offload.write(self._store.release_lease, run.id, lease=self._lease)
@@ -208,18 +241,18 @@ class Placer:
         await self._offload.write(self._store.save_handle, run.id, found.model_dump(mode="json"))
         await self._follow(run, found, None)
 
-    async def _refuse(self, run: Run, reason: str, message: str) -> None:
-        def refused(current: Run) -> Run:
-            at = clock.now()
-            return apply(current, LaunchRefused(at=at, reason=reason, message=message))
-
+    async def _end(self, run: Run, change: Callable[[Run], Run]) -> None:
+        """Write a final status, unless the run has one by now, and give the lease up."""
         try:
-            await self._records.update(run.id, refused)
+            await self._records.update(run.id, change)
         except IllegalTransition:
-            log.info("run %s ended before its launch was refused", run.id)
+            log.info("run %s had ended already", run.id)
         await self._offload.write(self._store.release_lease, run.id, lease=self._lease)
 
-    async def _cancel(self, run: Run, handle: RunHandle, *, reason: str, by: str) -> None:
+    async def _deliver_stop(self, run: Run, handle: RunHandle) -> None:
+        """Pass a recorded stop request on to the executor."""
+        reason = run.cancel_reason or StatusReason.USER
+        by = run.cancel_requested_by or ""
         grace = self._options.grace_seconds
         if run.kill_at is not None:
             left = (run.kill_at - clock.now()).total_seconds()

@@ -16,7 +16,7 @@ from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.lifecycle.transitions import Enqueued, apply
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.pages import RunQuery
-from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.leases import ServiceLease
@@ -96,8 +96,8 @@ class Reconciler:
 
     async def _queue_forgotten(self) -> None:
         """Queue runs whose service died between recording and queueing them."""
-        for run in await self._offload.io(self._store.list_waiting):
-            if run.status != RunStatus.CREATED or clock.now() - run.created_at < CREATED_FOR:
+        for run in await self._offload.io(self._store.list_created):
+            if clock.now() - run.created_at < CREATED_FOR:
                 continue
             try:
                 await self._records.update(run.id, lambda r: apply(r, Enqueued()))

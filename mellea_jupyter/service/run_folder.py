@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ class RunFolders:
             (path / name).mkdir(mode=0o700)
         secrets.write(path, secret_values)
         return path
+
+    def delete_secrets(self, run_id: str) -> None:
+        """Remove a run's secrets before anything else of it goes. Idempotent."""
+        (self.path(run_id) / secrets.FILE_NAME).unlink(missing_ok=True)
+
+    def list_abandoned(self, older_than_seconds: float) -> list[str]:
+        """Ids of run folders that have not been touched for so long; their runs may not exist."""
+        limit = time.time() - older_than_seconds
+        return [entry.name for entry in os.scandir(self.root) if entry.stat().st_mtime < limit]
 
     def delete(self, run_id: str) -> None:
         """Remove a run's folder. Idempotent; links are removed, never followed."""

@@ -30,7 +30,7 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.lifecycle.statuses import RETRYABLE
 from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
 from mellea_jupyter.models.assets import Asset
-from mellea_jupyter.models.config import RunConfig, merge_overrides
+from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
@@ -160,6 +160,13 @@ class RunService:
                 f"parameters are for module:callable and notebooks, this is a {asset.kind}",
                 hint="Pass command-line arguments in config.args.",
             )
+        if config.max_cost_usd is not None or config.on_budget == "ask":
+            field = "max_cost_usd" if config.max_cost_usd is not None else "on_budget"
+            raise InvalidInput(
+                f"config.{field}",
+                "a budget in money and asking are not enforced by this version",
+                hint="Limit the number of calls with config.max_llm_calls.",
+            )
         for binding in config.datasets:
             raise DatasetNotFound(binding.dataset_id, hint="No dataset is registered here yet.")
         if config.model is None and self._defaults.model is not None:
@@ -172,6 +179,13 @@ class RunService:
         """Write the run's folder, then its record; neither stays without the other."""
         run_id = clock.new_run_id()
         config, secret_values = secrets.split(plan.request.config)
+        for name, value in secret_values.items():
+            if value == MASK:
+                raise InvalidInput(
+                    f"config.env_vars.{name}",
+                    f"holds the mask {MASK} instead of a value",
+                    hint="Send the value itself, or retry the run, which keeps its secrets.",
+                )
         run = apply(
             Run(
                 id=run_id,
@@ -216,8 +230,17 @@ class RunService:
         self._dispatcher.queued(created.run)
         return created
 
-    async def retry(self, run_id: str, request: RetryRequest, user: User) -> Run:
+    async def retry(
+        self,
+        run_id: str,
+        request: RetryRequest,
+        user: User,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Created:
         """Run the same source again, with changed configuration where asked; the new run.
+
+        The same run again for a key used with the same request.
 
         Raises:
             RunNotFound: no such run for this user.
@@ -225,6 +248,11 @@ class RunService:
             InvalidInput: an override is not a valid field or value.
         """
         original = await self.get(run_id, user)
+        request_hash = _hash(request, run_id)
+        if idempotency_key is not None:
+            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            if replayed is not None:
+                return replayed
         if original.status not in RETRYABLE:
             raise IllegalTransition(
                 "Retry",
@@ -259,9 +287,9 @@ class RunService:
         )
         plan = _Plan(create, asset, placement, retry_of=original)
         owner = replace(user, owner_id=original.owner_id)
-        created = await self._record(plan, owner, None, None)
+        created = await self._record(plan, owner, idempotency_key, request_hash)
         await self._audit(user, "retry", created.run.id, retry_of=run_id)
-        return created.run
+        return created
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -315,7 +343,7 @@ class RunService:
         at = clock.now()
         stop = StopRequested(
             at=at,
-            by=user.owner_id,
+            by=user.id,
             kill_at=at + timedelta(seconds=self._defaults.grace_seconds),
             reason=reason,
         )
@@ -329,7 +357,7 @@ class RunService:
         if stopped.is_terminal:
             self._dispatcher.kick()
         else:
-            await self._placer.stop_asked(stopped, reason=reason, by=user.owner_id)
+            await self._placer.stop_asked(stopped)
         await self._audit(user, "cancel", run_id)
         return stopped
 
@@ -374,6 +402,7 @@ class RunService:
                 hint="Cancel it first.",
                 run=run.to_json(),
             )
+        await self._offload.io(self._folders.delete_secrets, run_id)
         await self._offload.write(self._store.delete_run, run_id, expected_version=run.version)
         await self._offload.collect(self._artifacts.delete_run, run_id)
         await self._offload.collect(self._folders.delete, run_id)
@@ -402,9 +431,9 @@ class RunService:
         )
 
 
-def _hash(request: RunCreate) -> str:
+def _hash(request: RunCreate | RetryRequest, of: str = "") -> str:
     """What makes two requests the same; secret values count, but only their hash is kept."""
-    body = orjson.dumps(request.to_json(), option=orjson.OPT_SORT_KEYS)
+    body = orjson.dumps([of, request.to_json()], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(body).hexdigest()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+import threading
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from mellea_jupyter.environments.interpreter import Interpreters
 from mellea_jupyter.environments.service import EnvironmentService
-from mellea_jupyter.exceptions import LaunchFailed
+from mellea_jupyter.exceptions import LaunchFailed, RunNotFound
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import list_executors, load_executor
@@ -40,6 +41,8 @@ from mellea_jupyter.stores.journals.file import FileJournalStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 
 log = logging.getLogger(__name__)
+
+ORPHAN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Services:
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
         artifacts = ObjectArtifactStore(data_dir / "artifacts")
-        folders = RunFolders(data_dir / "runs")
+        folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
         self.environments = EnvironmentService(options.environments, interpreters=interpreters)
@@ -164,9 +167,9 @@ class Services:
         """Take up what was left behind, then keep the queue moving."""
         self._subscription = self.broker.subscribe()
         self._spawn("changes", self._watch_changes(self._subscription))
-        await self._reconciler.reconcile()
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
+        self._spawn("orphans", self._remove_orphans())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())
 
@@ -197,6 +200,15 @@ class Services:
         """All environments, each just probed."""
         found = await self._offload.place(self.environments.probe_all)
         return EnvironmentList(environments=found)
+
+    async def _remove_orphans(self) -> None:
+        """Remove folders of runs that were never recorded, or whose deletion was interrupted."""
+        for run_id in await self._offload.collect(self._folders.list_abandoned, ORPHAN_SECONDS):
+            try:
+                await self._offload.io(self._store.get_run, run_id)
+            except RunNotFound:
+                log.warning("run folder %s belongs to no run; removing it", run_id)
+                await self._offload.collect(self._folders.delete, run_id)
 
     async def _prewarm(self) -> None:
         environment = self.environments.get(None)
@@ -242,15 +254,19 @@ class _DemoModel:
 
     def __init__(self) -> None:
         self._model: Any = None
+        self._url = ""
+        self._lock = threading.Lock()
 
     def url(self) -> str:
         """The endpoint's base URL. Blocks for a moment the first time."""
         from mellea_jupyter.demo.server import DemoModel
 
-        if self._model is None:
-            self._model = DemoModel()
-            self._model.start()
-        return str(self._model.openai_url)
+        with self._lock:
+            if self._model is None:
+                model = DemoModel()
+                self._url = model.start()
+                self._model = model
+            return self._url
 
     def close(self) -> None:
         if self._model is not None:

@@ -30,7 +30,7 @@ def seed_runs(
     """Add `count` ended runs, spread evenly over `days` from `FIRST`, always the same ones.
 
     Owners are `owner-0` … and assets `asset-0` …; one run in three has no cost because nothing
-    has a price, and one in fifty never started. 100,000 runs take a few seconds.
+    has a price, and one in fifty never started. 100,000 runs take about a minute of processor time.
     """
     dice = random.Random(seed)  # noqa: S311 - the same runs each time, no secrets
     step = timedelta(days=days) / max(count, 1)

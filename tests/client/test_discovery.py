@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -139,3 +140,20 @@ def test_a_state_file_of_a_process_that_is_another_one_is_not_believed(runtime: 
     assert local_server.find() is None
     files.state.write_text("[]")
     assert local_server.find() is None
+
+
+@pytest.mark.parametrize("command", [["python"], ["bin/python"], ["{folder}/bin/python"]])
+def test_a_server_is_of_this_python_however_its_command_was_written(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    arguments = [command[0].format(folder=tmp_path), "-I", "-c", "input()"]
+    environment = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment, stdin=subprocess.PIPE,
+        executable=tmp_path / "bin" / "python",
+    ) as server:  # fmt: skip
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3"))
+        assert discovery._is_same_python(server.pid)
+        server.communicate(b"\n", timeout=60)

@@ -9,6 +9,7 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -29,7 +30,7 @@ class Runner:
     def __init__(self, client: MelleaClient, server: JupyterServer, demo: DemoModel) -> None:
         self._client, self._server, self._demo = client, server, demo
 
-    def run(self, program: str, *arguments: str, **config: object) -> RunHandle:
+    def run(self, program: str, *arguments: str, **config: Any) -> RunHandle:
         """The ended run; its counts are those of the endpoint."""
         key = f"demo-{program}-{os.urandom(4).hex()}"
         variables = {"OPENAI_BASE_URL": self._demo.openai_url, "OPENAI_API_KEY": key}

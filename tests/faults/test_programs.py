@@ -84,6 +84,18 @@ def test_a_killed_supervisor_means_a_lost_run_and_a_dead_program(
     assert processes_of(run_id) == []
 
 
+def test_a_supervisor_that_hangs_is_killed_after_its_deadline(
+    server: JupyterServer, http: httpx.Client
+) -> None:
+    run_id = started(server, http, "import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
+    frames = (server.data_dir / "runs" / run_id / "journal" / "frames.ndjson").read_text()
+    os.kill(json.loads(frames.splitlines()[0])["supervisor_pid"], signal.SIGSTOP)
+    assert http.delete(f"api/runs/{run_id}").status_code == httpx.codes.ACCEPTED
+    final = server.wait_for(http, run_id)
+    assert (final["status"], final["status_reason"]) == ("cancelled", "user")
+    assert processes_of(run_id) == []
+
+
 @pytest.mark.parametrize("replacement", ["link", "fifo"])
 def test_a_replaced_journal_is_refused_and_the_server_unharmed(
     server: JupyterServer, http: httpx.Client, replacement: str

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from obstore.store import LocalStore
 
 _CHUNK_BYTES: Final = 1 << 20
+MAX_FILES: Final = 20_000  # kept of one run; the record that lists them stays readable
 _SMALL_BYTES: Final = 4 << 20  # up to here a file is read whole, which saves the staging copy
 
 _TYPES: Final = mimetypes.MimeTypes()  # built in: the same on every machine
@@ -71,7 +72,10 @@ class ObjectArtifactStore(ArtifactStore):
         kept: list[ArtifactRef] = []
         skipped: list[SkippedArtifact] = []
         left = quota_bytes
-        for entry in walk(output_dir):
+        for number, entry in enumerate(walk(output_dir)):
+            if number >= MAX_FILES:
+                skipped.append(SkippedArtifact(path=".", reason=f"over {MAX_FILES} files"))
+                break
             if not isinstance(entry, Found):
                 skipped.append(SkippedArtifact(path=entry.path, reason=entry.reason))
                 continue

@@ -1,6 +1,6 @@
 """The contract of the store of runs, assets and what belongs to them.
 
-Synchronous: the service calls it through one worker thread (`Stores.call`). Every method is one
+Synchronous: the service calls it on worker threads (`service/offload.py`). Every method is one
 transaction. Where a method takes `expected_version`, the write happens only if the stored run has
 that version (compare-and-set), otherwise `VersionConflict` is raised and nothing is written.
 """
@@ -130,6 +130,14 @@ class RunStore(ABC):
     @abstractmethod
     def list_placed(self) -> list[tuple[Run, Placement]]:
         """All `pulling_image`, `starting` and `running` runs, oldest first."""
+
+    @abstractmethod
+    def has_queued(self) -> bool:
+        """Whether any run is `queued`. Cheap: asked about once a second by every service."""
+
+    @abstractmethod
+    def list_created(self) -> list[Run]:
+        """All `created` runs, oldest first: normally none, as runs are recorded as queued."""
 
     @abstractmethod
     def list_waiting(self) -> list[Run]:

@@ -1,58 +1,60 @@
 """Totals of runs: what each run contributes, the rollup that adds it up, and summaries of both.
 
-A run counts in one rollup row of each *grain*: a choice of what rows are told apart by, besides
-the status. A summary reads the coarsest grain that knows all it filters and groups by, so that the
-total of everything is a handful of rows however many runs there are. Where no grain knows enough
-(tags, search, bounds within an hour), the same totals are taken from the runs themselves.
+A run counts in one rollup row of each *grain*: a choice of what rows are told apart by. A summary
+reads the coarsest grain that knows all it filters and groups by, so that the total of everything
+is a handful of rows however many runs there are. How many runs have which status is in columns of
+each row, so a chart by day reads one row a day in UTC and one an hour in other zones. Where no
+grain knows enough (tags, search, bounds within an hour), the same totals are taken from the runs
+themselves.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from operator import add
 from typing import Any, Final, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    String,
-    bindparam,
-    delete,
-    func,
-    literal,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, String, bindparam, delete, func, literal, select
 
 from mellea_jupyter.lifecycle.statuses import TERMINAL
-from mellea_jupyter.models.pages import RunFilters, RunSummary, SummaryGroup, SummaryReply
+from mellea_jupyter.models.pages import RunFilters, SummaryReply
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.rows import to_ms, to_usd
-from mellea_jupyter.stores.runs.tables import ROLLUP_SUMS, rollup, runs
+from mellea_jupyter.stores.runs.tables import ROLLUP_SUMS, RUN_SUMS, STATUS_COUNTS, rollup, runs
 
 GroupBy = Literal["day", "owner", "asset", "model", "status"]
 Key = tuple[int, str, str, str, int, str]
+Totals = tuple[Any, ...]  # the key of a group, then `ROLLUP_SUMS`
 
 HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * HOUR_MS
 
 GRAINS: Final[tuple[frozenset[str], ...]] = (
-    frozenset(),
-    frozenset({"owner_id"}),
-    frozenset({"asset_id"}),
-    frozenset({"model"}),
-    frozenset({"owner_id", "asset_id"}),
-    frozenset({"owner_id", "model"}),
-    frozenset({"owner_id", "asset_id", "model"}),
+    frozenset({"status"}),
+    frozenset({"owner_id", "status"}),
+    frozenset({"asset_id", "status"}),
+    frozenset({"model", "status"}),
+    frozenset({"owner_id", "asset_id", "status"}),
+    frozenset({"owner_id", "model", "status"}),
+    frozenset({"owner_id", "asset_id", "model", "status"}),
+    frozenset({"day"}),
+    frozenset({"owner_id", "day"}),
     frozenset({"hour"}),
     frozenset({"owner_id", "hour"}),
-    frozenset({"owner_id", "asset_id", "model", "hour"}),
+    frozenset({"hour", "status"}),
+    frozenset({"owner_id", "asset_id", "model", "hour", "status"}),
 )
-"""Coarsest first; the number of a grain in the table is its place here."""
+"""Coarsest first; the number of a grain in the table is its place here.
 
-_GROUP_COLUMNS: Final = {"owner": "owner_id", "asset": "asset_id", "model": "model"}
+A day is one of UTC, and in the table its first hour.
+"""
+
+_GROUP_COLUMNS: Final = {
+    "owner": "owner_id", "asset": "asset_id", "model": "model", "status": "status"
+}  # fmt: skip
+_NAMED: Final = ("owner_id", "asset_id", "model")
 _KEY_COLUMNS: Final = ("grain", "owner_id", "asset_id", "model", "hour", "status")
 
 
@@ -60,48 +62,60 @@ class Deltas:
     """Changes of contributions within one transaction, written together at its end."""
 
     def __init__(self) -> None:
-        self._sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(ROLLUP_SUMS))
+        # Totals as far as `ended_ms`; keys with the status also where the grain has it not.
+        self._sums: dict[Key, list[int]] = {}
 
     def add(self, columns: Mapping[str, Any], sign: int) -> None:
         """Count a run with these columns of `runs` in (`sign` 1) or out (-1)."""
-        values = [1, *(columns[name] or 0 for name in ROLLUP_SUMS[1:])]
+        ended_ms = columns["duration_ms"] or 0 if columns["status"] in TERMINAL else 0
+        values = [sign, *(sign * (columns[name] or 0) for name in RUN_SUMS), sign * ended_ms]
         for key in _keys(columns):
-            sums = self._sums[key]
-            for i, value in enumerate(values):
-                sums[i] += sign * value
+            sums = self._sums.get(key)
+            self._sums[key] = values if sums is None else list(map(add, sums, values))
 
     def write(self, connection: Connection) -> None:
         """Add everything to the rollup, and remove rows in which no run is left."""
-        changed = [
-            dict[str, Any](zip((*_KEY_COLUMNS, *ROLLUP_SUMS), (*key, *sums), strict=True))
-            for key, sums in self._sums.items() if any(sums)
-        ]  # fmt: skip
+        # In the order of the keys, so that neighbours in the table are written together.
+        changed = [_row(key, sums) for key, sums in sorted(self._sums.items()) if any(sums)]
         if not changed:
             return
-        connection.execute(dialect.upsert(rollup, add=ROLLUP_SUMS), changed)
-        emptied = [row for row in changed if row["runs"] < 0]
-        if emptied:
-            connection.execute(_DELETE_EMPTY, [{f"k_{c}": r[c] for c in _KEY_COLUMNS}
-                                               for r in emptied])  # fmt: skip
+        connection.exec_driver_sql(_ADD, changed)
+        if emptied := [row for row in changed if row[_RUNS] < 0]:
+            keys = [dict(zip(_KEY_PARAMETERS, row[:_RUNS], strict=True)) for row in emptied]
+            connection.execute(_DELETE_EMPTY, keys)
 
 
+_ADD: Final = dialect.positional(dialect.upsert(rollup, add=ROLLUP_SUMS))
+_RUNS: Final = len(_KEY_COLUMNS)  # place of the column `runs` in a row
+_KEY_PARAMETERS: Final = tuple(f"key_{name}" for name in _KEY_COLUMNS)
 _DELETE_EMPTY: Final = delete(rollup).where(
-    *(rollup.c[name] == bindparam(f"k_{name}") for name in _KEY_COLUMNS), rollup.c.runs == 0
+    rollup.c.runs == 0, *(rollup.c[name] == bindparam(f"key_{name}") for name in _KEY_COLUMNS)
 )
+_STATUS_NAMES: Final = tuple(status.value for status in RunStatus)  # as in STATUS_COUNTS
 
 
 def _keys(columns: Mapping[str, Any]) -> Iterable[Key]:
-    parts = {
-        "owner_id": columns["owner_id"],
-        "asset_id": columns["asset_id"],
-        "model": columns["model"] or "",
-        "hour": columns["created_ms"] // HOUR_MS,
-    }
-    for number, kept in enumerate(GRAINS):
-        owner, asset, model = (
-            parts[name] if name in kept else "" for name in ("owner_id", "asset_id", "model")
+    owner, asset, model = columns["owner_id"], columns["asset_id"], columns["model"] or ""
+    hour, status = columns["created_ms"] // HOUR_MS, columns["status"]
+    for number, (has_owner, has_asset, has_model, has_hour, has_day) in enumerate(_KEPT):
+        yield (
+            number,
+            owner if has_owner else "",
+            asset if has_asset else "",
+            model if has_model else "",
+            hour if has_hour else hour - hour % 24 if has_day else 0,
+            status,
         )
-        yield number, owner, asset, model, parts["hour"] if "hour" in kept else 0, columns["status"]
+
+
+_KEPT: Final = tuple(tuple(name in kept for name in (*_NAMED, "hour", "day")) for kept in GRAINS)
+
+
+def _row(key: Key, sums: list[int]) -> tuple[Any, ...]:
+    """All columns of the rollup, in their order."""
+    *others, status = key
+    counts = (sums[0] if status == counted else 0 for counted in _STATUS_NAMES)
+    return *others, status if "status" in GRAINS[key[0]] else "", *sums, *counts
 
 
 def summarize(
@@ -141,14 +155,20 @@ def find_grain(
         return None
     if group_by == "day" and utc_offset_minutes % 60:
         return None
-    needed = {name for name in ("owner_id", "asset_id", "model") if getattr(filters, name)}
+    needed = {name for name in (*_NAMED, "status") if getattr(filters, name)}
     if visible_to is not None:
         needed.add("owner_id")
-    if bounds or group_by == "day":
+    if any(bound % _DAY_MS for bound in bounds) or (group_by == "day" and utc_offset_minutes):
         needed.add("hour")
+    elif bounds or group_by == "day":
+        needed.add("day")
     if group_by in _GROUP_COLUMNS:
         needed.add(_GROUP_COLUMNS[group_by])
-    return next(number for number, kept in enumerate(GRAINS) if needed <= kept)
+    return next(number for number, kept in enumerate(GRAINS) if needed <= _known(kept))
+
+
+def _known(grain: frozenset[str]) -> frozenset[str]:
+    return grain | {"day"} if "hour" in grain else grain
 
 
 def _rollup_conditions(
@@ -156,7 +176,7 @@ def _rollup_conditions(
 ) -> list[ColumnElement[bool]]:
     kept = GRAINS[grain]
     where: list[ColumnElement[bool]] = [rollup.c.grain == grain]
-    for name in ("owner_id", "asset_id", "model"):
+    for name in _NAMED:
         if name not in kept:
             where.append(rollup.c[name] == "")  # so that the whole key is a prefix to seek
         elif values := getattr(filters, name):
@@ -179,7 +199,7 @@ def _from_rollup(
     where: list[ColumnElement[bool]],
     group_by: GroupBy | None,
     utc_offset_minutes: int,
-) -> Sequence[Sequence[Any]]:
+) -> list[Totals]:
     if group_by == "day":
         key: ColumnElement[Any] = (rollup.c.hour + utc_offset_minutes // 60) // 24
     elif group_by in _GROUP_COLUMNS:
@@ -187,7 +207,7 @@ def _from_rollup(
     else:
         key = literal("", String)
     sums = [func.sum(rollup.c[name]) for name in ROLLUP_SUMS]
-    query = select(key, rollup.c.status, *sums).where(*where).group_by(key, rollup.c.status)
+    query = select(key, *sums).where(*where).group_by(key)
     return [tuple(row) for row in connection.execute(query)]
 
 
@@ -196,62 +216,55 @@ def _from_runs(
     conditions: list[ColumnElement[bool]],
     group_by: GroupBy | None,
     utc_offset_minutes: int,
-) -> Sequence[Sequence[Any]]:
+) -> list[Totals]:
     if group_by == "day":
         key: ColumnElement[Any] = (runs.c.created_ms + utc_offset_minutes * 60_000) // _DAY_MS
     elif group_by in _GROUP_COLUMNS:
         key = func.coalesce(runs.c[_GROUP_COLUMNS[group_by]], "")
     else:
         key = literal("", String)
-    sums = [func.sum(func.coalesce(runs.c[name], 0)) for name in ROLLUP_SUMS[1:]]
-    query = select(key, runs.c.status, func.count(), *sums)
-    query = query.where(*conditions).group_by(key, runs.c.status)
+    sums = [func.sum(func.coalesce(runs.c[name], 0)) for name in RUN_SUMS]
+    ended = runs.c.status.in_([status.value for status in TERMINAL])
+    ended_ms = func.coalesce(func.sum(runs.c.duration_ms).filter(ended), 0)
+    counts = [func.count().filter(runs.c.status == status.value) for status in RunStatus]
+    query = select(key, func.count(), *sums, ended_ms, *counts).where(*conditions).group_by(key)
     return [tuple(row) for row in connection.execute(query)]
 
 
-def _reply(rows: Iterable[Sequence[Any]], group_by: GroupBy | None) -> SummaryReply:
-    by_key: defaultdict[Any, list[Sequence[Any]]] = defaultdict(list)
-    everything = []
-    for row in rows:
-        everything.append(row)
-        by_key[row[1] if group_by == "status" else row[0]].append(row)
-    total = _summary(everything)
-    if group_by is None:
-        return SummaryReply(**dict(total))
-    groups = tuple(
-        SummaryGroup.model_construct(
-            key=_day(key) if group_by == "day" else key, summary=_summary(by_key[key])
-        )
-        for key in sorted(by_key)
-    )
-    return SummaryReply(**dict(total), groups=groups)
+def _reply(groups: list[Totals], group_by: GroupBy | None) -> SummaryReply:
+    total = [sum(column) for column in zip(*(sums for _, *sums in groups), strict=True)]
+    if not total:
+        return SummaryReply()
+    reply = _summary(total)
+    if group_by is not None:
+        reply["groups"] = [
+            {"key": _day(key) if group_by == "day" else key, "summary": _summary(sums)}
+            for key, *sums in sorted(groups)
+        ]
+    return SummaryReply.model_validate(reply)
 
 
-def _summary(rows: list[Sequence[Any]]) -> RunSummary:
-    """The totals of rows `(key, status, *ROLLUP_SUMS)`."""
-    by_status: dict[str, int] = {}
-    totals = [0] * len(ROLLUP_SUMS)
-    ended = ended_ms = 0
-    for _, status, *sums in rows:
-        by_status[status] = by_status.get(status, 0) + sums[0]
-        totals = list(map(add, totals, sums))
-        if status in TERMINAL:
-            ended += sums[0]
-            ended_ms += sums[-1]
-    count, input_tokens, output_tokens, llm_calls, cost, unpriced, without_usage, _ = totals
-    return RunSummary.model_construct(  # all of it is ours; there may be a thousand groups
-        total_runs=count,
-        by_status=dict(sorted(by_status.items())),
-        success_rate=by_status.get(RunStatus.SUCCEEDED, 0) / ended if ended else None,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=input_tokens + output_tokens,
-        llm_calls=llm_calls,
-        total_cost_usd=to_usd(cost),
-        unpriced_calls=unpriced,
-        calls_without_usage=without_usage,
-        average_duration_ms=ended_ms / ended if ended else None,
-    )
+def _summary(sums: Sequence[int]) -> dict[str, Any]:
+    """The fields of a summary of these `ROLLUP_SUMS`."""
+    count, input_tokens, output_tokens, llm_calls, cost, unpriced, without_usage, ended_ms = sums[
+        : -len(STATUS_COUNTS)
+    ]
+    counts = sums[-len(STATUS_COUNTS) :]
+    by_status = {name: number for name, number in zip(_STATUS_NAMES, counts, strict=True) if number}
+    ended = sum(by_status.get(status, 0) for status in TERMINAL)
+    return {
+        "total_runs": count,
+        "by_status": dict(sorted(by_status.items())),
+        "success_rate": by_status.get(RunStatus.SUCCEEDED, 0) / ended if ended else None,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+        "llm_calls": llm_calls,
+        "total_cost_usd": to_usd(cost),
+        "unpriced_calls": unpriced,
+        "calls_without_usage": without_usage,
+        "average_duration_ms": ended_ms / ended if ended else None,
+    }
 
 
 def _day(number: int) -> str:

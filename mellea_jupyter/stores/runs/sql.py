@@ -35,7 +35,7 @@ from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
 from mellea_jupyter.stores.runs.rows import bounded, load_run, run_columns, search_text, to_ms
 from mellea_jupyter.stores.runs.tables import (
-    ROLLUP_SUMS,
+    RUN_SUMS,
     assets,
     audit,
     calls,
@@ -49,7 +49,7 @@ from mellea_jupyter.stores.runs.tables import (
 
 _CONTRIBUTION = [
     runs.c[name]
-    for name in ("owner_id", "asset_id", "model", "status", "created_ms", *ROLLUP_SUMS[1:])
+    for name in ("owner_id", "asset_id", "model", "status", "created_ms", "duration_ms", *RUN_SUMS)
 ]
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
@@ -217,6 +217,16 @@ class SqlRunStore(RunStore):
         )
         with self._reading() as connection:
             return [(load_run(row.doc), _placement(row)) for row in connection.execute(query)]
+
+    def has_queued(self) -> bool:
+        queued = select(runs.c.id).where(runs.c.status == RunStatus.QUEUED.value).limit(1)
+        with self._reading() as connection:
+            return connection.scalar(queued) is not None
+
+    def list_created(self) -> list[Run]:
+        query = select(runs.c.doc).where(runs.c.status == RunStatus.CREATED.value)
+        with self._reading() as connection:
+            return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
 
     def list_waiting(self) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])

@@ -34,6 +34,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.operators import custom_op
 
@@ -144,6 +145,14 @@ def upsert(target: Table, *, keys: Sequence[str] = (), add: Sequence[str] = ()) 
         if c.name not in keys and not c.primary_key and (not add or c.name in add)
     }
     return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+def positional(statement: Insert) -> str:
+    """The insert as text with one `?` for each column of the table, in their order.
+
+    For many rows: with tuples, `exec_driver_sql` costs a third of `execute` with dictionaries.
+    """
+    return str(statement.compile(dialect=sqlite_dialect(paramstyle="qmark")))
 
 
 class DataVersion:

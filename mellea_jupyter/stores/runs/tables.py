@@ -24,6 +24,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from mellea_jupyter.models.run import RunStatus
+
 metadata = MetaData()
 
 
@@ -58,17 +60,19 @@ runs = Table(
     Column("doc", Text, nullable=False),
 )
 
-# One index for each order, and one for each usual filter in the usual order. They end in the id,
-# so that a keyset page is a range of the index.
+# One index for each order, and one for each usual filter in the usual order. The id after the
+# column makes a keyset page a range of the index. The owner at the end of an order lets a page of
+# one owner's runs be found in the index, without a look at the rows of all others.
 for _column in (
     "created_ms", "started_ms", "finished_ms", "duration_ms", "cost_pico_usd", "asset_name",
     "llm_calls", "tokens",
 ):  # fmt: skip
-    Index(f"runs_by_{_column}", runs.c[_column], runs.c.id)
+    Index(f"runs_by_{_column}", runs.c[_column], runs.c.id, runs.c.owner_id)
 for _column in ("owner_id", "asset_id", "model", "status"):
     Index(f"runs_of_{_column}", runs.c[_column], runs.c.created_ms, runs.c.id)
-    if _column != "asset_id":
-        Index(f"runs_by_{_column}", runs.c[_column], runs.c.id)
+Index("runs_by_owner_id", runs.c.owner_id, runs.c.id)
+for _column in ("model", "status"):
+    Index(f"runs_by_{_column}", runs.c[_column], runs.c.id, runs.c.owner_id)
 Index("runs_of_owner_status", runs.c.owner_id, runs.c.status, runs.c.created_ms, runs.c.id)
 Index("runs_of_asset_cost", runs.c.asset_id, runs.c.cost_pico_usd, runs.c.id)
 Index("runs_of_retry_root", runs.c.retry_root)
@@ -176,21 +180,28 @@ audit = Table(
     Index("audit_of_run", "run_id"),
 )
 
-ROLLUP_SUMS: Final = (
-    "runs", "input_tokens", "output_tokens", "llm_calls", "cost_pico_usd", "unpriced_calls",
-    "calls_without_usage", "duration_ms",
+RUN_SUMS: Final = (
+    "input_tokens", "output_tokens", "llm_calls", "cost_pico_usd", "unpriced_calls",
+    "calls_without_usage",
 )  # fmt: skip
+"""The columns of `runs` that the rollup adds up as they are."""
+
+STATUS_COUNTS: Final = tuple(f"{status.value}_runs" for status in RunStatus)
+"""A column of the rollup for each status: how many runs have it."""
+
+ROLLUP_SUMS: Final = ("runs", *RUN_SUMS, "ended_ms", *STATUS_COUNTS)
 """The totals that the rollup keeps and a summary is made of."""
 
 rollup = Table(
     "rollup",
     metadata,
-    Column("grain", Integer, nullable=False),  # which of the next four the row tells apart
+    Column("grain", Integer, nullable=False),  # which of the next five the row tells apart
     Column("owner_id", String, nullable=False),
     Column("asset_id", String, nullable=False),
     Column("model", String, nullable=False),  # "" also for runs without a model
     Column("hour", Integer, nullable=False),  # hours since 1970 in UTC, of the run's creation
     Column("status", String, nullable=False),
+    # Totals of these runs; `ended_ms` is the duration of those that have ended.
     *(Column(name, BigInteger, nullable=False) for name in ROLLUP_SUMS),
     PrimaryKeyConstraint("grain", "owner_id", "asset_id", "model", "hour", "status"),
     sqlite_with_rowid=False,

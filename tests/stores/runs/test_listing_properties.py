@@ -32,7 +32,7 @@ def runs(draw: st.DrawFn) -> Run:
     started = NOON + timedelta(minutes=draw(few)) if draw(st.booleans()) else None
     ended = NOON + timedelta(minutes=draw(few)) if draw(st.booleans()) else None
     return make_run(
-        draw(st.integers(-90, 90)) if draw(st.booleans()) else 0,
+        draw(st.integers(-90, 90) | st.integers(-2000, 2000)) if draw(st.booleans()) else 0,
         model=draw(st.sampled_from([None, "m", "n"])),
         owner_id=draw(st.sampled_from(["ada", "bob"])),
         asset_id=f"prog_{draw(few)}",
@@ -115,9 +115,10 @@ def _sort_value(run: Run, name: str) -> object:
     st.lists(runs(), max_size=8),
     st.lists(st.tuples(st.integers(0, 7), st.none() | st.tuples(st.sampled_from(RunStatus), few)),
              max_size=10),
+    st.sampled_from([0, 300, -660, 840]),
 )  # fmt: skip
 def test_the_rollup_equals_the_runs_after_any_saves(
-    made: list[Run], changes: list[tuple[int, tuple[RunStatus, int] | None]]
+    made: list[Run], changes: list[tuple[int, tuple[RunStatus, int] | None]], offset: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqlRunStore.open(Path(folder, "runs.db"))
@@ -131,7 +132,7 @@ def test_the_rollup_equals_the_runs_after_any_saves(
                     metrics = _metrics(change[1], None if change[1] == 2 else Decimal(change[1]))
                     stored[index] = run.changed(status=change[0], metrics=metrics)
                     store.save_run(stored[index], expected_version=run.version)
-            _assert_rollup_equals_runs(store)
+            _assert_rollup_equals_runs(store, offset)
         finally:
             store.close()
 
@@ -143,16 +144,18 @@ FILTERS = [
     RunFilters(asset_id=("prog_1",), model=("m", "n")),
     RunFilters(model=("m",), started_after=NOON),
     RunFilters(started_after=NOON - timedelta(hours=1), started_before=NOON + timedelta(hours=1)),
+    RunFilters(started_after=NOON - timedelta(hours=12), started_before=NOON + timedelta(hours=12)),
+    RunFilters(started_before=NOON - timedelta(hours=12)),
 ]
 
 
-def _assert_rollup_equals_runs(store: SqlRunStore) -> None:
+def _assert_rollup_equals_runs(store: SqlRunStore, offset: int) -> None:
     for filters in FILTERS:
         for group in (None, "day", "owner", "asset", "model", "status"):
             for visible_to in (None, "bob"):
-                kept = _summary(store, filters, group, visible_to)
-                assert rollup.find_grain(filters, group, 300, visible_to) is not None
-                counted = _summary(store, filters, group, visible_to, from_runs=True)
+                kept = _summary(store, filters, group, visible_to, offset)
+                assert rollup.find_grain(filters, group, offset, visible_to) is not None
+                counted = _summary(store, filters, group, visible_to, offset, from_runs=True)
                 assert kept == counted
     with store._reading() as connection:
         left = "SELECT count(*) FROM rollup WHERE runs <= 0"
@@ -161,14 +164,14 @@ def _assert_rollup_equals_runs(store: SqlRunStore) -> None:
 
 def _summary(
     store: SqlRunStore, filters: RunFilters, group: rollup.GroupBy | None, visible_to: str | None,
-    *, from_runs: bool = False,
+    offset: int, *, from_runs: bool = False,
 ) -> SummaryReply:  # fmt: skip
     if not from_runs:
         return store.summarize(filters, visible_to=visible_to, group_by=group,
-                               utc_offset_minutes=300)  # fmt: skip
+                               utc_offset_minutes=offset)  # fmt: skip
     with store._reading() as connection:
         where = queries.conditions(filters, visible_to)
-        return rollup._reply(rollup._from_runs(connection, where, group, 300), group)
+        return rollup._reply(rollup._from_runs(connection, where, group, offset), group)
 
 
 def test_a_summary_in_plain_numbers(tmp_path: Path) -> None:

@@ -60,7 +60,15 @@ def upgrade() -> None:
         sa.Column("cost_pico_usd", sa.BigInteger(), nullable=False),
         sa.Column("unpriced_calls", sa.BigInteger(), nullable=False),
         sa.Column("calls_without_usage", sa.BigInteger(), nullable=False),
-        sa.Column("duration_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ended_ms", sa.BigInteger(), nullable=False),
+        sa.Column("created_runs", sa.BigInteger(), nullable=False),
+        sa.Column("queued_runs", sa.BigInteger(), nullable=False),
+        sa.Column("pulling_image_runs", sa.BigInteger(), nullable=False),
+        sa.Column("starting_runs", sa.BigInteger(), nullable=False),
+        sa.Column("running_runs", sa.BigInteger(), nullable=False),
+        sa.Column("succeeded_runs", sa.BigInteger(), nullable=False),
+        sa.Column("failed_runs", sa.BigInteger(), nullable=False),
+        sa.Column("cancelled_runs", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("grain", "owner_id", "asset_id", "model", "hour", "status"),
         sqlite_with_rowid=False,
     )
@@ -91,17 +99,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("n"),
         sa.UniqueConstraint("id"),
     )
-    op.create_index("runs_by_asset_name", "runs", ["asset_name", "id"], unique=False)
-    op.create_index("runs_by_cost_pico_usd", "runs", ["cost_pico_usd", "id"], unique=False)
-    op.create_index("runs_by_created_ms", "runs", ["created_ms", "id"], unique=False)
-    op.create_index("runs_by_duration_ms", "runs", ["duration_ms", "id"], unique=False)
-    op.create_index("runs_by_finished_ms", "runs", ["finished_ms", "id"], unique=False)
-    op.create_index("runs_by_llm_calls", "runs", ["llm_calls", "id"], unique=False)
-    op.create_index("runs_by_model", "runs", ["model", "id"], unique=False)
+    op.create_index("runs_by_asset_name", "runs", ["asset_name", "id", "owner_id"], unique=False)
+    op.create_index(
+        "runs_by_cost_pico_usd", "runs", ["cost_pico_usd", "id", "owner_id"], unique=False
+    )
+    op.create_index("runs_by_created_ms", "runs", ["created_ms", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_duration_ms", "runs", ["duration_ms", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_finished_ms", "runs", ["finished_ms", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_llm_calls", "runs", ["llm_calls", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_model", "runs", ["model", "id", "owner_id"], unique=False)
     op.create_index("runs_by_owner_id", "runs", ["owner_id", "id"], unique=False)
-    op.create_index("runs_by_started_ms", "runs", ["started_ms", "id"], unique=False)
-    op.create_index("runs_by_status", "runs", ["status", "id"], unique=False)
-    op.create_index("runs_by_tokens", "runs", ["tokens", "id"], unique=False)
+    op.create_index("runs_by_started_ms", "runs", ["started_ms", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_status", "runs", ["status", "id", "owner_id"], unique=False)
+    op.create_index("runs_by_tokens", "runs", ["tokens", "id", "owner_id"], unique=False)
     op.create_index("runs_of_asset_cost", "runs", ["asset_id", "cost_pico_usd", "id"], unique=False)
     op.create_index("runs_of_asset_id", "runs", ["asset_id", "created_ms", "id"], unique=False)
     op.create_index("runs_of_model", "runs", ["model", "created_ms", "id"], unique=False)
