@@ -158,7 +158,7 @@ class _Channel:
             pause = tick_seconds(self.subscribers)
             if grown != size and (read_bytes := await self._read_batch(reader)) is not None:
                 size, idle_seconds = -1, 0.0
-                if read_bytes >= self._hub.batch_bytes // 4:  # there is more
+                if read_bytes >= self._hub.batch_bytes // 2:  # there is more
                     continue
             else:
                 size = grown
@@ -199,7 +199,7 @@ class _Channel:
             return None
         self.edge.add(begin, batch, position)
         self._notify()
-        return len(batch.sse) if batch else 0
+        return len(batch.sse) + len(batch.ndjson) if batch else 0
 
 
 def _end_of(reader: JournalReader) -> Position:

@@ -261,6 +261,17 @@ class TestEncoded:
         joined = b"".join(batch.ndjson for batch in batches)
         assert joined == b"".join(open_reader().iter_ndjson())
 
+    def test_every_cursor_resumes_with_the_next_line(
+        self, mixed: JournalWriter, open_reader: Open
+    ) -> None:
+        frames = everything(open_reader())
+        for frame, following in pairwise(frames):
+            reader = open_reader()
+            batch = reader.read_encoded(reader.position_after(frame.cursor))
+            assert batch is not None
+            assert batch.first == following.cursor
+            assert LogFrame.model_validate_json(batch.ndjson.splitlines()[0]) == following
+
     def test_reading_stops_behind_a_frame_and_goes_on(
         self, mixed: JournalWriter, open_reader: Open
     ) -> None:
@@ -272,17 +283,6 @@ class TestEncoded:
             parts.append(b"" if batch is None else batch.ndjson)
             assert reader.read_encoded(position, through_seq=seq) is None
         assert b"".join(parts) == b"".join(open_reader().iter_ndjson())
-
-    def test_every_cursor_resumes_with_the_next_line(
-        self, mixed: JournalWriter, open_reader: Open
-    ) -> None:
-        frames = everything(open_reader())
-        for frame, following in pairwise(frames):
-            reader = open_reader()
-            batch = reader.read_encoded(reader.position_after(frame.cursor))
-            assert batch is not None
-            assert batch.first == following.cursor
-            assert LogFrame.model_validate_json(batch.ndjson.splitlines()[0]) == following
 
     def test_live_reading_waits_for_whole_frames(
         self, journal: JournalWriter, open_reader: Open
