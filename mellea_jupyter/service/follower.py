@@ -220,7 +220,7 @@ class Follower:
             return liveness
         if self._is_overdue():
             log.warning("run %s did not end in time; killing it", self._run.id)
-            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+            await self._offload.place(self._executor.kill, self._handle, self._run_dir)
         return None
 
     def _is_overdue(self) -> bool:
@@ -234,7 +234,7 @@ class Follower:
     async def _finish(self, liveness: Liveness) -> Run:
         """Make sure that nothing lives, keep what the run produced, and write the final status."""
         if self._seen.end is None:
-            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+            await self._offload.place(self._executor.kill, self._handle, self._run_dir)
         at = clock.now()
         calls = self._collector.changed_calls(self._usage)
         if calls:

@@ -170,22 +170,30 @@ class FileJournalReader(JournalReader):
                 position.extra["ended"] = True
             yield frame
 
-    def _all_frames(self, position: Position) -> Iterator[Frame]:
-        """Frames as `_frames` gives them, then the recovered ones."""
-        yield from self._frames(position)
+    def _all_frames(
+        self, position: Position, through_seq: int = lines.MAX_NUMBER
+    ) -> Iterator[Frame]:
+        """Frames as `_frames` gives them, then the recovered ones, up to the one of that number."""
+        if position.seq >= through_seq:
+            return
+        for frame in self._frames(position):
+            yield frame
+            if position.seq >= through_seq:
+                return
         for frame in self._recovered():
-            if frame["seq"] > position.seq:
+            if position.seq < frame["seq"] <= through_seq:
                 position.seq, position.line = frame["seq"], frame["line"] + frame["lines"]
                 yield frame
 
     # Log lines in order
 
     def read_encoded(
-        self, position: Position, *, limit_bytes: int = 1 << 20
+        self, position: Position, *, limit_bytes: int = 1 << 20, through_seq: int | None = None
     ) -> EncodedBatch | None:
         events, documents, count = [], [], 0
         first = last = ""
-        for block in self._blocks(position, _ALL, limit_bytes):
+        through = lines.MAX_NUMBER if through_seq is None else through_seq
+        for block in self._blocks(position, _ALL, limit_bytes, through):
             skip = _skipped(position, block.seq)
             event, document, added = encode.encode(block, skip)
             if added:
@@ -209,7 +217,13 @@ class FileJournalReader(JournalReader):
         while (batch := self.read_encoded(position)) is not None:
             yield batch.ndjson
 
-    def _blocks(self, position: Position, filter_: _Filter, limit_bytes: int) -> Iterator[Block]:
+    def _blocks(
+        self,
+        position: Position,
+        filter_: _Filter,
+        limit_bytes: int,
+        through_seq: int = lines.MAX_NUMBER,
+    ) -> Iterator[Block]:
         """Blocks after the position, until about `limit_bytes` were read or nothing is left.
 
         The position is behind each block when it is given, except that a block which comes
@@ -222,7 +236,7 @@ class FileJournalReader(JournalReader):
         left = limit_bytes
         gap: _Gap | None = None
         before = position.offset
-        for frame in self._all_frames(position):
+        for frame in self._all_frames(position, through_seq):
             left -= position.offset - before
             before = position.offset
             block = self._block(frame, filter_)

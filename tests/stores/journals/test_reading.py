@@ -284,6 +284,18 @@ class TestEncoded:
             assert batch.first == following.cursor
             assert LogFrame.model_validate_json(batch.ndjson.splitlines()[0]) == following
 
+    def test_reading_stops_behind_a_frame_and_goes_on(
+        self, mixed: JournalWriter, open_reader: Open
+    ) -> None:
+        reader, position = open_reader(), Position()
+        parts = []
+        for seq in range(1, mixed.seq + 1):
+            batch = reader.read_encoded(position, through_seq=seq)
+            assert position.seq == seq
+            parts.append(b"" if batch is None else batch.ndjson)
+            assert reader.read_encoded(position, through_seq=seq) is None
+        assert b"".join(parts) == b"".join(open_reader().iter_ndjson())
+
     def test_live_reading_waits_for_whole_frames(
         self, journal: JournalWriter, open_reader: Open
     ) -> None:
