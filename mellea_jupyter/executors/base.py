@@ -89,7 +89,11 @@ class Executor(ABC):
 
     @abstractmethod
     def poll(self, handle: RunHandle, run_dir: Path) -> Liveness:
-        """Whether the run is still held. Called about once a second a run, and at its end."""
+        """Whether the run is still held. Called about once a second a run, and at its end.
+
+        Raises:
+            OSError: it can not be told now. The run is neither dead nor alive by that; ask again.
+        """
 
     @abstractmethod
     def cancel(self, handle: RunHandle, run_dir: Path, *, reason: str, by: str,
@@ -100,8 +104,11 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def kill(self, handle: RunHandle, run_dir: Path) -> bool:
+    def kill(self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated",
+             by: str = "") -> bool:  # fmt: skip
         """Kill whatever is left of the run, supervisor included; True when it is verified gone.
+
+        `reason` and `by` are why, as for `cancel`, in case that never reached the run.
 
         Called when `kill_at` is past and the supervisor has not reported the end, and for a run
         whose supervisor is dead. Only processes whose identity is verified are signalled.

@@ -73,6 +73,10 @@ class Unanswered(Exception):  # a fact about a request, not only a failure
     """
 
 
+class Undecided(Exception):
+    """Whether a supervisor exists can not be told now; the run's `launch` file says `starting`."""
+
+
 class UnsafeFolder(Exception):
     """There is no folder for sockets that only this user may enter; the text says why."""
 
@@ -110,6 +114,7 @@ class ForkServers:
 
         Raises:
             Unanswered: whether a supervisor exists is for the journal's lock to say.
+            Undecided: whether a supervisor exists can not be told now.
         """
         try:
             path = self._socket_path(interpreter, preload, env)
@@ -149,7 +154,7 @@ class ForkServers:
         try:
             reply = _request(self._socket_path(interpreter, preload, env), {"command": "status"})
             return ProcessIdentity(int(reply["pid"]), int(reply["start"]), boot_id())
-        except (OSError, KeyError, ValueError, Unanswered, UnsafeFolder):
+        except (OSError, KeyError, ValueError, Unanswered, Undecided, UnsafeFolder):
             return None
 
     def stop_all(self) -> None:
@@ -197,11 +202,12 @@ class ForkServers:
             return None  # each run starts fresh and says why that does not work
         finally:
             os.close(output)
-        identity = ProcessIdentity.of(process.pid)
-        threading.Thread(
-            target=self._await_end, args=(path, process), name="mellea-forkserver", daemon=True
-        ).start()
-        return identity
+        try:
+            return ProcessIdentity.of(process.pid)  # exists: it is not reaped yet
+        finally:
+            threading.Thread(
+                target=self._await_end, args=(path, process), name="mellea-forkserver", daemon=True
+            ).start()
 
     def _await_end(self, path: Path, process: subprocess.Popen[bytes]) -> None:
         """Reap a server; one that failed by itself is not tried again while its name stays."""
@@ -270,6 +276,8 @@ def _request(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConnectionError: nobody listens there, or not this user; the question was not asked.
         Unanswered: it was asked, and the server was killed for not answering.
+        Undecided: it was asked, and the server could not be killed.
+        OSError: it was not asked.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(REPLY_TIMEOUT_SECONDS)
@@ -286,9 +294,11 @@ def _request(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
             connection.sendall(json.dumps(request).encode() + b"\n")
             reply = json.loads(_read_line(connection))
         except (OSError, ValueError) as error:
-            if server is not None:
-                server.send(signal.SIGKILL)
-                server.wait(REPLY_TIMEOUT_SECONDS)
+            try:
+                if server is not None and server.send(signal.SIGKILL):
+                    server.wait(REPLY_TIMEOUT_SECONDS)
+            except OSError as trouble:  # it may live and fork after all
+                raise Undecided(str(trouble)) from error
             raise Unanswered(str(error)) from error
     return reply if isinstance(reply, dict) else {}
 

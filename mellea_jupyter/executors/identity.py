@@ -2,10 +2,14 @@
 
 A pid alone may belong to somebody else a moment later. Here nothing is ever signalled whose start
 time or boot differs from what was recorded.
+
+Only the kernel says that a process is gone. Where it can not be asked, for example because we have
+no descriptor left, `OSError` is raised: a living run must not be taken for lost.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,6 +20,8 @@ from functools import cache
 from pathlib import Path
 
 _DEAD_STATES = frozenset("ZX")
+_NO_PIDFD = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+"""An old kernel, or a sandbox that does not know the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,20 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """The identity of the process that has this pid now, a zombie included."""
+        """The identity of the process that has this pid now, a zombie included.
+
+        Raises:
+            OSError: it can not be told.
+        """
         start = _start_of(pid)
         return None if start is None else cls(pid, start, boot_id())
 
     def is_alive(self) -> bool:
-        """Whether this very process exists and executes."""
+        """Whether this very process exists and executes.
+
+        Raises:
+            OSError: it can not be told.
+        """
         if self.boot_id != boot_id() or self.pid <= 0:
             return False
         if sys.platform != "linux":
@@ -59,10 +73,20 @@ class ProcessIdentity:
         return process is not None and process.start == self.start and process.is_alive
 
     def send(self, number: int) -> bool:
-        """Signal this very process; False when it is gone, or not ours to signal."""
+        """Signal this very process; False when it is gone, or not ours to signal.
+
+        Raises:
+            OSError: it can not be told.
+        """
         try:
             descriptor = os.pidfd_open(self.pid) if self.pid > 0 else None
-        except (AttributeError, OSError):  # no such process, or a system without pidfds
+        except ProcessLookupError:
+            return False
+        except AttributeError:
+            descriptor = None
+        except OSError as error:
+            if error.errno not in _NO_PIDFD:
+                raise
             descriptor = None
         try:
             if not self.is_alive():  # after opening: the descriptor stays with what it named then
@@ -71,7 +95,7 @@ class ProcessIdentity:
                 signal.pidfd_send_signal(descriptor, number)
             else:
                 os.kill(self.pid, number)
-        except OSError:
+        except (ProcessLookupError, PermissionError):
             return False
         finally:
             if descriptor is not None:
@@ -99,10 +123,13 @@ def boot_id() -> str:
 
 
 def read_process(pid: int) -> Process | None:
-    """The process with this pid, or None (also where there is no `/proc`)."""
-    try:
-        data = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    """The process with this pid, or None (also where there is no `/proc`).
+
+    Raises:
+        OSError: it can not be told.
+    """
+    data = read_proc(pid, "stat")
+    if data is None:
         return None
     fields = data[data.rfind(b")") + 2 :].split()  # the name before it may hold anything
     return Process(
@@ -115,11 +142,23 @@ def read_process(pid: int) -> Process | None:
     )
 
 
+def read_proc(pid: int, name: str) -> bytes | None:
+    """A file of `/proc/<pid>`; None when there is no such process, or it is hidden from this user.
+
+    Raises:
+        OSError: it can not be read for another reason.
+    """
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError, PermissionError):
+        return None
+
+
 def iter_processes() -> Iterator[Process]:
     """Yields every process there is, zombies included, in no order; nothing without `/proc`."""
     try:
         names = [entry.name for entry in Path("/proc").iterdir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         if name.isdigit() and (process := read_process(int(name))) is not None:

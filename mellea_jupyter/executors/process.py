@@ -39,6 +39,7 @@ from mellea_jupyter.executors.forkservers import (
     Forked,
     ForkServers,
     Unanswered,
+    Undecided,
     UnsafeFolder,
 )
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
@@ -93,12 +94,13 @@ class ProcessExecutor(Executor):
         Raises:
             LaunchFailed: nothing was placed. `environment_unavailable`: its interpreter does not
                 work. `lost`: an earlier launch died half-way, and nothing of it runs.
+            Undecided: whether something was placed can not be told now; `find` will tell.
         """
         try:
             with launch_record(spec.run_dir) as record:
                 if record.state is None:
                     return self._place(spec, record)
-                handle = self._find_launched(spec.run_id, spec.run_dir, record)
+                handle = self._find_known(spec, record)
         except OSError as error:  # all before a supervisor exists
             msg = f"The run's folder can not be used: {error.strerror or error}"
             raise LaunchFailed(msg, hint="Check the disk that holds the runs.") from error
@@ -167,22 +169,37 @@ class ProcessExecutor(Executor):
         start: bool = True,
     ) -> ProcessIdentity | str:
         """The supervisor, forked from the fork server, or why there is none."""
-        env = dict(content["env"])
-        for name in content.get("env_var_names") or ():  # the template has the server's value
-            env.pop(name, None)
-            if name in os.environ:
-                env[name] = os.environ[name]
+        env = self._template_variables(spec, content)
         try:
             answer = self.forkservers.ask(
                 interpreter, spec.environment.preload, env, spec.run_dir, start=start
             )
         except Unanswered:
-            if run_folder.is_journal_locked(spec.run_dir):
-                found = self._await_supervisor(spec.run_id, spec.run_dir)
-                if found is not None:
-                    return found
+            try:
+                found = run_folder.is_journal_locked(spec.run_dir) and self._await_supervisor(
+                    spec.run_id, spec.run_dir
+                )
+            except OSError as error:
+                raise Undecided(str(error)) from error
+            if found:
+                return found
             return "the warm interpreter did not answer"
         return answer.supervisor if isinstance(answer, Forked) else answer.reason
+
+    @staticmethod
+    def _template_variables(spec: LaunchSpec, content: Mapping[str, Any]) -> dict[str, str]:
+        """The variables of the template this run may come from: all that are the server's own.
+
+        What a program inherits under a secret's name travels in `secrets`, and what is the run's
+        own may stand in either: the template has the server's value of both.
+        """
+        inherited = {k: v for k, v in spec.secrets.items() if os.environ.get(k) == v}
+        env = {**content["env"], **inherited}
+        for name in content.get("env_var_names") or ():
+            env.pop(name, None)
+            if name in os.environ:
+                env[name] = os.environ[name]
+        return env
 
     def _spawn(self, spec: LaunchSpec, interpreter: Interpreter) -> ProcessIdentity:
         command = [
@@ -199,10 +216,8 @@ class ProcessExecutor(Executor):
             )  # fmt: skip
         finally:
             os.close(log)
-        identity = ProcessIdentity.of(process.pid)  # exists: it is not reaped yet
+        identity = _identify(process)
         threading.Thread(target=process.wait, name="mellea-supervisor-wait", daemon=True).start()
-        if identity is None:
-            raise OSError(0, "its process can not be identified")
         return identity
 
     def prepare(self, environment: Environment) -> None:
@@ -221,11 +236,25 @@ class ProcessExecutor(Executor):
         """The handle of a run's one launch; waits for a launch that goes on at this moment.
 
         None: there was none, or it is certain that it will not come to a program any more.
+
+        Raises:
+            OSError: it can not be told.
         """
         if not run_dir.is_dir():
             return None
         with launch_record(run_dir) as record:
             return self._find_launched(run_id, run_dir, record)
+
+    def _find_known(self, spec: LaunchSpec, record: LaunchRecord) -> RunHandle | None:
+        """The handle of a launch that began earlier.
+
+        Raises:
+            Undecided
+        """
+        try:
+            return self._find_launched(spec.run_id, spec.run_dir, record)
+        except OSError as error:
+            raise Undecided(str(error)) from error
 
     def _find_launched(
         self, run_id: RunId, run_dir: Path, record: LaunchRecord
@@ -258,7 +287,11 @@ class ProcessExecutor(Executor):
         return None if head is None else head.supervisor
 
     def poll(self, handle: RunHandle, run_dir: Path) -> Liveness:
-        """Alive while the supervisor holds the journal's lock, or has not come to take it."""
+        """Alive while the supervisor holds the journal's lock, or has not come to take it.
+
+        Raises:
+            OSError: it can not be told.
+        """
         if _supervisor(handle).is_alive():
             return Liveness(alive=True)
         if read_head(run_dir) is not None and run_folder.is_journal_locked(run_dir):
@@ -278,7 +311,10 @@ class ProcessExecutor(Executor):
             _write_stop(run_dir, reason, by, grace_seconds)
             supervisor.send(signal.SIGTERM)
 
-    def kill(self, handle: RunHandle, run_dir: Path) -> bool:
+    def kill(
+        self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated",
+        by: str = "",
+    ) -> bool:  # fmt: skip
         """Have the supervisor kill its tree, then kill the supervisor, then search for the rest.
 
         Takes up to 20 seconds, usually some milliseconds.
@@ -290,7 +326,7 @@ class ProcessExecutor(Executor):
             known |= {head.supervisor, head.program or head.supervisor}
         if handle.boot_id != boot_id():
             return True  # nothing survives a restart of the machine
-        _write_stop(run_dir, "terminated", "", 0.0)
+        _write_stop(run_dir, reason, by, 0.0)
         known |= find_tree(handle.run_id, known)
         if supervisor.send(signal.SIGINT) and not supervisor.wait(INTERRUPT_PATIENCE_SECONDS):
             supervisor.send(signal.SIGKILL)
@@ -305,6 +341,22 @@ class ProcessExecutor(Executor):
                 log.unlink()
         except OSError:
             return
+
+
+def _identify(process: subprocess.Popen[bytes]) -> ProcessIdentity:
+    """The identity of a child that is not reaped yet.
+
+    Raises:
+        OSError: it can not be told. The child, whose interpreter has hardly begun, is killed.
+    """
+    identity = None
+    with suppress(OSError):
+        identity = ProcessIdentity.of(process.pid)
+    if identity is None:
+        process.kill()
+        process.wait()
+        raise OSError(0, "its process can not be identified")
+    return identity
 
 
 def _placed(run_id: RunId, supervisor: ProcessIdentity, record: LaunchRecord) -> RunHandle:
@@ -336,4 +388,4 @@ def _write_spec(run_dir: Path, spec: Mapping[str, Any], isolation: str, reason: 
 def _write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> None:
     stop = {"v": 1, "reason": reason, "by": by, "grace_seconds": grace_seconds}
     with suppress(OSError):  # a full disk must not keep a run from being stopped
-        run_folder.write_json(run_dir / run_folder.STOP, stop, replace=False)
+        run_folder.write_first(run_dir / run_folder.STOP, stop)

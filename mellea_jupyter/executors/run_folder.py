@@ -2,10 +2,13 @@
 
 The program may have replaced anything in it. So everything is opened without following links and
 without waiting, must be a regular file, and is read up to a limit; what is malformed is not there.
+That this process can not look (no descriptors left, an I/O error) says nothing about a run, and
+raises `OSError`.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -27,6 +30,10 @@ LAUNCH = "launch"
 _HEAD_BYTES = 256 * 1024
 _RECORD_BYTES = 4096
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_FILE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM}
+)
+"""Nothing is there, or a link, a socket, or what was closed to its owner: no file of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,11 @@ class JournalHead:
 
 
 def read_head(run_dir: Path) -> JournalHead | None:
-    """The journal's head; None when no supervisor has begun it."""
+    """The journal's head; None when no supervisor has begun it.
+
+    Raises:
+        OSError: it can not be told.
+    """
     started: dict[str, Any] | None = None
     program: dict[str, Any] | None = None
     for line in _read_start(run_dir / "journal", "frames.ndjson").split(b"\n")[:-1]:
@@ -73,6 +84,9 @@ def is_journal_locked(run_dir: Path) -> bool:
 
     Looking takes a shared lock for an instant, which a supervisor that begins at this very moment
     would take for another one. So ask only when the journal has a head, or to keep one out.
+
+    Raises:
+        OSError: it can not be told.
     """
     with _journal_lock(run_dir, fcntl.LOCK_SH) as is_free:
         return not is_free
@@ -83,11 +97,14 @@ def withdraw(run_dir: Path) -> bool:
 
     A supervisor takes the lock first and reads `spec.json` second. Taken away while we hold the
     lock, it is either read by one that holds the lock, or never.
+
+    Raises:
+        OSError: it can not be told.
     """
     journal = run_dir / "journal"
     with suppress(FileExistsError):
         journal.mkdir(mode=0o700)
-    with suppress(OSError):
+    with suppress(FileExistsError, NotADirectoryError):
         os.close(os.open(journal / "lock", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with _journal_lock(run_dir, fcntl.LOCK_EX) as is_free:
         if is_free:
@@ -101,6 +118,9 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
 
     Returns:
         Whether it was written.
+
+    Raises:
+        OSError: it can not be written.
     """
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
@@ -108,15 +128,43 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
             json.dump(value, file)
         if replace:
             Path(temporary).replace(path)
-            return True
-        try:
+        else:
             os.link(temporary, path)
-        except FileExistsError:
-            return False
+    except FileExistsError:
+        return False
+    else:
         return True
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+
+
+def write_first(path: Path, value: Mapping[str, Any]) -> bool:
+    """Write a 0600 file unless there is one, on any file system, and at a full disk if at all.
+
+    In one step where that works; else directly, which nobody may read before it returns.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        OSError: it can not be written.
+    """
+    try:
+        return write_json(path, value, replace=False)
+    except OSError:  # no hard links here (exFAT, some shares), or no room for a second file
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
 
 
 class LaunchRecord:
@@ -165,14 +213,13 @@ def launch_record(run_dir: Path) -> Iterator[LaunchRecord]:
 @contextmanager
 def _journal_lock(run_dir: Path, operation: int) -> Iterator[bool]:
     """Yields whether the lock was free; then it is held inside. A lock that is no file is free."""
-    try:
-        descriptor = _open_regular(run_dir / "journal", "lock")
-    except OSError:
+    descriptor = _open_regular(run_dir / "journal", "lock")
+    if descriptor is None:
         yield True
         return
     try:
         fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         yield False
     else:
         yield True
@@ -181,30 +228,33 @@ def _journal_lock(run_dir: Path, operation: int) -> Iterator[bool]:
 
 
 def _read_start(folder: Path, name: str) -> bytes:
-    try:
-        descriptor = _open_regular(folder, name)
-    except OSError:
+    descriptor = _open_regular(folder, name)
+    if descriptor is None:
         return b""
     with os.fdopen(descriptor, "rb") as file:
         return file.read(_HEAD_BYTES)
 
 
-def _open_regular(folder: Path, name: str) -> int:
-    """Open a regular file for reading; neither it nor its folder may be a link.
+def _open_regular(folder: Path, name: str) -> int | None:
+    """Open a regular file for reading; neither it nor its folder may be a link. None: no such file.
 
     Raises:
-        OSError: there is none.
+        OSError: it can not be told.
     """
-    directory = os.open(folder, _READ | os.O_DIRECTORY)
     try:
-        descriptor = os.open(name, _READ, dir_fd=directory)
-    finally:
-        os.close(directory)
+        directory = os.open(folder, _READ | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(name, _READ, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    msg = f"{name} is not a regular file"
-    raise OSError(msg)
+    return None
 
 
 def _identity(pid: object, start: object, boot: str) -> ProcessIdentity | None:

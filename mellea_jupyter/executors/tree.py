@@ -13,13 +13,13 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from mellea_jupyter.executors.identity import (
     Process,
     ProcessIdentity,
     boot_id,
     iter_processes,
+    read_proc,
 )
 from mellea_jupyter.runtime.forkserver import RUN_ID_VARIABLE
 
@@ -34,6 +34,9 @@ def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdent
         run_id: processes that carry it in their environment belong to the run.
         roots: processes known to belong to it, dead ones included. With each belong its session,
             its process group, and all descendants.
+
+    Raises:
+        OSError: the processes can not be looked at.
     """
     boot = boot_id()
     if sys.platform != "linux":  # nothing to search; see the module's docstring
@@ -108,10 +111,7 @@ def _own_ancestry(processes: dict[int, Process]) -> set[int]:
 
 def _run_id_of(process: Process) -> str | None:
     """The run that a process names in its environment, where that can be read."""
-    try:
-        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
-    except OSError:
-        return None
+    environment = read_proc(process.pid, "environ") or b""
     prefix = RUN_ID_VARIABLE.encode() + b"="
     for variable in environment.split(b"\0"):
         if variable.startswith(prefix):

@@ -17,7 +17,10 @@ MASK = "••••"
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"KEY|SECRET|PASSWORD|CREDENTIAL|TOKEN(?![A-Z])",  # MAX_TOKENS and TOKENIZERS_… are none
+    re.IGNORECASE,
+)
 
 
 def is_secret_name(name: str) -> bool:

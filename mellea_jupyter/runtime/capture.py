@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from typing import Optional
 
 from .frames import FrameWriter
@@ -16,9 +17,12 @@ PIPE_BYTES = 1024 * 1024
 READ_BYTES = 1024 * 1024
 MAX_DRAIN_BYTES = 8 * 1024 * 1024
 FRAME_BYTES = 64 * 1024
+FRAME_LINES = 2000  # each line costs its reader some 370 bytes, however short it is
 PARTIAL_AFTER_SECONDS = 0.1
 MAX_HELD_BYTES = 1024 * 1024
 F_SETPIPE_SZ = 1031
+
+_FRAME_OF_LINES = re.compile(rb"(?:[^\n]*\n){%d}" % FRAME_LINES)
 
 
 def open_pipe() -> "tuple[int, int]":
@@ -108,7 +112,7 @@ class StreamCapture:
         return self._held_since + PARTIAL_AFTER_SECONDS
 
     def _write_chunk(self, chunk: bytes) -> None:
-        """Write whole lines in frames of 64 KiB, longer only where one line is longer."""
+        """Write whole lines in frames of 64 KiB and 2,000 lines, longer only for one long line."""
         start = 0
         if self._open_line is not None:
             start = chunk.index(b"\n") + 1
@@ -120,6 +124,12 @@ class StreamCapture:
                 end = chunk.rfind(b"\n", start, start + FRAME_BYTES) + 1
                 if end <= start:
                     end = chunk.index(b"\n", start) + 1
-            data = chunk[start:end]
-            self._writer.write_output(self.name, data, lines=data.count(b"\n"))
+            lines = chunk.count(b"\n", start, end)
+            while lines > FRAME_LINES:
+                full = _FRAME_OF_LINES.match(chunk, start, end)
+                if full is None:
+                    break
+                self._writer.write_output(self.name, full.group(), lines=FRAME_LINES)
+                start, lines = full.end(), lines - FRAME_LINES
+            self._writer.write_output(self.name, chunk[start:end], lines=lines)
             start = end

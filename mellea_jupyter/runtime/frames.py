@@ -25,7 +25,7 @@ END_RETRY_SECONDS = 10.0
 ONE_LINE_KINDS = frozenset(
     ("call_finished", "call_failed", "loop_ended", "degraded", "gap", "stop", "system")
 )
-"""Kinds that are shown in the log as exactly one line."""
+"""Kinds that are shown in the log as exactly one line; a gap made by the cap is not."""
 
 ESSENTIAL_KINDS = frozenset(("started", "program", "exception", "gap", "stop", "end"))
 """Kinds for which the reserve is given back when the disk is full."""
@@ -139,7 +139,7 @@ class FrameWriter:
         shown = _shown_lines(kind, fields)
         for name in RESERVED_FIELDS:
             fields.pop(name, None)
-        fields = self._redactor.value(fields)
+        fields = self._redactor.fields(kind, fields)
         essential = kind in ESSENTIAL_KINDS
         if not essential:
             if self._record_bytes > self._cap_bytes:  # frames of a program that never stops
@@ -265,7 +265,10 @@ class FrameWriter:
                 return
             self._closed_segments.remove(victim)
             kept -= victim.size_bytes
-            os.unlink(f"output.{victim.number:03d}", dir_fd=self._dir)
+            try:
+                os.unlink(f"output.{victim.number:03d}", dir_fd=self._dir)
+            except OSError:
+                pass  # the program was there before us; its reader sees what is left
             self.write(
                 "gap",
                 bytes=victim.size_bytes,
@@ -356,6 +359,8 @@ class FrameWriter:
 
 def _shown_lines(kind: str, fields: Dict[str, Any]) -> int:
     """How many log lines a frame of this kind takes."""
+    if kind == "gap" and fields.get("reason") == "cap":
+        return 0  # the reader shows one gap where the removed segments were
     if kind in ONE_LINE_KINDS:
         return 1
     if kind == "record":

@@ -1,25 +1,40 @@
 """Keep known secret values out of the journal.
 
 Only exact values are found, so nothing else is lost; a program that prints a secret encoded, cut
-in two or spread over two unfinished lines still shows it.
+in two or spread over two unfinished lines still shows it. In frames only the fields that hold free
+text are searched: a key may be an ordinary word (local servers take any), and what names a model,
+a kind or a stream must not change by that.
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Tuple
+import os
+from typing import Any, Dict, Iterable, List, Tuple
 
 MASK = "••••"
-MIN_LENGTH = 6  # shorter values ("true", "1234") are words of ordinary output
+MIN_LENGTH = 8  # shorter values ("true", "none", "ollama") are words of ordinary output
+
+FREE_TEXT_FIELDS = frozenset(
+    ("message", "prompt", "reply", "reason", "instruction", "requirement", "text", "data",
+     "metadata")
+)  # fmt: skip
+"""Fields of frames, at any depth, whose texts are a program's, a model's or an error's."""
+
+PROTOCOL_REASONS = frozenset(("started", "gap", "stop", "end"))
+"""Kinds of frames whose `reason` is one of ours."""
 
 
 class Redactor:
     """Replaces secret values by a mask, in captured bytes and in the texts of frames.
 
-    A value of several lines is replaced line by line, since lines may reach the journal apart.
+    A value of several lines is replaced line by line, since lines may reach the journal apart. A
+    value that is the path of something that exists is no secret, only where one may be kept.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        parts = {part.strip() for value in values for part in value.splitlines()}
+        parts = {
+            part.strip() for value in values if not _is_path(value) for part in value.splitlines()
+        }
         needles = sorted((p for p in parts if len(p) >= MIN_LENGTH), key=len, reverse=True)
         self._texts: List[str] = needles
         self._bytes: List[Tuple[bytes, bytes]] = [
@@ -33,17 +48,40 @@ class Redactor:
                 data = data.replace(needle, mask)
         return data
 
-    def value(self, value: Any) -> Any:
-        """A frame's field with the values masked in every text inside it."""
+    def fields(self, kind: str, fields: Dict[str, Any]) -> Dict[str, Any]:
+        """A frame's fields with the values masked wherever free text stands."""
         if not self._texts:
-            return value
+            return fields
+        masked = {name: self._field(name, value) for name, value in fields.items()}
+        if kind in PROTOCOL_REASONS and "reason" in fields:
+            masked["reason"] = fields["reason"]
+        return masked
+
+    def _field(self, name: str, value: Any) -> Any:
+        if name in FREE_TEXT_FIELDS:
+            return self._free(value)
+        if isinstance(value, dict):
+            return {key: self._field(key, item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._field("", item) for item in value]
+        return value
+
+    def _free(self, value: Any) -> Any:
+        """A value with the secret ones masked in every text inside it."""
         if isinstance(value, str):
             for needle in self._texts:
                 if needle in value:
                     value = value.replace(needle, MASK)
             return value
         if isinstance(value, dict):
-            return {key: self.value(item) for key, item in value.items()}
+            return {self._free(key): self._free(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
+            return [self._free(item) for item in value]
         return value
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return os.path.isabs(value) and os.path.exists(value)
+    except ValueError:  # a NUL character
+        return False

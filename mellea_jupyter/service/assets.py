@@ -31,7 +31,7 @@ class AssetService:
         Raises:
             InvalidProgram, InvalidInput: the path or source can not become an asset.
         """
-        pinned = await self._offload.slow(
+        pinned = await self._offload.place(
             pin, request, root=self._root, store_dir=self._sources_dir
         )
         now = clock.now()

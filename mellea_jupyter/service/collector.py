@@ -29,7 +29,7 @@ class Collector:
         """Store the files of the run's output folder; what could not be kept is listed."""
         quota = int(run.config.artifact_quota_mb * 1024 * 1024)
         try:
-            return await self._offload.slow(
+            return await self._offload.collect(
                 self._artifacts.collect, run.id, run_dir / "outputs", quota_bytes=quota
             )
         except Exception as error:  # whatever it is, the run has to get its final status

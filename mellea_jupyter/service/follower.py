@@ -220,8 +220,20 @@ class Follower:
             return liveness
         if self._is_overdue():
             log.warning("run %s did not end in time; killing it", self._run.id)
-            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+            await self._kill()
         return None
+
+    async def _kill(self) -> None:
+        """Kill what is left of the run; whoever still reports its end says why it was killed."""
+        reason = self._run.cancel_reason or StatusReason.TERMINATED
+        if not self._run.is_stop_requested and self._is_overdue():
+            reason = StatusReason.TIMEOUT
+        by = self._run.cancel_requested_by or ""
+
+        def kill() -> None:
+            self._executor.kill(self._handle, self._run_dir, reason=reason, by=by)
+
+        await self._offload.place(kill)
 
     def _is_overdue(self) -> bool:
         if self._run.kill_at is not None:
@@ -234,7 +246,7 @@ class Follower:
     async def _finish(self, liveness: Liveness) -> Run:
         """Make sure that nothing lives, keep what the run produced, and write the final status."""
         if self._seen.end is None:
-            await self._offload.slow(self._executor.kill, self._handle, self._run_dir)
+            await self._kill()
         at = clock.now()
         calls = self._collector.changed_calls(self._usage)
         if calls:

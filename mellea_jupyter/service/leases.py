@@ -30,12 +30,16 @@ class ServiceLease:
         return self._folder / f"{service_id}.lock"
 
     def is_held(self, service_id: str) -> bool:
-        """Whether the service of this lease still lives. Our own counts as held."""
+        """Whether the service of this lease still lives. Our own counts as held.
+
+        Raises:
+            OSError: it can not be told, for example without a free descriptor.
+        """
         if service_id == self.id:
             return self._fd is not None
         try:
             fd = os.open(self._path(service_id), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
+        except FileNotFoundError:
             return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

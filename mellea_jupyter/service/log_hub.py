@@ -1,15 +1,15 @@
 """Live logs: a run's journal is read and encoded once for all who look at it.
 
 Subscribers pull. One that stands at the live edge gets the batch everybody gets; one that starts
-further back, or falls behind what is kept, reads the journal by itself until it has caught up. A
-slow reader therefore costs a file position and nothing that grows.
+further back, or falls behind what is kept, reads the journal by itself up to a place where a
+shared batch begins. A slow reader therefore costs a position and nothing that grows, and no reader
+holds a file open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Self
@@ -25,12 +25,23 @@ from mellea_jupyter.stores.journals.base import (
     Position,
 )
 
-KEEP_BYTES = 1 << 20
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 20  # of encoded lines, the most that is read at once
+KEEP_BYTES = 4 << 20  # of encoded lines, kept for readers that are a little late
+_ENTRY_BYTES = 16 << 10  # what a kept batch counts at least: one without lines is not free
 MIN_TICK_SECONDS = 0.02
 SECONDS_PER_FLUSH = 22e-6  # measured: CPU of one write to one client
 CPU_SHARE = 0.25  # of a core that flushing may take
 STATUS_POLL_SECONDS = 1.0
+
+_Place = tuple[int, int]
+
+
+def _place(position: Position) -> _Place:
+    """The last frame that was read, and how many lines of the one after it; ordered."""
+    if position.seq == 0 and position.extra.get("refused"):
+        return (0, 1)  # behind the line that says that the journal can not be read
+    frame, lines = position.extra.get("skip", (0, 0))
+    return (position.seq, lines if frame > position.seq else 0)  # a passed frame leaves its mark
 
 
 def _copy(position: Position) -> Position:
@@ -44,45 +55,70 @@ def tick_seconds(subscribers: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A batch, the last frame before it, and where a reader stands after it."""
+    """A batch, and where a reader stands after it. No batch: frames that are not shown."""
 
-    start_seq: int
-    end: Position
     batch: EncodedBatch | None
+    end: Position  # shared: copied before it is given to a reader
+    size_bytes: int
+
+
+class _LiveEdge:
+    """The last batches of one log, by the place where each begins."""
+
+    def __init__(self, keep_bytes: int) -> None:
+        self._keep_bytes = keep_bytes
+        self._kept: dict[_Place, _Kept] = {}  # oldest first
+        self._kept_bytes = 0
+
+    def find(self, place: _Place) -> _Kept | None:
+        """The batch that begins here."""
+        return self._kept.get(place)
+
+    def add(self, begin: _Place, batch: EncodedBatch | None, end: Position) -> None:
+        """Keep a batch and let go of the oldest; one that is too large is not kept at all."""
+        size = _ENTRY_BYTES + (len(batch.sse) + len(batch.ndjson) if batch else 0)
+        self._kept[begin] = _Kept(batch, end, size)
+        self._kept_bytes += size
+        while self._kept_bytes > self._keep_bytes:
+            oldest = next(iter(self._kept))
+            self._kept_bytes -= self._kept.pop(oldest).size_bytes
 
 
 class _Channel:
-    """The live edge of one run's log; lives while somebody is subscribed."""
+    """One run's log as it grows; lives while somebody is subscribed.
 
-    def __init__(self, run_id: str, hub: LogHub, reader: JournalReader, start: Position) -> None:
+    Begins at the end that the journal has when the first subscribes.
+    """
+
+    def __init__(self, run_id: str, hub: LogHub) -> None:
         self.run_id = run_id
         self.subscribers = 0
         self.final_status: RunStatus | None = None
         self.is_complete = False
         self.error: BaseException | None = None
+        self.edge = _LiveEdge(hub.keep_bytes)
         self._hub = hub
-        self._reader = reader
-        self._position = start
-        self._kept: deque[_Kept] = deque()
-        self._kept_bytes = 0
-        self._wake = asyncio.Event()
+        self._reader: JournalReader | None = None
+        self._position = Position()
+        self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._task = asyncio.create_task(self._pump(), name=f"log-channel-{run_id}")
+        self._task = asyncio.create_task(self._read_until_complete(), name=f"log-{run_id}")
+        self._task.add_done_callback(self._stopped)
 
     @property
-    def seq(self) -> int:
-        """The last frame that was read."""
-        return self._position.seq
+    def place(self) -> _Place:
+        """How far the log was read."""
+        return _place(self._position)
 
-    def find(self, after_seq: int) -> _Kept | None:
-        """The kept batch that begins right after this frame."""
-        if not self._kept or after_seq < self._kept[0].start_seq:
-            return None
-        return next((kept for kept in self._kept if kept.start_seq == after_seq), None)
+    @property
+    def through_seq(self) -> int:
+        """The last frame of which lines were read."""
+        seq, lines = self.place
+        return seq + 1 if lines else seq
 
     async def wait(self) -> None:
-        """Until there is another batch, or the log is complete."""
-        await self._wake.wait()
+        """Until there is another batch, or the log is complete, or can not be read."""
+        await self._changed.wait()
 
     def end(self, status: RunStatus) -> None:
         """The run has its final status; what is written by now is all there is."""
@@ -94,51 +130,54 @@ class _Channel:
         if not self.is_complete and self.error is None:
             self.error = StoreError("The server is stopping", hint="Resume from the last id.")
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._reader.close()
+        await asyncio.wait({self._task})
 
-    async def _pump(self) -> None:
-        try:
-            await self._read_until_complete()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - given to every subscriber of this run
-            self.error = error
-        finally:
-            self._notify()
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.error = task.exception()  # raised by every subscriber
+        self._close_reader()
+        self._notify()
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _read_until_complete(self) -> None:
-        size = -1
-        idle = 0.0
-        while True:
-            final = self.final_status  # looked at before reading: then nothing can come after
-            grown = self._reader.size()
-            if grown != size or final is not None:
-                size = grown
-                more = await self._read_batch()
-                if more:
-                    idle = 0.0
-                    if more >= BATCH_BYTES // 2:
-                        size = -1
-                        continue
-                    await self._pause(tick_seconds(self.subscribers))
-                    size = -1
-                    continue
-            if final is not None:
-                self.is_complete = True
-                return
+        reader = self._open()
+        self._position = await self._hub.offload.io(_end_of, reader)
+        self._notify()
+        size = -1  # of the file when it had nothing new for us
+        idle_seconds = 0.0
+        while self.final_status is None:
+            grown = reader.size()
             pause = tick_seconds(self.subscribers)
-            idle += pause
-            if idle >= STATUS_POLL_SECONDS:
-                idle = 0.0
+            if grown != size and (read_bytes := await self._read_batch(reader)) is not None:
+                size, idle_seconds = -1, 0.0
+                if read_bytes >= self._hub.batch_bytes // 2:  # there is more
+                    continue
+            else:
+                size = grown
+                idle_seconds += pause
+            if idle_seconds >= STATUS_POLL_SECONDS:
+                idle_seconds = 0.0
                 await self._poll_status()
             await self._pause(pause)
+        self._close_reader()
+        reader = self._open()  # one that knows that nothing will follow
+        while await self._read_batch(reader) is not None:
+            pass
+        self.is_complete = True
+
+    def _open(self) -> JournalReader:
+        self._reader = self._hub.open(self.run_id, complete=self.final_status is not None)
+        return self._reader
 
     async def _pause(self, seconds: float) -> None:
-        if self._hurry.is_set():
-            await asyncio.sleep(0)
-            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
@@ -149,26 +188,26 @@ class _Channel:
         if run.is_terminal:
             self.end(run.status)
 
-    async def _read_batch(self) -> int:
-        start = self._position.seq
+    async def _read_batch(self, reader: JournalReader) -> int | None:
+        """Read on; bytes that were encoded, or None when there was nothing at all."""
+        begin, position = self.place, _copy(self._position)
         batch = await self._hub.offload.io(
-            self._reader.read_encoded, self._position, limit_bytes=BATCH_BYTES
+            reader.read_encoded, position, limit_bytes=self._hub.batch_bytes
         )
-        end = self._position.seq
-        if end == start:
-            return 0
-        size = len(batch.sse) + len(batch.ndjson) if batch else 0
-        self._kept.append(_Kept(start, _copy(self._position), batch))
-        self._kept_bytes += size
-        while len(self._kept) > 1 and self._kept_bytes > KEEP_BYTES:
-            gone = self._kept.popleft().batch
-            self._kept_bytes -= len(gone.sse) + len(gone.ndjson) if gone else 0
+        self._position = position
+        if self.place == begin:
+            return None
+        self.edge.add(begin, batch, position)
         self._notify()
-        return size or 1
+        return len(batch.sse) + len(batch.ndjson) if batch else 0
 
-    def _notify(self) -> None:
-        self._wake.set()
-        self._wake = asyncio.Event()
+
+def _end_of(reader: JournalReader) -> Position:
+    """Where a log ends at present."""
+    page = reader.read(LogQuery(tail=1))
+    position = reader.position_after(page.next)
+    reader.read_encoded(position)  # past the rest of the frame, which has no further lines
+    return position
 
 
 class LogSubscription:
@@ -179,26 +218,18 @@ class LogSubscription:
         self._run_id = run_id
         self._after = after
         self._channel: _Channel | None = None
-        self._reader: JournalReader | None = None
-        self._position = Position()
+        self._position = Position()  # may be shared: never changed in place
         self.ended: RunStatus | None = None
         """The final status, once every batch has been given."""
 
     async def __aenter__(self) -> Self:
         """Raises InvalidCursor when `after` is not a cursor of this log."""
-        reader = self._hub.open(self._run_id)
-        try:
-            self._position = await self._hub.offload.io(reader.position_after, self._after)
-            self._channel = await self._hub.join(self._run_id)
-        except BaseException:
-            reader.close()
-            raise
-        self._reader = reader
+        run = await self._hub.get_run(self._run_id)
+        self._position = await self._hub.position_after(run, self._after)
+        self._channel = self._hub.join(run)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reader is not None:
-            self._reader.close()
         if self._channel is not None:
             channel, self._channel = self._channel, None
             await self._hub.leave(channel)
@@ -206,53 +237,54 @@ class LogSubscription:
     async def next(self, timeout_seconds: float) -> EncodedBatch | None:
         """The next lines, or None after `timeout_seconds` without any and when the log ended.
 
+        Being cancelled loses no line: the next call gives them.
+
         Raises:
             StoreError, OSError: the journal could not be read.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        while (channel := self._channel) is not None:
-            if (kept := channel.find(self._position.seq)) is not None and not self._inside_frame:
-                self._position = _copy(kept.end)
-                if kept.batch is not None:
-                    return kept.batch
-                continue
-            if self._position.seq < channel.seq or self._inside_frame:
-                if (batch := await self._catch_up()) is not None:
-                    return batch
-                continue
-            if channel.error is not None:
-                raise channel.error
-            if channel.is_complete:
-                self.ended = channel.final_status
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        while (channel := self._channel) is not None and self.ended is None:
+            before = self._position
+            if (batch := await self._read_on(channel)) is not None:
+                return batch
+            if self._position == before:
+                if channel.error is not None:
+                    raise channel.error
+                if channel.is_complete:
+                    self.ended = channel.final_status
+                    return None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await channel.wait()
+            if loop.time() >= deadline:
                 return None
-            if asyncio.get_running_loop().time() >= deadline:
-                return None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await channel.wait()
         return None
 
-    @property
-    def _inside_frame(self) -> bool:
-        """Whether the position is between two lines of one frame, where no shared batch begins."""
-        frame, _ = self._position.extra.get("skip", (0, 0))
-        return bool(frame > self._position.seq)  # a frame that was passed leaves its mark behind
-
-    async def _catch_up(self) -> EncodedBatch | None:
-        """Lines read from the journal by ourselves; the position moves also when there are none."""
-        if self._reader is None:
+    async def _read_on(self, channel: _Channel) -> EncodedBatch | None:
+        """What comes next, shared or read by ourselves; the position may move without any lines."""
+        here = _place(self._position)
+        if (kept := channel.edge.find(here)) is not None:
+            self._position = kept.end
+            return kept.batch
+        if here >= channel.place:
             return None
-        before = self._position.seq
-        batch = await self._hub.offload.io(
-            self._reader.read_encoded, self._position, limit_bytes=BATCH_BYTES // 4
+        self._position, batch = await self._hub.read(
+            self._run_id,
+            self._position,
+            through_seq=channel.through_seq,
+            complete=channel.final_status is not None,
         )
-        if batch is None and self._position.seq == before:
-            await asyncio.sleep(MIN_TICK_SECONDS)
         return batch
 
 
 class LogHub:
-    """Subscriptions to the logs of runs, and the channels they share."""
+    """Subscriptions to the logs of runs, and the channels they share.
+
+    Args:
+        batch_bytes: Encoded lines that are read at once, at most.
+        keep_bytes: Encoded lines of one run that are kept for readers which are a little late.
+    """
 
     def __init__(
         self,
@@ -260,53 +292,74 @@ class LogHub:
         journals: JournalStore,
         offload: Offload,
         get_run: Callable[[str], Awaitable[Run]],
+        batch_bytes: int = BATCH_BYTES,
+        keep_bytes: int = KEEP_BYTES,
     ) -> None:
         self.offload = offload
         self.get_run = get_run
+        self.batch_bytes = batch_bytes
+        self.keep_bytes = keep_bytes
         self._journals = journals
         self._channels: dict[str, _Channel] = {}
-        self._joining: dict[str, asyncio.Lock] = {}
 
     def subscribe(self, run_id: str, after: str | None) -> LogSubscription:
         """Follow a run's log after a cursor (None: from the beginning). Check access before."""
         return LogSubscription(self, run_id, after)
-
-    def open(self, run_id: str) -> JournalReader:
-        """A reader of the run's journal; the caller closes it."""
-        return self._journals.open(run_id)
 
     def run_changed(self, run: Run) -> None:
         """Told of every change: a run that ended completes its stream."""
         if run.is_terminal and (channel := self._channels.get(run.id)) is not None:
             channel.end(run.status)
 
-    async def join(self, run_id: str) -> _Channel:
-        """The run's channel, opened at the present end of its journal for the first to join."""
-        lock = self._joining.setdefault(run_id, asyncio.Lock())
-        async with lock:
-            channel = self._channels.get(run_id)
-            if channel is None:
-                run = await self.get_run(run_id)
-                reader = self.open(run_id)
-                try:
-                    start = await self.offload.io(self._live_edge, reader)
-                except BaseException:
-                    reader.close()
-                    raise
-                channel = self._channels[run_id] = _Channel(run_id, self, reader, start)
-                if run.is_terminal:
-                    channel.end(run.status)
-            channel.subscribers += 1
-            return channel
+    async def close(self) -> None:
+        """End all streams: the server stops."""
+        for channel in tuple(self._channels.values()):
+            await channel.close()
+        self._channels.clear()
 
-    @staticmethod
-    def _live_edge(reader: JournalReader) -> Position:
-        page = reader.read(LogQuery(tail=1))
-        position = reader.position_after(page.next)
-        # The cursor may stand inside a frame. Shared batches hold whole frames only, so go past it;
-        # subscribers, who are all further back, read it by themselves.
-        reader.read_encoded(position)
-        return position
+    # For channels and subscriptions
+
+    def open(self, run_id: str, *, complete: bool) -> JournalReader:
+        """A reader of the run's journal; the caller closes it."""
+        return self._journals.open(run_id, complete=complete)
+
+    async def position_after(self, run: Run, cursor: str | None) -> Position:
+        """Where to go on reading after a cursor.
+
+        Raises:
+            InvalidCursor: not a cursor of this log.
+        """
+
+        def find() -> Position:
+            with self.open(run.id, complete=run.is_terminal) as reader:
+                return reader.position_after(cursor)
+
+        return Position() if cursor is None else await self.offload.io(find)
+
+    async def read(
+        self, run_id: str, position: Position, *, through_seq: int, complete: bool
+    ) -> tuple[Position, EncodedBatch | None]:
+        """Lines after a position up to a frame, for one reader; and where it stands then."""
+
+        def read() -> tuple[Position, EncodedBatch | None]:
+            behind = _copy(position)
+            with self.open(run_id, complete=complete) as reader:
+                batch = reader.read_encoded(
+                    behind, limit_bytes=self.batch_bytes // 4, through_seq=through_seq
+                )
+            return behind, batch
+
+        return await self.offload.io(read)
+
+    def join(self, run: Run) -> _Channel:
+        """The run's channel, opened for the first to join."""
+        channel = self._channels.get(run.id)
+        if channel is None or channel.error is not None:
+            channel = self._channels[run.id] = _Channel(run.id, self)
+        if run.is_terminal:
+            channel.end(run.status)
+        channel.subscribers += 1
+        return channel
 
     async def leave(self, channel: _Channel) -> None:
         """A subscriber is gone; the last one closes the channel."""
@@ -314,11 +367,4 @@ class LogHub:
         if channel.subscribers == 0:
             if self._channels.get(channel.run_id) is channel:
                 del self._channels[channel.run_id]
-                self._joining.pop(channel.run_id, None)
             await channel.close()
-
-    async def close(self) -> None:
-        """End all streams: the server stops."""
-        for channel in tuple(self._channels.values()):
-            await channel.close()
-        self._channels.clear()

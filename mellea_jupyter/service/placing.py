@@ -146,7 +146,7 @@ class Placer:
             executor = self._executors.get(placement.executor)
             if placement.handle is not None and executor is not None:
                 handle = RunHandle.model_validate(placement.handle)
-                await self._offload.slow(executor.kill, handle, self._folders.path(run.id))
+                await self._offload.place(executor.kill, handle, self._folders.path(run.id))
         except Exception:
             log.exception("run %s: what is left of it could not be killed", run.id)
         lost = Lost(at=clock.now(), message=message, reason=reason)
@@ -195,7 +195,7 @@ class Placer:
                 )
             )
 
-        handle = await self._offload.io(launch)
+        handle = await self._offload.place(launch)
         await self._offload.write(self._store.save_handle, run.id, handle.model_dump(mode="json"))
         return handle
 
@@ -203,7 +203,7 @@ class Placer:
         """Where the demo model answers, for a run that asks for it and does not say otherwise."""
         if not (run.config.model or "").startswith(DEMO_PREFIX):
             return {}
-        url = await self._offload.io(self._demo_url)
+        url = await self._offload.place(self._demo_url)
         return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": f"demo-{run.id}"}
 
     async def _follow(self, run: Run, handle: RunHandle, placed_at: float | None) -> None:
@@ -234,7 +234,7 @@ class Placer:
             await self._follow(run, RunHandle.model_validate(placement.handle), None)
             return
         executor = self._executor(placement.executor)
-        found = await self._offload.slow(executor.find, RunId(run.id), self._folders.path(run.id))
+        found = await self._offload.place(executor.find, RunId(run.id), self._folders.path(run.id))
         if found is None:
             await self._launch_and_follow(run, clock.monotonic())
             return
@@ -264,7 +264,7 @@ class Placer:
                 handle, self._folders.path(run.id), reason=reason, by=by, grace_seconds=grace
             )
 
-        await self._offload.io(cancel)
+        await self._offload.place(cancel)
 
     def _executor(self, name: str) -> Executor:
         try:

@@ -57,7 +57,8 @@ class RunResults:
             with self._journals.open(run_id, complete=run.is_terminal) as reader:
                 return reader.read(query)
 
-        return await self._offload.io(read)
+        filtered = query.streams or query.levels or query.search
+        return await (self._offload.scan(read) if filtered else self._offload.io(read))
 
     async def iter_log(
         self, run_id: str, user: User, *, form: Literal["text", "ndjson"]
@@ -105,7 +106,7 @@ class RunResults:
         """
         run = await self._get_run(run_id, user)
         placement = await self._offload.io(self._store.get_placement, run_id)
-        files = await self._offload.io(_source_files, self._folders.path(run_id) / "source")
+        files = await self._offload.scan(_source_files, self._folders.path(run_id) / "source")
         return SourceReply(
             entry_point=placement.entry_point, version=run.asset_version, files=files
         )
@@ -136,7 +137,7 @@ class RunResults:
     async def _iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         """A blocking iterator, a chunk at a time on a thread; at most one chunk is held."""
         done = object()
-        while (chunk := await self._offload.io(next, chunks, done)) is not done:
+        while (chunk := await self._offload.scan(next, chunks, done)) is not done:
             yield chunk  # type: ignore[misc]  # the sentinel is excluded by the loop
             await asyncio.sleep(0)
 

@@ -210,7 +210,7 @@ class RunService:
             self._assets.materialize(placement.content_hash, run_dir / "source")
 
         try:
-            await self._offload.io(prepare)
+            await self._offload.place(prepare)
             created = await self._offload.write(
                 self._store.create_run,
                 NewRun(
@@ -221,10 +221,10 @@ class RunService:
                 ),
             )
         except BaseException:
-            await self._offload.io(self._folders.delete, run_id)
+            await self._offload.place(self._folders.delete, run_id)
             raise
         if created.replayed:
-            await self._offload.io(self._folders.delete, run_id)
+            await self._offload.place(self._folders.delete, run_id)
             return created
         self._broker.publish(RunChanged(run=created.run))
         self._dispatcher.queued(created.run)
@@ -404,8 +404,8 @@ class RunService:
             )
         await self._offload.io(self._folders.delete_secrets, run_id)
         await self._offload.write(self._store.delete_run, run_id, expected_version=run.version)
-        await self._offload.slow(self._artifacts.delete_run, run_id)
-        await self._offload.slow(self._folders.delete, run_id)
+        await self._offload.collect(self._artifacts.delete_run, run_id)
+        await self._offload.collect(self._folders.delete, run_id)
         self._broker.publish(RunDeleted(run_id=run_id, owner_id=run.owner_id))
         await self._audit(user, "delete", run_id)
 

@@ -198,23 +198,23 @@ class Services:
 
     async def list_environments(self) -> EnvironmentList:
         """All environments, each just probed."""
-        found = await self._offload.slow(self.environments.probe_all)
+        found = await self._offload.place(self.environments.probe_all)
         return EnvironmentList(environments=found)
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""
-        for run_id in await self._offload.slow(self._folders.list_abandoned, ORPHAN_SECONDS):
+        for run_id in await self._offload.collect(self._folders.list_abandoned, ORPHAN_SECONDS):
             try:
                 await self._offload.io(self._store.get_run, run_id)
             except RunNotFound:
                 log.warning("run folder %s belongs to no run; removing it", run_id)
-                await self._offload.slow(self._folders.delete, run_id)
+                await self._offload.collect(self._folders.delete, run_id)
 
     async def _prewarm(self) -> None:
         environment = self.environments.get(None)
         executor = self._executors.get(environment.executor)
         if executor is not None:
-            await self._offload.slow(executor.prepare, environment)
+            await self._offload.place(executor.prepare, environment)
 
     async def stop(self) -> None:
         """Stop watching; placed runs go on. Then close what `__init__` opened. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,13 @@ from mellea_jupyter.environments import Interpreter
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import process, run_folder
 from mellea_jupyter.executors.base import LaunchSpec, RunHandle
+from mellea_jupyter.executors.forkservers import Undecided
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
 from mellea_jupyter.executors.process import ProcessExecutor
-from mellea_jupyter.executors.run_folder import launch_record
+from mellea_jupyter.executors.run_folder import launch_record, write_first
 from mellea_jupyter.executors.tree import find_tree
 from mellea_jupyter.models.environments import Environment
+from tests.conftest import no_descriptors_left
 
 from .conftest import INTERPRETERS
 from .runs import (
@@ -141,6 +145,38 @@ def test_a_variable_of_the_run_that_no_import_reads_stays_warm(
     executor.launch(spec)
     assert end_frame(spec.run_dir)["exit_code"] == 0
     assert (started(spec)["isolation"], output(spec.run_dir)) == ("warm", "1\n")
+
+
+def test_secrets_inherited_of_the_server_do_not_keep_runs_from_being_warm(
+    executor: ProcessExecutor, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf-of-the-server")
+    prepared = new_run("import os\nprint(os.environ['HF_TOKEN'])", isolation="warm")
+    spec = replace(
+        prepared,
+        spec={**prepared.spec, "env": {k: v for k, v in os.environ.items() if k != "HF_TOKEN"}},
+        secrets={"HF_TOKEN": "hf-of-the-server", "API_KEY": "of-the-run"},
+    )
+    executor.prepare(spec.environment)
+    interpreter = INTERPRETERS.get(spec.environment.python)
+    wait_until(
+        lambda: executor.forkservers.find(interpreter, spec.environment.preload, os.environ),
+        "the fork server that the server prepared",
+    )
+    executor.launch(spec)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    assert (started(spec)["isolation"], started(spec)["reason"]) == ("warm", None)
+    assert output(spec.run_dir) == "••••\n"
+
+    monkeypatch.setenv("HF_TOKEN", "hf-of-another-server")
+    other = new_run("import os\nprint(len(os.environ['HF_TOKEN']))", isolation="warm")
+    other = replace(other, spec={**spec.spec, "run_id": other.run_id,
+                                 "working_directory": other.spec["working_directory"]},
+                    secrets=spec.secrets)  # fmt: skip
+    executor.launch(other)
+    assert started(other)["isolation"] == "fresh"
+    assert end_frame(other.run_dir)["exit_code"] == 0
+    assert output(other.run_dir) == "16\n"
 
 
 def test_mellea_itself_is_warm(
@@ -466,6 +502,41 @@ def test_a_supervisor_that_hangs_is_killed_with_its_tree(
     assert not program_identity(spec.run_dir).is_alive()
 
 
+def test_why_a_run_is_stopped_reaches_it_without_hard_links(
+    executor: ProcessExecutor, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    spec = new_run(WAIT_FOREVER)
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    executor.cancel(handle, spec.run_dir, reason="user", by="ada", grace_seconds=1)
+    executor.cancel(handle, spec.run_dir, reason="admin", by="bob", grace_seconds=1)
+    assert end_frame(spec.run_dir)["reason"] == "user"
+    [stop] = frames(spec.run_dir, "stop")
+    assert (stop["reason"], stop["by"]) == ("user", "ada")
+    assert [path.name for path in spec.run_dir.glob("*stop.json*")] == ["stop.json"]
+
+
+def test_a_kill_says_why(executor: ProcessExecutor, new_run: NewRun) -> None:
+    spec = new_run(WAIT_FOREVER)
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    assert executor.kill(handle, spec.run_dir, reason="user", by="ada")
+    assert end_frame(spec.run_dir)["reason"] == "user"
+
+
+def test_a_stop_file_that_can_not_be_written_is_not_left_half_written(folder: Path) -> None:
+    path = folder / "stop.json"
+    assert write_first(path, {"reason": "user"})
+    assert not write_first(path, {"reason": "admin"})
+    assert json.loads(path.read_text()) == {"reason": "user"}
+    with pytest.raises(OSError, match="No such file"):
+        write_first(folder / "nope" / "stop.json", {})
+
+
 def test_a_pid_that_belongs_to_somebody_else_now_is_never_signalled(
     executor: ProcessExecutor, new_run: NewRun, folder: Path
 ) -> None:
@@ -519,6 +590,49 @@ def test_processes_of_another_run_are_left_alone(
 
 
 # -- hostile run folders --------------------------------------------------------------------------
+
+
+def test_a_living_run_is_not_lost_while_there_is_no_descriptor_left(
+    executor: ProcessExecutor, new_run: NewRun
+) -> None:
+    spec = new_run(WAIT_FOREVER)
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    nameless = handle.model_copy(update={"data": {}})
+    asks: dict[str, Callable[[], object]] = {
+        "poll": lambda: executor.poll(handle, spec.run_dir),
+        "poll by the journal": lambda: executor.poll(nameless, spec.run_dir),
+        "find": lambda: executor.find(spec.run_id, spec.run_dir),
+        "withdraw": lambda: run_folder.withdraw(spec.run_dir),
+        "head": lambda: run_folder.read_head(spec.run_dir),
+        "lock": lambda: run_folder.is_journal_locked(spec.run_dir),
+        "tree": lambda: find_tree(spec.run_id, ()),
+        "signal": lambda: supervisor_identity(handle).send(signal.SIGCONT),
+    }
+    for what, ask in asks.items():
+        with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+            pytest.fail(f"{what} says {ask()}")
+    assert executor.poll(handle, spec.run_dir).alive
+    assert executor.poll(nameless, spec.run_dir).alive
+    assert executor.kill(handle, spec.run_dir)
+
+
+def test_a_launch_that_can_not_be_told_is_not_refused(
+    executor: ProcessExecutor, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = new_run("print(1)")
+    handle = executor.launch(spec)
+    (spec.run_dir / "launch").write_text("{damaged")
+
+    def no_head(_run_dir: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "read_head", no_head)
+        with pytest.raises(Undecided):
+            executor.launch(spec)
+    assert executor.launch(spec) == handle
+    assert end_frame(spec.run_dir)["exit_code"] == 0
 
 
 @pytest.mark.parametrize("what", ["fifo", "link", "folder", "garbage", "huge", "types"])

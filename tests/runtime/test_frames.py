@@ -13,6 +13,7 @@ import pytest
 
 from mellea_jupyter.runtime.capture import StreamCapture, open_pipe
 from mellea_jupyter.runtime.frames import MAX_FRAME_BYTES, FrameWriter, encode
+from tests.conftest import require
 
 from .conftest import MakeRun
 from .support import start_fresh
@@ -32,17 +33,28 @@ def read_frames(journal: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """A file system of 1 MiB.
+
+    Mounted in a mount namespace that only a sleeping helper is in, with a user namespace where we
+    are not root; it is reached through that process and goes with it.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.getuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"this machine does not allow mounting: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a failed test keeps files open
+    unshare = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.getuid() else [])]
+    script = 'mount -t tmpfs -o size=1m tmpfs "$0" && echo mounted && exec cat'
+    with subprocess.Popen(
+        [*unshare, "sh", "-c", script, str(folder)], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as helper:  # fmt: skip
+        assert helper.stdin is not None
+        assert helper.stdout is not None
+        assert helper.stderr is not None
+        try:
+            if helper.stdout.readline() != "mounted\n":
+                require("a file system of 1 MiB", helper.stderr.read().strip())
+            yield Path(f"/proc/{helper.pid}/root{folder}")
+        finally:
+            helper.stdin.close()
 
 
 def test_frames_take_their_lines_by_kind(tmp_path: Path) -> None:
@@ -99,6 +111,39 @@ def test_events_of_a_program_that_never_stops_are_capped(tmp_path: Path) -> None
     assert frames[-1]["kind"] == "end"
 
 
+def fill(writer: FrameWriter, frames: int) -> None:
+    for _ in range(frames):
+        writer.write_output("stdout", b"0123456\n" * 512, lines=512)
+
+
+def test_the_cap_takes_whole_segments_and_no_line(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 64 * 1024)
+    fill(writer, 40)
+    writer.write_end(exit_code=0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    gaps = [frame for frame in frames if frame["kind"] == "gap"]
+    assert {(gap["reason"], gap.get("lines")) for gap in gaps} == {("cap", None)}
+    removed = [gap["segments"][0] for gap in gaps]
+    assert len(removed) == len(set(removed)) > 10
+    assert all(not (tmp_path / f"output.{number:03d}").exists() for number in removed)
+    assert frames[-1]["line"] == 40 * 512
+    assert sum(path.stat().st_size for path in tmp_path.glob("output.*")) <= 64 * 1024
+
+
+def test_segments_that_the_program_removed_or_replaced_harm_nobody(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 64 * 1024)
+    fill(writer, 14)
+    for path in tmp_path.glob("output.*"):
+        path.unlink()
+        if path.name.endswith("5"):
+            path.mkdir()
+    fill(writer, 30)
+    assert writer.write_end(exit_code=0)
+    writer.close()
+    assert read_frames(tmp_path)[-1]["kind"] == "end"
+
+
 def test_a_full_disk_is_told_when_there_is_space_again(small_disk: Path) -> None:
     writer = FrameWriter(str(small_disk), 2**28)
     filler = small_disk / "filler"
@@ -138,6 +183,23 @@ def test_the_end_is_written_on_a_disk_that_stays_full(make_run: MakeRun, small_d
     assert gap["reason"] == "disk_full"
     assert gap["bytes"] > 1_000_000
     assert run.frame("exception")["type"] == "FileNotFoundError"
+
+
+def test_a_capture_bounds_the_lines_of_a_frame(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 2**20)
+    reading, writing = open_pipe()
+    capture = StreamCapture("stdout", reading, writer)
+    written = b"y\n" * 5_000 + b"x" * 200 + b"\n" + b"\n" * 100
+    os.write(writing, written)
+    os.close(writing)
+    while capture.drain():
+        capture.write_lines(0.0)
+    writer.close()
+    frames = read_frames(tmp_path)
+    assert [frame["lines"] for frame in frames] == [2_000, 2_000, 1_101]
+    assert [frame["first_line"] for frame in frames] == [1, 2_001, 4_001]
+    assert [frame["offset"] for frame in frames] == [0, 4_000, 8_000]
+    assert (tmp_path / "output.000").read_bytes() == written
 
 
 def test_a_capture_puts_lines_where_an_event_says(tmp_path: Path) -> None:

@@ -72,9 +72,12 @@ class JournalReader(ABC):
 
     @abstractmethod
     def read_encoded(
-        self, position: Position, *, limit_bytes: int = 1 << 20
+        self, position: Position, *, limit_bytes: int = 1 << 20, through_seq: int | None = None
     ) -> EncodedBatch | None:
-        """The next log lines as encoded bytes, or None when there is nothing new."""
+        """The next log lines as encoded bytes, or None when there is nothing new.
+
+        Nothing after the frame `through_seq` is read, so that the position is right behind it.
+        """
 
     @abstractmethod
     def position_after(self, cursor: str | None) -> Position:

@@ -33,6 +33,7 @@ from mellea_jupyter.stores.journals.views import Block
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})", re.ASCII)
 _TEXT_CHUNK_BYTES: Final = 1 << 20
 _MAX_OUTPUT_BYTES: Final = 16 << 20  # a segment: no frame holds more
+_LINE_COST_BYTES: Final = 370  # what surrounds a message, in an event and in a JSON line together
 _MAX_JUNK_BYTES: Final = 16 << 20  # of one call, without a frame in it
 _MAX_SCAN_BYTES: Final = 512 << 20  # of one call of `read`, twice the default cap of a log
 
@@ -169,22 +170,30 @@ class FileJournalReader(JournalReader):
                 position.extra["ended"] = True
             yield frame
 
-    def _all_frames(self, position: Position) -> Iterator[Frame]:
-        """Frames as `_frames` gives them, then the recovered ones."""
-        yield from self._frames(position)
+    def _all_frames(
+        self, position: Position, through_seq: int = lines.MAX_NUMBER
+    ) -> Iterator[Frame]:
+        """Frames as `_frames` gives them, then the recovered ones, up to the one of that number."""
+        if position.seq >= through_seq:
+            return
+        for frame in self._frames(position):
+            yield frame
+            if position.seq >= through_seq:
+                return
         for frame in self._recovered():
-            if frame["seq"] > position.seq:
+            if position.seq < frame["seq"] <= through_seq:
                 position.seq, position.line = frame["seq"], frame["line"] + frame["lines"]
                 yield frame
 
     # Log lines in order
 
     def read_encoded(
-        self, position: Position, *, limit_bytes: int = 1 << 20
+        self, position: Position, *, limit_bytes: int = 1 << 20, through_seq: int | None = None
     ) -> EncodedBatch | None:
         events, documents, count = [], [], 0
         first = last = ""
-        for block in self._blocks(position, _ALL, limit_bytes):
+        through = lines.MAX_NUMBER if through_seq is None else through_seq
+        for block in self._blocks(position, _ALL, limit_bytes, through):
             skip = _skipped(position, block.seq)
             event, document, added = encode.encode(block, skip)
             if added:
@@ -208,7 +217,13 @@ class FileJournalReader(JournalReader):
         while (batch := self.read_encoded(position)) is not None:
             yield batch.ndjson
 
-    def _blocks(self, position: Position, filter_: _Filter, limit_bytes: int) -> Iterator[Block]:
+    def _blocks(
+        self,
+        position: Position,
+        filter_: _Filter,
+        limit_bytes: int,
+        through_seq: int = lines.MAX_NUMBER,
+    ) -> Iterator[Block]:
         """Blocks after the position, until about `limit_bytes` were read or nothing is left.
 
         The position is behind each block when it is given, except that a block which comes
@@ -221,7 +236,7 @@ class FileJournalReader(JournalReader):
         left = limit_bytes
         gap: _Gap | None = None
         before = position.offset
-        for frame in self._all_frames(position):
+        for frame in self._all_frames(position, through_seq):
             left -= position.offset - before
             before = position.offset
             block = self._block(frame, filter_)
@@ -501,14 +516,15 @@ class FileJournalReader(JournalReader):
                        "length": length, "lines": 0, "first_line": _last_line(output),
                        "continues": True, "partial": not ending}  # fmt: skip
                 data, offset, partial = data[length:], offset + length, not ending
-            if data:
-                unfinished = not data.endswith(b"\n")
-                count = data.count(b"\n") + unfinished
+            for piece in _pieces(data):
+                unfinished = not piece.endswith(b"\n")
+                count = piece.count(b"\n") + unfinished
                 seq += 1
                 yield {**made, "seq": seq, "line": line, "segment": number, "offset": offset,
-                       "length": len(data), "lines": count, "first_line": line + 1,
+                       "length": len(piece), "lines": count, "first_line": line + 1,
                        "partial": unfinished}  # fmt: skip
                 line += count
+                offset += len(piece)
             offset = 0
 
     def _descriptor(self) -> int | None:
@@ -531,14 +547,25 @@ def _line_count(frame: Frame) -> int:
 
 
 def _cost(frame: Frame) -> int:
-    """About how many bytes it takes to show a frame."""
-    return 256 + (int(frame["length"]) if frame["kind"] == "output" else 0)
+    """About how many bytes it takes to show a frame, as events and as JSON lines together."""
+    length = min(int(frame["length"]), _MAX_OUTPUT_BYTES) if frame["kind"] == "output" else 0
+    return 256 + length + _LINE_COST_BYTES * min(_line_count(frame), _MAX_OUTPUT_BYTES)
 
 
 def _skipped(position: Position, seq: int) -> int:
     """How many lines of this frame come before the position."""
     at, k = position.extra.get("skip", (0, 0))
     return k if at == seq else 0
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces of 64 KiB, longer only for one long line; the last may have no end."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + lines.MAX_FRAME_BYTES) + 1
+        end = end or data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
 
 
 def _last_line(output: Frame) -> int:

@@ -1,7 +1,8 @@
 """A run's journal folder, opened as the hostile input that it is.
 
 Everything is opened relative to a kept descriptor of the folder, without following links, without
-blocking on a FIFO, and only when it is a regular file.
+blocking on a FIFO, and only when it is a regular file. What the folder is like is a fact; that this
+process can not look (no descriptors left, an I/O error) is none, and raises `OSError`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WINDOW_BYTES = 256 * 1024
+_REPLACED = frozenset({errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EACCES, errno.EPERM})
+"""A link, a socket, a file in the place of a folder, or an entry that was closed to its owner."""
 
 
 class Refused(Exception):
@@ -42,6 +45,7 @@ class JournalFolder:
 
         Raises:
             Refused: it is there and not a regular file.
+            OSError: it can not be told.
         """
         if self._frames is None:
             self._frames = self._open_file("frames.ndjson")
@@ -52,6 +56,7 @@ class JournalFolder:
 
         Raises:
             Refused: it is there and not a regular file.
+            OSError: it can not be told, or not be read.
         """
         number, start, window = self._window
         if number == segment and start <= offset and offset + length <= start + len(window):
@@ -132,6 +137,13 @@ class JournalFolder:
 
 
 def _refuse_unless_absent(error: OSError, name: str) -> None:
-    """An entry that is not there is no harm; any other that can not be opened is refused."""
-    if error.errno != errno.ENOENT:
+    """An entry that is not there is no harm, one that is something else is refused.
+
+    Raises:
+        Refused
+        OSError: the error says nothing about the entry.
+    """
+    if error.errno in _REPLACED:
         raise Refused(name) from error
+    if error.errno not in {errno.ENOENT, errno.ENAMETOOLONG}:
+        raise error

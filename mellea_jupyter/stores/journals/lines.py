@@ -15,6 +15,8 @@ import orjson
 Frame = dict[str, Any]
 
 MAX_FRAME_BYTES: Final = 64 * 1024
+MAX_FRAME_LINES: Final = 64 * 1024
+"""Of output; a frame with more than one line has at most 64 KiB of it."""
 _CHUNK_BYTES: Final = 4 * MAX_FRAME_BYTES
 MAX_NUMBER: Final = 1 << 53
 _MAX_TIME: Final = 253_402_300_800  # the year 10000
@@ -42,8 +44,13 @@ def is_count(value: object) -> bool:
 
 
 def _is_output(frame: Frame) -> bool:
-    return frame.get("stream") in ("stdout", "stderr") and all(
-        is_count(frame.get(name)) for name in ("segment", "offset", "length", "lines", "first_line")
+    return (
+        frame.get("stream") in ("stdout", "stderr")
+        and all(
+            is_count(frame.get(name))
+            for name in ("segment", "offset", "length", "lines", "first_line")
+        )
+        and frame["lines"] <= MAX_FRAME_LINES
     )
 
 

@@ -13,6 +13,11 @@ from mellea_jupyter.stores.journals.lines import Frame, is_count
 
 MAX_LINE_BYTES: Final = 64 * 1024
 
+_GAP_REASONS: Final = {
+    "cap": "the log is over its cap",
+    "disk_full": "the disk is full",
+    "dropped": "they could not be written in time",
+}
 _ENVELOPE: Final = frozenset({"v", "seq", "t", "line", "lines"})
 _LEVELS: Final = {
     "debug": LogLevel.DEBUG, "info": LogLevel.INFO, "warn": LogLevel.WARN,
@@ -61,7 +66,11 @@ class Block:
 
 
 def output_block(frame: Frame, data: bytes) -> Block:
-    """Captured bytes as lines. Invalid UTF-8 is replaced, a line over 64 KiB is cut."""
+    """Captured bytes as lines, as many as the frame says.
+
+    Invalid UTF-8 is replaced, a line over 64 KiB is cut.
+    """
+    splits = max(frame["lines"], 1) - 1
     continues = frame.get("continues") is True
     partial = frame.get("partial") is True
     stdout = frame["stream"] == "stdout"
@@ -70,14 +79,14 @@ def output_block(frame: Frame, data: bytes) -> Block:
     cut: dict[int, int] = {}
     left_out = frame["length"] - len(data)
     if len(data) > MAX_LINE_BYTES or left_out > 0:
-        pieces = data[:text_end].split(b"\n")
+        pieces = data[:text_end].split(b"\n", splits)
         cut = {i: len(p) - MAX_LINE_BYTES for i, p in enumerate(pieces) if len(p) > MAX_LINE_BYTES}
         if left_out > 0 and frame["length"] > MAX_LINE_BYTES:
             ends = 0 if partial else 1
             cut[len(pieces) - 1] = len(pieces[-1]) - MAX_LINE_BYTES + left_out - ends
         messages = [piece[:MAX_LINE_BYTES].decode(errors="replace") for piece in pieces]
     else:
-        messages = data[:text_end].decode(errors="replace").split("\n")
+        messages = data[:text_end].decode(errors="replace").split("\n", splits)
     return Block(
         seq=frame["seq"],
         timestamp=timestamp(frame),
@@ -134,13 +143,16 @@ def event_block(frame: Frame) -> Block | None:
 
 def gap_block(frame: Frame, *, lines: int, size_bytes: int, refused: bool) -> Block:
     """What stands in place of output frames, the first being `frame`, that can not be read."""
-    why = "its file was replaced" if refused else "it was removed to keep the log under its cap"
+    why = (
+        "can not be read: its file was replaced" if refused
+        else f"were left out: {_GAP_REASONS['cap']}"
+    )  # fmt: skip
     return Block(
         seq=frame["seq"],
         timestamp=timestamp(frame),
         stream=LogStream.SYSTEM,
         level=LogLevel.WARN,
-        messages=[f"{lines:,} lines ({size(size_bytes)}) of output are missing: {why}"],
+        messages=[f"{size(size_bytes)} ({lines:,} lines) of output {why}"],
         first_line=frame["line"] + 1,
         metadata={"kind": "gap", "bytes": size_bytes, "gap_lines": lines,
                   "reason": "refused" if refused else "cap"},
@@ -238,14 +250,9 @@ def _loop_ended(frame: Frame) -> str:
 
 def _gap(frame: Frame) -> str:
     lines, amount = _number(frame, "gap_lines"), _number(frame, "bytes")
-    reasons = {
-        "cap": "the log is over its cap",
-        "disk_full": "the disk is full",
-        "dropped": "they could not be written in time",
-    }
-    why = reasons.get(_text(frame, "reason"), "unknown reason")
+    why = _GAP_REASONS.get(_text(frame, "reason"), "unknown reason")
     shown_size = "unknown size" if amount is None else size(int(amount))
-    return f"{lines or 0:,} lines ({shown_size}) of output were left out: {why}"
+    return f"{shown_size} ({lines or 0:,} lines) of output were left out: {why}"
 
 
 def _stop(frame: Frame) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from mellea_jupyter.stores.journals.base import JournalReader, LogQuery, Position
 from mellea_jupyter.stores.journals.lines import MAX_FRAME_BYTES
+from tests.conftest import no_descriptors_left
 from tests.stores.journals.conftest import Open
 from tests.stores.journals.writing import JournalWriter
 
@@ -66,7 +67,7 @@ def test_replaced_segments_are_refused(
     segment.unlink()
     REPLACEMENTS[kind](segment)
     (frame,) = open_reader().read(LogQuery()).frames
-    assert frame.message == "3 lines (6 bytes) of output are missing: its file was replaced"
+    assert frame.message == "6 bytes (3 lines) of output can not be read: its file was replaced"
     assert b"secret" not in b"".join(open_reader(complete=True).iter_text())
 
 
@@ -76,6 +77,19 @@ def test_a_linked_folder_is_refused(journal: JournalWriter, open_reader: Open) -
     journal.folder.rename(moved)
     journal.folder.symlink_to(moved)
     assert "was replaced" in open_reader().read(LogQuery()).frames[0].message
+
+
+def test_a_journal_is_not_gone_because_it_can_not_be_opened(
+    journal: JournalWriter, open_reader: Open
+) -> None:
+    journal.output(b"a\n")
+    reader = open_reader()
+    with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+        reader.read_frames(Position())
+    assert len(reader.read_frames(Position())) == 1
+    with no_descriptors_left(), pytest.raises(OSError, match="open files"):
+        reader.read(LogQuery())
+    assert [frame.message for frame in reader.read(LogQuery()).frames] == ["a"]
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "", "a/b", "../run", "run\0", "/etc"])
@@ -96,6 +110,7 @@ WRONG_FIELDS: list[dict[str, Any]] = [
                 {"seq": 0}, {"seq": -1}, {"seq": True}, {"t": "now"}, {"t": -1}, {"t": 1e300},
                 {"line": None}, {"line": -1}, {"kind": 7}, {"stream": "stdin"}, {"segment": -1},
                 {"offset": 1 << 60}, {"length": "2"}, {"lines": [1]}, {"first_line": {}},
+                {"lines": 70_000, "length": 1 << 24},
 ]  # fmt: skip
 
 
@@ -177,6 +192,15 @@ def test_a_huge_sparse_segment_costs_little(journal: JournalWriter, open_reader:
     frames = open_reader().read(LogQuery()).frames
     assert len(frames[-1].message) < 1 << 17
     assert open_reader().read_encoded(Position()) is not None
+
+
+def test_a_frame_is_not_more_lines_than_it_says(journal: JournalWriter, open_reader: Open) -> None:
+    journal.output(b"a\n")
+    journal.raw(b"\n" * (1 << 20))
+    journal.frame("output", **{**PLACE, "offset": 2, "length": 1 << 20, "lines": 2})
+    batch = open_reader().read_encoded(Position())
+    assert batch is not None
+    assert batch.lines == 3
 
 
 def test_a_huge_sparse_frames_file_costs_little(journal: JournalWriter, open_reader: Open) -> None:

@@ -113,14 +113,14 @@ class TestViews:
         journal.frame("loop_ended", loop=1, strategy="Rejection", success=False, samples=3,
                       lines=1)  # fmt: skip
         journal.frame("degraded", missing=["a", "b"], mellea="0.9", lines=1)
-        journal.frame("gap", bytes=2048, gap_lines=1200, reason="cap", lines=1)
+        journal.frame("gap", bytes=2048, gap_lines=1200, reason="disk_full", lines=1)
         assert [(f.level.value, f.message) for f in everything(open_reader())] == [
             ("warn", "two lines"),
             ("warn", "LLM call 2 (judge) ollama/m failed after 0.01 s: E: m"),
             ("warn", "LLM call 3 (answer) unknown model was cancelled after unknown time"),
             ("warn", "Sampling loop 1 (Rejection) ended, requirements not met, samples: 3"),
             ("warn", "LLM events are incomplete with mellea 0.9: a, b"),
-            ("warn", "1,200 lines (2.0 KiB) of output were left out: the log is over its cap"),
+            ("warn", "2.0 KiB (1,200 lines) of output were left out: the disk is full"),
         ]
 
 
@@ -261,6 +261,18 @@ class TestEncoded:
         joined = b"".join(batch.ndjson for batch in batches)
         assert joined == b"".join(open_reader().iter_ndjson())
 
+    def test_a_batch_of_the_shortest_lines_is_bounded_as_well(
+        self, journal: JournalWriter, open_reader: Open
+    ) -> None:
+        for _ in range(40):
+            journal.output(b"y\n" * 2_000)
+        reader, position = open_reader(), Position()
+        count = 0
+        while (batch := reader.read_encoded(position, limit_bytes=1 << 20)) is not None:
+            assert len(batch.sse) + len(batch.ndjson) < (1 << 20) + 2_000 * 400
+            count += batch.lines
+        assert count == 80_000
+
     def test_every_cursor_resumes_with_the_next_line(
         self, mixed: JournalWriter, open_reader: Open
     ) -> None:
@@ -271,6 +283,18 @@ class TestEncoded:
             assert batch is not None
             assert batch.first == following.cursor
             assert LogFrame.model_validate_json(batch.ndjson.splitlines()[0]) == following
+
+    def test_reading_stops_behind_a_frame_and_goes_on(
+        self, mixed: JournalWriter, open_reader: Open
+    ) -> None:
+        reader, position = open_reader(), Position()
+        parts = []
+        for seq in range(1, mixed.seq + 1):
+            batch = reader.read_encoded(position, through_seq=seq)
+            assert position.seq == seq
+            parts.append(b"" if batch is None else batch.ndjson)
+            assert reader.read_encoded(position, through_seq=seq) is None
+        assert b"".join(parts) == b"".join(open_reader().iter_ndjson())
 
     def test_live_reading_waits_for_whole_frames(
         self, journal: JournalWriter, open_reader: Open
@@ -333,6 +357,54 @@ class TestKilledSupervisor:
         assert batch is not None
         assert batch.lines == 5
 
+    def test_what_read_a_live_run_goes_on_when_it_has_ended(
+        self, journal: JournalWriter, open_reader: Open
+    ) -> None:
+        journal.output(b"one\ntw")
+        live, position = open_reader(), Position()
+        batch = live.read_encoded(position)
+        assert batch is not None
+        frames_position = Position()
+        live.read_frames(frames_position)
+        cursor = live.read(LogQuery()).next
+        journal.raw(b"o\nthree\nfo")
+        assert live.read_encoded(position) is None
+        ended = open_reader(complete=True)
+        rest = ended.read_encoded(position)
+        assert rest is not None
+        assert (batch.last, rest.first) == ("1.2", "2.1")
+        assert batch.ndjson + rest.ndjson == b"".join(ended.iter_ndjson())
+        assert ended.read_encoded(position) is None
+        assert ended.read_frames(frames_position) == []
+        page = ended.read(LogQuery(after=cursor))
+        assert [frame.message for frame in page.frames] == ["o", "three", "fo"]
+        assert page.ended
+
+    def test_a_cursor_of_a_recovered_line_is_known_to_other_readers(
+        self, journal: JournalWriter, open_reader: Open
+    ) -> None:
+        journal.output(b"one\ntw")
+        journal.raw(b"o\nthree\nfo")
+        frames = everything(open_reader(complete=True))
+        for index, frame in enumerate(frames):
+            reader = open_reader(complete=True)
+            assert list(reader.read(LogQuery(after=frame.cursor)).frames) == frames[index + 1 :]
+            batch = reader.read_encoded(reader.position_after(frame.cursor))
+            assert (batch.lines if batch else 0) == len(frames) - index - 1
+
+    def test_much_that_was_never_framed_is_given_in_pieces(
+        self, journal: JournalWriter, open_reader: Open
+    ) -> None:
+        journal.output(b"one\n")
+        journal.raw(b"y\n" * 100_000 + b"x" * 100_000 + b"\nend")
+        reader, position = open_reader(complete=True), Position()
+        batches = []
+        while (batch := reader.read_encoded(position)) is not None:
+            batches.append(batch.lines)
+        assert sum(batches) == 1 + 100_000 + 2
+        assert max(batches) <= 32 * 1024 + 1
+        assert b"".join(reader.iter_text()).endswith(b"x" * 100_000 + b"\nend")
+
     def test_nothing_is_recovered_after_an_end(
         self, mixed: JournalWriter, open_reader: Open
     ) -> None:
@@ -349,7 +421,7 @@ class TestRemovedSegments:
             journal.output(b"line %04d\n" % i)
             if i % 3 == 0:
                 journal.frame("usage", rss_mb=1)
-        journal.frame("gap", bytes=180, gap_lines=18, reason="cap", segments=[2, 4], lines=1)
+        journal.frame("gap", bytes=180, gap_lines=18, reason="cap", segments=[2, 4])
         journal.end()
         for segment in (2, 3, 4):
             (journal.folder / f"output.{segment:03d}").unlink()
@@ -357,10 +429,11 @@ class TestRemovedSegments:
         frames = everything(reader)
         gap = frames[12]
         assert gap.line == 13
-        assert gap.message.startswith("18 lines (180 bytes) of output are missing")
+        why = "the log is over its cap"
+        assert gap.message == f"180 bytes (18 lines) of output were left out: {why}"
         assert [f.message for f in frames].count(gap.message) == 1
         assert frames[13].line == 31
-        assert len(frames) == 12 + 1 + 10 + 1
+        assert len(frames) == 12 + 1 + 10
         assert everything(reader, 1) == frames
         assert list(reader.read(LogQuery(tail=100)).frames) == frames
         assert (
