@@ -372,6 +372,8 @@ export type Run = {
   cancel_requested_at: string | null;
   /** By whom. */
   cancel_requested_by: string | null;
+  /** `user`: by its owner, or `admin`. */
+  cancel_reason: string | null;
   /** When the grace period ends. */
   kill_at: string | null;
   /** `{done, total, text}`, when the program reports it. */
