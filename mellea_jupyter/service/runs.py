@@ -220,7 +220,8 @@ class RunService:
                     request_hash=request_hash,
                 ),
             )
-        except BaseException:
+        except Exception:
+            # A cancelled request may have been recorded all the same; the folder then stays.
             await self._offload.place(self._folders.delete, run_id)
             raise
         if created.replayed:

@@ -145,11 +145,19 @@ class FakeRuns:
             self.broker.publish(RunDeleted(run_id=run_id, owner_id=run.owner_id))
         return dict.fromkeys(run_ids, "deleted")
 
-    async def retry(self, run_id: str, request: RetryRequest, user: User) -> Run:
+    async def retry(
+        self,
+        run_id: str,
+        request: RetryRequest,
+        user: User,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Created:
         run = await self.get(run_id, user)
         if run.status not in (RunStatus.FAILED, RunStatus.CANCELLED):
             raise Conflict("Only failed or cancelled runs are retried")
-        return self.put(make_run(run.owner_id, retry_of=run.id, attempt=run.attempt + 1))
+        again = make_run(run.owner_id, retry_of=run.id, attempt=run.attempt + 1)
+        return Created(run=self.put(again))
 
     async def update(self, run_id: str, patch: RunPatch, user: User) -> Run:
         run = await self.get(run_id, user)
