@@ -130,7 +130,9 @@ class Channel:
         """Send one event as soon as possible; False when it was dropped."""
         try:
             with self._lock:
-                return self._emit({"kind": kind, **fields, "at": self._positions()})
+                fields["kind"] = kind
+                fields["at"] = self._positions()
+                return self._emit(fields)
         except Exception:
             self._dropped += 1
             return False

@@ -53,13 +53,17 @@ def encode(value: Dict[str, Any], limit: int) -> bytes:
 def _dump(value: Dict[str, Any]) -> bytes:
     try:
         text = _encode_strict(value)
-    except ValueError:  # NaN or an infinity, or a cycle
+    except (ValueError, RecursionError):  # NaN or an infinity, or a cycle
         text = _encode_strict(_finite(value, 0))
     return text.encode("utf-8", "replace")
 
 
 _encode_strict = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,  # a cycle ends in RecursionError, which `_dump` knows
+    separators=(",", ":"),
+    default=str,
 ).encode
 
 
