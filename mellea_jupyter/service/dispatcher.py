@@ -91,7 +91,7 @@ class Dispatcher:
                     await self._kick.wait()
 
     async def _claim_all(self) -> None:
-        if not await self._offload.io(self._store.has_queued):
+        if not self._queue_grew and not await self._offload.io(self._store.has_queued):
             self._places = {}
             return
         while (run := await self._claim()) is not None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from mellea_jupyter import clock
 from mellea_jupyter.exceptions import StoreError
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.service.offload import Offload
@@ -32,6 +33,8 @@ MIN_TICK_SECONDS = 0.02
 SECONDS_PER_FLUSH = 22e-6  # measured: CPU of one write to one client
 CPU_SHARE = 0.25  # of a core that flushing may take
 STATUS_POLL_SECONDS = 1.0
+QUICK_SECONDS = 0.004  # between looks at a log that was quiet only for a moment
+QUICK_FOR_SECONDS = 2.0
 
 _Place = tuple[int, int]
 
@@ -153,15 +156,19 @@ class _Channel:
         self._notify()
         size = -1  # of the file when it had nothing new for us
         idle_seconds = 0.0
+        quick_until = clock.monotonic() + QUICK_FOR_SECONDS
         while self.final_status is None:
             grown = reader.size()
             pause = tick_seconds(self.subscribers)
             if grown != size and (read_bytes := await self._read_batch(reader)) is not None:
                 size, idle_seconds = -1, 0.0
+                quick_until = clock.monotonic() + QUICK_FOR_SECONDS
                 if read_bytes >= self._hub.batch_bytes // 2:  # there is more
                     continue
             else:
                 size = grown
+                if clock.monotonic() < quick_until:
+                    pause = QUICK_SECONDS  # the first line after a silence does not wait for a tick
                 idle_seconds += pause
             if idle_seconds >= STATUS_POLL_SECONDS:
                 idle_seconds = 0.0

@@ -163,48 +163,46 @@ class Placer:
 
     async def _launch(self, run: Run) -> RunHandle:
         """Raises LaunchFailed."""
-        placement = await self._offload.io(self._store.get_placement, run.id)
+        handle = await self._offload.place(self._launch_now, run)
+        await self._offload.write(self._store.save_handle, run.id, handle.model_dump(mode="json"))
+        return handle
+
+    def _launch_now(self, run: Run) -> RunHandle:
+        """All of a launch on one thread: each change of thread would cost the run's start."""
+        placement = self._store.get_placement(run.id)
         try:
             environment = self._environments.get(placement.environment_id)
         except EnvironmentNotFound as error:
             raise LaunchFailed(str(error), reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
         executor = self._executor(environment.executor)
         run_dir = self._folders.path(run.id)
-        extra = await self._demo_variables(run)
-
-        def launch() -> RunHandle:
-            try:
-                spec = build_spec(
-                    run, placement, environment, run_dir,
-                    server_environment=os.environ,
-                    extra_environment=extra,
-                    grace_seconds=self._options.grace_seconds,
-                    log_cap_bytes=self._options.log_cap_bytes,
-                )  # fmt: skip
-                kept = {**secrets.take_from(spec["env"]), **secrets.read(run_dir)}
-            except OSError as error:
-                msg = f"The run's folder could not be prepared: {error}"
-                raise LaunchFailed(msg) from error
-            return executor.launch(
-                LaunchSpec(
-                    run_id=RunId(run.id),
-                    run_dir=run_dir,
-                    environment=environment,
-                    spec=spec,
-                    secrets=kept,
-                )
+        try:
+            spec = build_spec(
+                run, placement, environment, run_dir,
+                server_environment=os.environ,
+                extra_environment=self._demo_variables(run),
+                grace_seconds=self._options.grace_seconds,
+                log_cap_bytes=self._options.log_cap_bytes,
+            )  # fmt: skip
+            kept = {**secrets.take_from(spec["env"]), **secrets.read(run_dir)}
+        except OSError as error:
+            msg = f"The run's folder could not be prepared: {error}"
+            raise LaunchFailed(msg) from error
+        return executor.launch(
+            LaunchSpec(
+                run_id=RunId(run.id),
+                run_dir=run_dir,
+                environment=environment,
+                spec=spec,
+                secrets=kept,
             )
+        )
 
-        handle = await self._offload.place(launch)
-        await self._offload.write(self._store.save_handle, run.id, handle.model_dump(mode="json"))
-        return handle
-
-    async def _demo_variables(self, run: Run) -> dict[str, str]:
+    def _demo_variables(self, run: Run) -> dict[str, str]:
         """Where the demo model answers, for a run that asks for it and does not say otherwise."""
         if not (run.config.model or "").startswith(DEMO_PREFIX):
             return {}
-        url = await self._offload.place(self._demo_url)
-        return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": f"demo-{run.id}"}
+        return {"OPENAI_BASE_URL": self._demo_url(), "OPENAI_API_KEY": f"demo-{run.id}"}
 
     async def _follow(self, run: Run, handle: RunHandle, placed_at: float | None) -> None:
         run = await self._records.get(run.id)
