@@ -41,8 +41,13 @@ def test_an_interrupted_wait_says_how_to_come_back(
 ) -> None:
     handle = client.handle(fake.add(a_run()).id)
     monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt, match=f"logs -f {handle.id[:8]}"):
-        handle.wait()
+    # A shell starts its background jobs with SIGINT ignored, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt, match=f"logs -f {handle.id[:8]}"):
+            handle.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert fake.runs[handle.id].status is RunStatus.RUNNING
 
 
