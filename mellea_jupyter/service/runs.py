@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -364,14 +364,12 @@ class RunService:
 
     async def bulk_cancel(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
         """Cancel each; the outcome by run: `cancelled`, or `error: …`."""
-        results: dict[str, str] = {}
-        for run_id in dict.fromkeys(run_ids):
-            try:
-                await self.cancel(run_id, user)
-                results[run_id] = "cancelled"
-            except MelleaJupyterError as error:
-                results[run_id] = f"error: {error.hint or error.message}"
-        return results
+        return await _each(
+            run_ids,
+            lambda run_id: self.cancel(run_id, user),
+            "cancelled",
+            lambda error: error.hint or error.message,
+        )
 
     async def update(self, run_id: str, patch: RunPatch, user: User) -> Run:
         """Change a run's name, note, tags or pin; fields that are not given stay.
@@ -412,14 +410,7 @@ class RunService:
 
     async def bulk_delete(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
         """Delete each; the outcome by run: `deleted`, or `error: …`."""
-        results: dict[str, str] = {}
-        for run_id in dict.fromkeys(run_ids):
-            try:
-                await self.delete(run_id, user)
-                results[run_id] = "deleted"
-            except MelleaJupyterError as error:
-                results[run_id] = f"error: {error.message}"
-        return results
+        return await _each(run_ids, lambda run_id: self.delete(run_id, user), "deleted")
 
     async def _audit(self, user: User, action: str, run_id: str, **details: Any) -> None:
         await self._offload.write(
@@ -430,6 +421,23 @@ class RunService:
             run_id=run_id,
             details=details,
         )
+
+
+async def _each(
+    run_ids: Sequence[str],
+    verb: Callable[[str], Awaitable[object]],
+    done: str,
+    explain: Callable[[MelleaJupyterError], str] = str,
+) -> dict[str, str]:
+    """The verb for each run, in order; one that is refused does not keep it from the others."""
+    results: dict[str, str] = {}
+    for run_id in dict.fromkeys(run_ids):
+        try:
+            await verb(run_id)
+            results[run_id] = done
+        except MelleaJupyterError as error:
+            results[run_id] = f"error: {explain(error)}"
+    return results
 
 
 def _hash(request: RunCreate | RetryRequest, of: str = "") -> str:
