@@ -25,7 +25,7 @@ test: $(VENV)/.installed
 	"$(PY)" -m pytest $(ARGS)
 
 lab: $(VENV)/.frontend
-	"$(PY)" -m jupyterlab --notebook-dir=examples $(ROOT) $(ARGS) quickstart.ipynb
+	"$(PY)" -m jupyterlab --notebook-dir=examples $(ROOT) $(ARGS) examples/quickstart.ipynb
 
 lint: $(VENV)/.linters
 	"$(PY)" -m ruff check .
