@@ -21,9 +21,15 @@ export interface ITopicListener {
   onError?(message: string, code: string): void;
 }
 
+/** What is used of a websocket. */
+export type ISocket = Pick<
+  WebSocket,
+  'readyState' | 'onopen' | 'onmessage' | 'onclose' | 'send' | 'close'
+>;
+
 /** The parts of the browser that tests replace. */
 export interface IStreamEnvironment {
-  openSocket(): WebSocket;
+  openSocket(): ISocket;
   setTimeout(callback: () => void, milliseconds: number): number;
   clearTimeout(handle: number): void;
   /** In [0, 1). */
@@ -50,7 +56,7 @@ export function pauseBefore(attempt: number, random: number): number {
 /** The connection of this tab. */
 export class RunsStream {
   private topics = new Map<string, ITopic>();
-  private socket: WebSocket | null = null;
+  private socket: ISocket | null = null;
   private timer: number | null = null;
   private attempt = 0;
   private stateListeners = new Set<(state: StreamState) => void>();
