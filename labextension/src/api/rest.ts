@@ -137,6 +137,10 @@ export class RunsApi {
     return this.write('POST', 'assets', body);
   }
 
+  getAsset(assetId: string): Promise<Asset> {
+    return this.read(`assets/${assetId}`, {});
+  }
+
   listEnvironments(): Promise<EnvironmentList> {
     return this.read('environments', {});
   }
