@@ -10,7 +10,7 @@ const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const result = await build({
   absWorkingDir: ROOT,
   entryPoints: [
-    { in: 'src/widget/index.tsx', out: 'widget' },
+    { in: 'src/widget/index.ts', out: 'widget' },
     { in: 'style/widget.css', out: 'widget' }
   ],
   outdir: '../mellea_jupyter/widgets/static',

@@ -21,11 +21,28 @@ VIEW_MIME_TYPE: Final = "application/vnd.mellea-jupyter.view+json"
 WIDGET_MIME_TYPE: Final = "application/vnd.jupyter.widget-view+json"
 
 
+ATTACH_SECONDS: Final = 10.0
+"""How long a browser may take to show a widget."""
+
+
 def has_front_end() -> bool:
     """Whether outputs go to a notebook, not to a terminal."""
     from IPython.core.getipython import get_ipython
 
     return hasattr(get_ipython(), "kernel")
+
+
+def _has_person() -> bool:
+    """Whether somebody sits before the notebook.
+
+    What executes notebooks unattended (nbconvert, papermill) takes no input, and its exports would
+    show a widget's empty frame in place of the HTML.
+    """
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = kernel.get_parent() if kernel is not None else {}
+    return parent.get("content", {}).get("allow_stdin") is not False
 
 
 class Shown:
@@ -53,22 +70,32 @@ class Shown:
             self._watch(self.view.run)
 
     def finish(self) -> None:
-        """Put the end of the run into the same output, so that it is what a notebook saves.
-
-        The widget goes where no browser has shown it: it would only stand before the HTML there.
-        """
+        """Put the end of the run into the same output, so that it is what a notebook saves."""
         if self._has_ended:
             return
         self._has_ended = True
         bundle = self.view._repr_mimebundle_()
-        widget = self._widget
-        if widget is not None and widget.was_attached:
-            widget.seed = self.view.seed()
-            bundle = self._with_widget(bundle)
-        elif widget is not None:
-            self._widget = None
-            widget.close()
-        self._publish(bundle, update=True)
+        if self._widget is not None:
+            self._widget.seed = self.view.seed()
+            self._tidy_later(bundle)
+        self._publish(self._with_widget(bundle), update=True)
+
+    def _tidy_later(self, bundle: dict[str, Any]) -> None:
+        """Take the widget away where no browser has shown it.
+
+        It would only stand before the HTML in a notebook that is read without this kernel.
+        """
+        from mellea_jupyter.widgets.bridge import BRIDGE
+
+        async def tidy() -> None:
+            await asyncio.sleep(ATTACH_SECONDS)
+            widget = self._widget
+            if widget is not None and not widget.was_attached:
+                self._widget = None
+                widget.close()
+                self._publish(bundle, update=True)
+
+        BRIDGE.start(tidy())
 
     def _watch(self, run: Run) -> None:
         from mellea_jupyter.widgets.bridge import BRIDGE, watch_run
@@ -109,7 +136,9 @@ def show(view: View) -> Shown:
 
 
 def _make_widget(view: View) -> ViewWidget | None:
-    """The widget of a view; None where anywidget or our built script is missing."""
+    """The widget of a view; None where nobody would use it, or it is not there."""
+    if not _has_person():
+        return None
     try:
         from mellea_jupyter.widgets.widget import ViewWidget
     except ImportError:

@@ -39,8 +39,8 @@ class ViewWidget(anywidget.AnyWidget):
         """The widget of a view; the kernel answers it until it is closed."""
         link = view.connection.run_url("") or ""
         widget = cls(spec=view.spec(), seed=view.seed(), run_link=link)
-        widget._server = WidgetServer(view.connection, widget._send)
-        widget.on_msg(widget._receive)
+        widget._server = WidgetServer(view.connection, widget._post_to_browsers)
+        widget.on_msg(widget._take_message)
         return widget
 
     _server: WidgetServer
@@ -55,9 +55,9 @@ class ViewWidget(anywidget.AnyWidget):
         self._server.close()
         super().close()
 
-    def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _take_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         self._server.receive(content)
 
-    def _send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+    def _post_to_browsers(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         if self.comm is not None:
             self.send(content, buffers or None)

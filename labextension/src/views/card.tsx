@@ -85,8 +85,8 @@ function ShownCard({ run, model, context }: IShownProps & { model: RunModel }): 
           {trans.__('Reconnecting…')}
         </p>
       )}
-      {waiting && <p className="jp-MelleaCard-waiting">{waiting}</p>}
-      <Progress run={run} log={log} context={context} />
+      {waiting && !hasProgress(run) && <p className="jp-MelleaCard-waiting">{waiting}</p>}
+      <Progress run={run} log={log} text={waiting} context={context} />
       <Numbers run={run} trans={trans} />
       <FailureBox run={run} commands={context.commands} trans={trans} />
       {outputs.map((output, index) => (
@@ -177,10 +177,16 @@ function Controls({ run, context }: IShownProps): ReactElement {
   );
 }
 
+function hasProgress(run: Run): run is Run & { progress: { done: number; total: number } } {
+  const { progress } = run;
+  return typeof progress?.['done'] === 'number' && typeof progress['total'] === 'number';
+}
+
 /** How far the program says it has come, else which attempt of a sampling loop it makes. */
 function Progress(props: {
   run: Run;
   log: LogModel | null;
+  text: string;
   context: IViewContext;
 }): ReactElement | null {
   const { run, log, context } = props;
@@ -188,9 +194,8 @@ function Progress(props: {
   if (isTerminal(run)) {
     return null;
   }
-  const { progress } = run;
-  if (progress && typeof progress['done'] === 'number' && typeof progress['total'] === 'number') {
-    return <Bar done={progress['done']} total={progress['total']} text="" />;
+  if (hasProgress(run)) {
+    return <Bar {...run.progress} text={props.text} />;
   }
   const loop = log === null ? null : latestAttempt(log);
   if (loop === null) {
@@ -207,8 +212,8 @@ function Progress(props: {
 function Bar(props: { done: number; total: number; text: string }): ReactElement {
   return (
     <p className="jp-MelleaCard-progress">
-      {props.text && <span>{props.text}</span>}
-      <progress value={props.done} max={props.total} aria-label={props.text || undefined} />
+      <progress value={props.done} max={props.total} aria-label={props.text} />
+      <span>{props.text}</span>
     </p>
   );
 }

@@ -154,10 +154,12 @@ function CostTable(props: {
             <th scope="row">{row.label}</th>
             <Figures summary={row.summary} trans={trans} />
             <td className="jp-MelleaCost-share">
-              <span
-                className="jp-MelleaCost-bar"
-                style={{ width: `${(row.summary.total_cost_usd / most) * 100}%` }}
-              />
+              {row.summary.total_cost_usd > 0 && (
+                <span
+                  className="jp-MelleaCost-bar"
+                  style={{ width: `${(row.summary.total_cost_usd / most) * 100}%` }}
+                />
+              )}
               <Unpriced summary={row.summary} trans={trans} />
             </td>
           </tr>

@@ -3,7 +3,7 @@
 import type { ReactElement } from 'react';
 import { useSignal } from '../components/hooks.js';
 import { RunsTableModel, type TableFilters } from '../models/table.js';
-import { DashboardBody } from '../panels/dashboard/body.js';
+import { DashboardBody, SelectionBar } from '../panels/dashboard/body.js';
 import { DEFAULT_COLUMNS } from '../panels/dashboard/columns.js';
 import { RunsTable } from '../panels/dashboard/table.js';
 import type { IViewContext } from './context.js';
@@ -83,6 +83,7 @@ function Rows({ model, context }: { model: RunsTableModel; context: IViewContext
         <p className="jp-MelleaView-note">{trans.__('No run passes the filter.')}</p>
       )}
       <RunsTable model={model} commands={context.commands} trans={trans} />
+      <SelectionBar model={model} commands={context.commands} trans={trans} />
     </>
   );
 }

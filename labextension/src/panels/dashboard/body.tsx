@@ -95,7 +95,8 @@ function NothingFound(props: { model: RunsTableModel; trans: ITranslation }): Re
   );
 }
 
-function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement | null {
+/** What can be done with the chosen runs; nothing while none is chosen. */
+export function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement | null {
   const chosen = model.selection;
   if (chosen.size === 0) {
     return null;

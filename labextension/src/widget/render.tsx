@@ -34,8 +34,6 @@ export function render({ model, el }: { model: ICommModel; el: HTMLElement }): (
   };
 }
 
-export default { render };
-
 interface IWidgetProps {
   model: ICommModel;
   transport: CommTransport;
