@@ -153,11 +153,14 @@ class WidgetServer:
         if not self._is_closed:
             BRIDGE.call(self._dispatch, content)
 
-    def close(self) -> None:
-        """End everything. Called on any thread; messages that come later are dropped."""
-        if not self._is_closed:
-            self._is_closed = True
-            BRIDGE.start(self._close())
+    def close(self) -> Future[None]:
+        """End everything. Called on any thread; messages that come later are dropped.
+
+        Returns:
+            Done when the connections have ended. Nobody has to wait for it.
+        """
+        self._is_closed = True
+        return BRIDGE.start(self._close())
 
     async def _close(self) -> None:
         for browser in self._browsers.values():

@@ -8,6 +8,7 @@ by the kernel), HTML and text (a saved notebook, wherever it is read).
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,7 @@ class Shown:
         self._display_id = uuid.uuid4().hex
         self._widget: ViewWidget | None = None
         self._has_ended = False
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Put it into the output of the cell that runs."""
@@ -71,14 +73,15 @@ class Shown:
 
     def finish(self) -> None:
         """Put the end of the run into the same output, so that it is what a notebook saves."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        bundle = self.view._repr_mimebundle_()
-        if self._widget is not None:
-            self._widget.seed = self.view.seed()
-            self._tidy_later(bundle)
-        self._publish(self._with_widget(bundle), update=True)
+        with self._lock:  # who comes second waits until it stands there
+            if self._has_ended:
+                return
+            self._has_ended = True
+            bundle = self.view._repr_mimebundle_()
+            if self._widget is not None:
+                self._widget.seed = self.view.seed()
+                self._tidy_later(bundle)
+            self._publish(self._with_widget(bundle), update=True)
 
     def _tidy_later(self, bundle: dict[str, Any]) -> None:
         """Take the widget away where no browser has shown it.
@@ -108,7 +111,9 @@ class Shown:
         async def follow() -> None:
             last = await watch_run(self.view.connection, run, on_change=change)
             if last is not None:
-                await asyncio.to_thread(self.finish)
+                # Not asyncio.to_thread, which takes the context along: the message would belong to
+                # the cell that showed the view, and who executes another one would drop it.
+                await asyncio.get_running_loop().run_in_executor(None, self.finish)
 
         BRIDGE.start(follow())
 
