@@ -12,6 +12,7 @@
     │   ├── IllegalTransition              the run's status does not allow the move
     │   ├── VersionConflict                somebody else changed the run first
     │   └── IdempotencyConflict            same key, another body
+    ├── Expired                            the retention policy has removed it
     ├── PermissionDenied (PermissionError)
     ├── QuotaExceeded
     ├── LaunchFailed                       an executor could not place the run
@@ -148,6 +149,12 @@ class IdempotencyConflict(Conflict):
     """An `Idempotency-Key` was used before with another body."""
 
     code = "idempotency_conflict"
+
+
+class Expired(MelleaJupyterError):
+    """What was asked for existed, and the retention policy has removed it."""
+
+    code = "expired"
 
 
 class PermissionDenied(MelleaJupyterError, PermissionError):

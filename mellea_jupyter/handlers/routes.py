@@ -17,6 +17,7 @@ from mellea_jupyter.handlers.assets import (
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
@@ -65,12 +66,14 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
     ("/users/me/runs", OwnRunsHandler),
+    ("/retention", RetentionHandler),
+    ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
 )
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

@@ -15,18 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.auth.owner import User
 from mellea_jupyter.environments.interpreter import Interpreters
 from mellea_jupyter.environments.service import EnvironmentService
-from mellea_jupyter.exceptions import LaunchFailed, RunNotFound
+from mellea_jupyter.exceptions import LaunchFailed, PermissionDenied, RunNotFound
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import list_executors, load_executor
 from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.retention import RetentionReply, SweepReply
+from mellea_jupyter.retention.policy import RetentionPolicy
+from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.offload import Offload
@@ -57,6 +62,7 @@ class ServiceOptions:
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
     log_cap_bytes: int = 256 << 20
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
@@ -90,7 +96,12 @@ class Services:
         artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
-        records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
+        records = RunRecords(
+            store=self._store,
+            broker=self.broker,
+            offload=self._offload,
+            retention=options.retention,
+        )
         self.environments = EnvironmentService(options.environments, interpreters=interpreters)
         self.assets = AssetService(
             store=self._store,
@@ -155,6 +166,16 @@ class Services:
             offload=self._offload,
             get_run=self.runs.get,
         )
+        self._kept = KeptBytes(
+            data_dir=data_dir, folders=folders, journals=journals, artifacts=artifacts
+        )
+        self._sweeper = Sweeper(
+            store=self._store,
+            records=records,
+            offload=self._offload,
+            size_of=self._kept.size_of,
+            remove=self._kept.remove,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
         self.active_runs = 0
@@ -170,6 +191,7 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("sweeper", self._sweeper.run())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())
 
@@ -200,6 +222,23 @@ class Services:
         """All environments, each just probed."""
         found = await self._offload.place(self.environments.probe_all)
         return EnvironmentList(environments=found)
+
+    async def retention(self) -> RetentionReply:
+        """The policy and the disk that is used; walks the data folder."""
+        used, free = await self._offload.collect(self._kept.disk_use)
+        return RetentionReply(days=self.options.retention.days, used_bytes=used, free_bytes=free)
+
+    async def sweep(self, user: User, *, dry_run: bool) -> SweepReply:
+        """Remove what has expired, or say what it would be.
+
+        Raises:
+            PermissionDenied: the user is no administrator.
+        """
+        if not user.is_admin:
+            raise PermissionDenied(
+                "Only administrators sweep", hint="What has expired goes by itself within an hour."
+            )
+        return await self._sweeper.sweep(dry_run=dry_run)
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""
