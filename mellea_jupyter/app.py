@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
+from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.handlers.routes import routes
@@ -80,9 +80,19 @@ class MelleaApp(ExtensionApp):
         value_trait=Float(min=0.0),
         help="The same for single owners, e.g. {'ada': 90}.",
     ).tag(config=True)
-    environments = Dict(
-        help="Further environments by id, e.g. {'big': {'python': '/opt/venv/bin/python', "
-        "'memory_mb': 8192}}.",
+    environments = List(
+        Dict(),
+        help="Environments for all users, e.g. [{'id': 'big', 'python': '/opt/venv/bin/python', "
+        "'memory_mb': 8192}]. One with the id 'default' replaces the built-in one.",
+    ).tag(config=True)
+    environment_defaults = Dict(
+        help="Fields of environments that do not say otherwise, e.g. {'memory_mb': 4096}.",
+    ).tag(config=True)
+    default_environment_id = Unicode(
+        "default", help="Environment of runs that name none; one of the settings."
+    ).tag(config=True)
+    environment_check_seconds = Float(
+        30.0, min=0.0, help="Whether an environment works is asked again after so many seconds."
     ).tag(config=True)
     owner_resolver = Callable(
         help="Function (handler) -> mellea_jupyter.auth.owner.User that "
@@ -177,6 +187,9 @@ class MelleaApp(ExtensionApp):
                 log_cap_bytes=self.log_cap_mb << 20,
                 retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,
+                environment_defaults=self.environment_defaults,
+                default_environment_id=self.default_environment_id,
+                environment_check_seconds=self.environment_check_seconds,
                 fork_server_idle_seconds=self.fork_server_idle_seconds,
                 prewarm=self.prewarm,
             )

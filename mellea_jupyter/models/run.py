@@ -65,6 +65,10 @@ class Run(Model):
     owner_id: str = Field(description="Who started the run.")
 
     config: RunConfig = Field(description="How it is executed; secret values are masked.")
+    environment_id: str | None = Field(None, description="The environment it executes in.")
+    environment_name: str | None = Field(
+        None, description="Its name when the run was created; the environment may be gone since."
+    )
 
     status: RunStatus = Field(RunStatus.CREATED, description="Where the run is.")
     status_reason: str | None = Field(None, description="Why, for programs (`StatusReason`).")

@@ -170,6 +170,16 @@ pinned_files = Table(
     sqlite_with_rowid=False,
 )
 
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner_id", String),  # null: shared with everybody
+    Column("name", String, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("environments_of_owner", "owner_id", "name"),
+)
+
 audit = Table(
     "audit",
     metadata,
