@@ -22,6 +22,7 @@ from tests.handlers.fakes import FakeServices, make_run
 
 RUN = "00000000-0000-4000-8000-000000000000"
 VERBS = ("get", "head", "post", "put", "patch", "delete")
+OPEN = {"SignedArtifactHandler.get"}  # let in by the signature of the link; tested with artifacts
 
 # -- the table ---------------------------------------------------------------------------------
 
@@ -49,6 +50,8 @@ def faults(handler: type[web.RequestHandler]) -> list[str]:
         if method is getattr(web.RequestHandler, verb):
             continue  # answered with 405
         name = f"{handler.__name__}.{verb}"
+        if name in OPEN:
+            continue
         if verb not in vars(handler):
             found.append(f"{name} is inherited")
         layers = list(wrappers(method))
@@ -102,7 +105,9 @@ def matching(path: str) -> list[str]:
 
 
 def test_each_path_has_one_handler_of_its_own() -> None:
-    examples = {"run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1"}
+    examples = {
+        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+    }  # fmt: skip
     for path, handler in ROUTES:
         for prefix in ("/api", "/mellea/api"):
             found = matching(prefix + path.format(**examples))
@@ -144,11 +149,15 @@ def test_a_parameter_matches_one_segment_only() -> None:
 
 
 async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> None:
-    examples = {"run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1"}
+    examples = {
+        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+    }  # fmt: skip
     for path, handler in ROUTES:
         if handler is RunsChannel:
             continue
         for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+            if f"{handler.__name__}.{verb.lower()}" in OPEN:
+                continue
             reply = await ask(
                 verb, "api" + path.format(**examples), headers={"Authorization": "token nope"}
             )
@@ -190,7 +199,7 @@ async def test_the_authorizer_is_asked_for_action_and_resource(
         f"api/runs/{RUN.replace('0', 'A')}",
         "api/assets/a/b",
         f"mellea/api/runs/{RUN}/nothing",
-        "api/environments/default",
+        "api/environments/default/x",
     ],
 )
 async def test_an_unknown_path_gets_the_error_shape(ask: Ask, path: str) -> None:
