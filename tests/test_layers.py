@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": {"models"},
     "exceptions": set(),
     "models": {"exceptions"},
+    "event_schemas": set(),  # no code
     "runtime": set(),
     "demo": set(),
     "lifecycle": FOUNDATIONS,
@@ -33,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
     "executors": FOUNDATIONS | {"environments", "runtime"},
+    "notifications": FOUNDATIONS,
     "service": FOUNDATIONS
     | {
         "lifecycle",
@@ -42,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "auth",
         "environments",
         "executors",
+        "notifications",
         "demo",
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},

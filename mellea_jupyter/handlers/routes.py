@@ -17,6 +17,13 @@ from mellea_jupyter.handlers.assets import (
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.notifications import (
+    NoticeHandler,
+    NoticesHandler,
+    PreferencesHandler,
+    ReadAllHandler,
+    TestMailHandler,
+)
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
@@ -39,6 +46,7 @@ PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
+    "notice_id": r"ntc_[0-9a-f]{32}",
 }
 
 Row = tuple[str, type[RequestHandler], dict[str, Any]]
@@ -65,12 +73,17 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
     ("/users/me/runs", OwnRunsHandler),
+    ("/users/me/notification-preferences", PreferencesHandler),
+    ("/users/me/notification-preferences/test-mail", TestMailHandler),
+    ("/notifications", NoticesHandler),
+    ("/notifications/read", ReadAllHandler),
+    ("/notifications/{notice_id}", NoticeHandler),
     ("/openapi.json", OpenApiHandler),
 )
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|notifications)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

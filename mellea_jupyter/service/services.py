@@ -10,7 +10,7 @@ import asyncio
 import logging
 import platform
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import list_executors, load_executor
 from mellea_jupyter.models.environments import EnvironmentList
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.notifications.base import Channel
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
+from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.placing import Placer, PlacingOptions
 from mellea_jupyter.service.reconciler import Reconciler
 from mellea_jupyter.service.records import RunRecords
@@ -38,6 +41,7 @@ from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.service.runs import RunDefaults, RunService
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
+from mellea_jupyter.stores.notices.sql import SqlNoticeStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 
 log = logging.getLogger(__name__)
@@ -60,6 +64,8 @@ class ServiceOptions:
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
+    channels: Sequence[Channel] = ()
+    mail: MailDesk = field(default_factory=MailDesk)
 
 
 class Services:
@@ -90,7 +96,20 @@ class Services:
         artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
-        records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
+        notices = SqlNoticeStore(self._store.transactions)
+        self.notices = NoticeService(
+            store=notices,
+            offload=self._offload,
+            lease=self._lease.id,
+            channels=options.channels,
+            mail=options.mail,
+        )
+        self._outbox = Outbox(
+            store=notices, offload=self._offload, lease=self._lease, channels=options.channels
+        )
+        records = RunRecords(
+            store=self._store, broker=self.broker, offload=self._offload, notices=self.notices
+        )
         self.environments = EnvironmentService(options.environments, interpreters=interpreters)
         self.assets = AssetService(
             store=self._store,
@@ -170,6 +189,8 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("notices", self.notices.run())
+        self._spawn("outbox", self._outbox.run())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())
 
