@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         NotificationSettings,
         ReadAllRequest,
         TestMailReply,
+        TestMailRequest,
         UnreadCount,
     )
 
@@ -88,7 +89,8 @@ class TestMailHandler(ApiHandler):
     @web.authenticated
     @authorized(resource="notifications")
     @endpoint(errors=(409,))
-    async def post(self) -> TestMailReply:
-        """Send a mail to your own address now; 409 says why it could not be sent."""
+    async def post(self, body: TestMailRequest | None) -> TestMailReply:
+        """Send a mail now; 409 says why it could not be sent."""
         services = await self.app.services()
-        return await services.notices.send_test_mail(self.user)
+        address = None if body is None else body.email_address
+        return await services.notices.send_test_mail(self.user, address)

@@ -76,7 +76,7 @@ class Notice(Model):
 
 
 class NoticePage(Model):
-    """A page of notices, unread ones first where asked, otherwise the latest first."""
+    """A page of notices: unread ones first, the latest first."""
 
     notifications: tuple[Notice, ...] = Field(description="The notices.")
     next: str | None = Field(None, description="Cursor of the next page; null on the last.")
@@ -101,14 +101,6 @@ class UnreadCount(Model):
     """How many notices wait."""
 
     unread: int = Field(description="All unread notices of the user.")
-
-
-class TestMailReply(Model):
-    """A test mail was taken by the mail server."""
-
-    __test__ = False  # its name makes pytest look for tests in it
-
-    address: str = Field(description="Where it goes.")
 
 
 class NoticeChanged(Model):
@@ -206,3 +198,23 @@ class NotificationSettings(NotificationPreferences):
     default_email_address: str | None = Field(
         description="Where mails go without `email_address`; null: nowhere."
     )
+
+
+class TestMailRequest(Model):
+    """`POST /api/users/me/notification-preferences/test-mail`."""
+
+    __test__ = False  # its name makes pytest look for tests in it
+
+    email_address: str | None = Field(
+        None, description="Where to; null: where mails go according to the preferences."
+    )
+
+    _address = field_validator("email_address")(_one_address)
+
+
+class TestMailReply(Model):
+    """A test mail was taken by the mail server."""
+
+    __test__ = False  # its name makes pytest look for tests in it
+
+    address: str = Field(description="Where it goes.")

@@ -157,8 +157,8 @@ class NoticeService:
         )
         return self._settings(preferences, user)
 
-    async def send_test_mail(self, user: User) -> TestMailReply:
-        """Send the user a mail now, wherever theirs go.
+    async def send_test_mail(self, user: User, address: str | None) -> TestMailReply:
+        """Send a mail now, to `address` or wherever the user's mails go.
 
         Raises:
             InvalidInput: there is no address.
@@ -167,7 +167,7 @@ class NoticeService:
         if self._mail.send_test is None:
             raise MailNotSent(self._mail.unavailable_reason or "This server can not send mail.")
         preferences = await self._offload.io(self._store.get_preferences, user.owner_id)
-        address = self._address(preferences, user)
+        address = address or self._address(preferences, user)
         if address is None:
             raise InvalidInput("email_address", "is needed for mail", hint="Save one first.")
         try:
