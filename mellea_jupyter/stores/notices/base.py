@@ -152,7 +152,8 @@ class NoticeStore(ABC):
     def begin(self, *, lease: str, channel: str, at: datetime, groups: bool) -> Batch | None:
         """Begin an attempt: the oldest due delivery, or all due ones of its user if it `groups`.
 
-        Counts the attempt, and closes the notices so that no run joins what is being sent.
+        Counts the attempt. A channel that groups sends the notices as they are then, so they are
+        closed for further runs.
         """
 
     @abstractmethod

@@ -165,7 +165,8 @@ class SqlNoticeStore(NoticeStore):
             attempt = {"attempts": deliveries.c.attempts + 1}
             connection.execute(update(deliveries).where(begun).values(attempt))
             told = notices.c.id.in_({row.notice_id for row in rows})
-            connection.execute(update(notices).where(told).values(closes_ms=0))
+            if groups:
+                connection.execute(update(notices).where(told).values(closes_ms=0))
             named = connection.execute(select(*_NOTICE).where(told).order_by(notices.c.n))
             return Batch(
                 deliveries=tuple(map(_delivery, rows)),

@@ -1,6 +1,6 @@
 // The list of notices: unread ones first; each opens its run and counts as read from then on.
 
-import { useRef, useState, type KeyboardEvent, type ReactElement } from 'react';
+import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react';
 import type { Notice, NoticeRun, RunStatus } from '../../api/schema.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon } from '../../components/icons.js';
@@ -34,6 +34,7 @@ export function NoticesList(props: {
   const now = useNow(TICK_MS);
   const list = useRef<HTMLUListElement>(null);
   const { notices } = model;
+  useEffect(() => list.current?.querySelector<HTMLElement>(ENTRY)?.focus(), []);
   const attempt = (act: () => Promise<void>): void => {
     act().catch(actions.report);
   };
