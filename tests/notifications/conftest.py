@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import ssl
 import threading
@@ -21,6 +22,14 @@ from mellea_jupyter.notifications.mail import MailChannel
 from mellea_jupyter.testing.server import free_port
 
 USERNAME, PASSWORD = "runs", "5b8e0d44"
+
+
+async def connections_closed() -> None:
+    """Until the running loop has closed its connections: TLS takes some turns after the work."""
+    loop: Any = asyncio.get_running_loop()
+    async with asyncio.timeout(10):
+        while any(each._sock is not None for each in loop._transports.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # the loop has no event for it
 
 
 @dataclass
@@ -115,7 +124,7 @@ def hook() -> Iterator[Hook]:
     found = Hook()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.posts.append((dict(self.headers), body))
             self.send_response(found.answers.pop(0) if found.answers else 204)

@@ -16,7 +16,7 @@ from mellea_jupyter.models.notifications import Notice, NotificationPreferences
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.notifications.base import DeliveryFailed, Message
 from mellea_jupyter.testing.server import free_port
-from tests.notifications.conftest import Mailbox
+from tests.notifications.conftest import Mailbox, connections_closed
 from tests.notifications.test_rules import NOON, at, join
 
 WANTS = NotificationPreferences(email_on_run_complete=True, email_address="ada@example.net")
@@ -46,14 +46,10 @@ def deliver(box: Mailbox, told: Message, **options: Any) -> None:
 
 
 async def _to_the_end(work: Awaitable[None]) -> None:
-    """Closing a TLS connection takes the loop some turns after the work is done."""
-    loop: Any = asyncio.get_running_loop()
     try:
         await work
     finally:
-        async with asyncio.timeout(10):
-            while any(each._sock is not None for each in loop._transports.values()):
-                await asyncio.sleep(0.01)
+        await connections_closed()
 
 
 def test_a_mail_arrives_over_starttls_with_a_login(mailbox: Mailbox) -> None:
@@ -142,7 +138,7 @@ def test_what_nobody_wants_any_more_is_given_up(
     ("answer", "is_final"), [("451 try later", False), ("554 no spam please", True)]
 )
 def test_the_servers_answer_says_whether_to_try_again(
-    mailbox: Mailbox, answer: str, is_final: bool
+    mailbox: Mailbox, answer: str, *, is_final: bool
 ) -> None:
     mailbox.answers.append(answer)
     with pytest.raises(DeliveryFailed, match=answer) as caught:
@@ -154,7 +150,7 @@ def test_the_servers_answer_says_whether_to_try_again(
     ("answer", "is_final"), [("550 no such user", True), ("450 greylisted", False)]
 )
 def test_a_refused_address_is_final_when_the_server_says_so(
-    mailbox: Mailbox, answer: str, is_final: bool
+    mailbox: Mailbox, answer: str, *, is_final: bool
 ) -> None:
     mailbox.refused["ada@example.net"] = answer
     with pytest.raises(DeliveryFailed, match=answer) as caught:

@@ -31,7 +31,7 @@ from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.stores.notices.sql import SqlNoticeStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
-from tests.notifications.conftest import Hook, Mailbox
+from tests.notifications.conftest import Hook, Mailbox, connections_closed
 from tests.notifications.test_rules import NOON
 from tests.stores.runs.conftest import make_run, new
 
@@ -115,15 +115,12 @@ async def services(folder: Path) -> AsyncIterator[Open]:
         opened.append(Service(folder, channels))
         return opened[-1]
 
-    loop: Any = asyncio.get_running_loop()
     try:
         yield open_
     finally:
         for service in opened:
             service.close()
-        async with asyncio.timeout(10):
-            while any(each._sock is not None for each in loop._transports.values()):
-                await asyncio.sleep(0.01)
+        await connections_closed()
 
 
 def scenario(folder: Path, play: Callable[[Open], Awaitable[None]]) -> None:
@@ -360,7 +357,7 @@ def test_old_notices_are_forgotten(
         await service.end_run()
         running = asyncio.create_task(service.outbox.run())
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while service.store.count_unread("ada") == 2:
+            while service.store.count_unread("ada") == 2:  # noqa: ASYNC110 - the store has no event
                 await asyncio.sleep(0.01)
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -130,7 +130,7 @@ class TestBursts:
         assert (notice.created_at, notice.updated_at) == (NOON, at(9.8))
 
     @pytest.mark.parametrize(("gap", "together"), [(0, True), (4.999, True), (5, False)])
-    def test_a_pause_ends_a_burst(self, gap: float, together: bool) -> None:
+    def test_a_pause_ends_a_burst(self, gap: float, *, together: bool) -> None:
         first = join(None, NOON)
         assert (join(first, at(gap)).run_count == 2) is together
 
@@ -166,7 +166,7 @@ class TestMail:
             ({"status": RunStatus.CANCELLED, "status_reason": "admin"}, True),
         ],
     )  # fmt: skip
-    def test_is_for_failed_and_long_runs(self, fields: dict[str, Any], expected: bool) -> None:
+    def test_is_for_failed_and_long_runs(self, fields: dict[str, Any], *, expected: bool) -> None:
         run = make_notice_run(**fields)
         assert rules.deserves_mail(run, WANTS, "ada") is expected
         assert not rules.deserves_mail(run, NotificationPreferences(), "ada")

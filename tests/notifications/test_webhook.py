@@ -62,7 +62,7 @@ def test_without_a_key_nothing_is_signed(hook: Hook) -> None:
     ("answer", "is_final"),
     [(500, False), (503, False), (429, False), (408, False), (400, True), (410, True), (302, True)],
 )
-def test_the_answer_says_whether_to_try_again(hook: Hook, answer: int, is_final: bool) -> None:
+def test_the_answer_says_whether_to_try_again(hook: Hook, answer: int, *, is_final: bool) -> None:
     hook.answers.append(answer)
     with pytest.raises(DeliveryFailed, match=str(answer)) as caught:
         post(hook, message())

@@ -90,7 +90,6 @@ class PopupShell extends ReactWidget {
     super.onAfterAttach(message);
     this.node.addEventListener('keydown', this);
     document.addEventListener('pointerdown', this, true);
-    document.addEventListener('focusin', this, true);
     window.addEventListener('resize', this);
     this.place();
     this.node.focus();
@@ -99,7 +98,6 @@ class PopupShell extends ReactWidget {
   protected override onBeforeDetach(message: Message): void {
     this.node.removeEventListener('keydown', this);
     document.removeEventListener('pointerdown', this, true);
-    document.removeEventListener('focusin', this, true);
     window.removeEventListener('resize', this);
     super.onBeforeDetach(message);
   }
