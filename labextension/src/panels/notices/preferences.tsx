@@ -44,7 +44,9 @@ export async function editPreferences(
       return;
     } catch (error) {
       const field = error instanceof ApiError ? refusedField(error.body.details) : undefined;
-      refusal = { text: describeError(error), field };
+      // The server begins with its name of the field; here the text stands beside the field.
+      const text = describeError(error).replace(/^[\w.]+: /, `${trans.__('This')} `);
+      refusal = { text: field ? text : describeError(error), field };
     }
   }
 }
@@ -226,7 +228,7 @@ export function PreferencesForm(
         )}
       </fieldset>
       <fieldset>
-        <legend>{trans.__('Both')}</legend>
+        <legend>{trans.__('Toasts and mail')}</legend>
         <Switch
           label={trans.__('Only when a run fails')}
           hint={trans.__('No toast and no mail about runs that succeed or are cancelled.')}
