@@ -36,6 +36,7 @@ _PARAMETER_TEXTS = {
     "asset_id": "An asset's id.",
     "artifact_id": "The id of an artifact of this run.",
     "notice_id": "A notice's id.",
+    "environment_id": "An environment's id, or its name where that is plain text.",
 }
 
 
@@ -199,6 +200,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         **_texts(described.method),
         "parameters": [*_path_parameters(described), *_other_parameters(described, schemas)],
         **described_body,
+        # Where the link itself says who asks.
+        **({"security": []} if described.is_open else {}),
         "responses": _responses(described, schemas),
     }
 
@@ -230,7 +233,7 @@ def _other_parameters(described: Endpoint, schemas: _Schemas) -> Iterator[dict[s
             yield {
                 "name": name,
                 "in": "query",
-                "required": False,
+                "required": described.query_requires(name),
                 "description": schema.get("description", ""),
                 "schema": inner,
             }

@@ -42,6 +42,14 @@ class NoticeQuery(Model):
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
+class EnvironmentQuery(Model):
+    """How current the answer has to be."""
+
+    refresh: bool = Field(
+        False, description="Check now and wait for the outcome, which may take seconds."
+    )
+
+
 class CallQuery(Model):
     """A page of LLM calls."""
 
@@ -78,6 +86,12 @@ class LogPageQuery(Model):
             msg = "download gives the whole log and goes with no other parameter"
             raise ValueError(msg)
         return self
+
+
+class LinkQuery(Model):
+    """What a link carries. Jupyter keeps parameters with `key` in their name out of its log."""
+
+    link_key: str = Field(min_length=1, max_length=4000, description="As the link has it.")
 
 
 class LogStreamQuery(Model):

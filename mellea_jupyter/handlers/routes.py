@@ -7,15 +7,20 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from mellea_jupyter.handlers.artifacts import ArtifactHandler, ArtifactsHandler
+from mellea_jupyter.handlers.artifacts import (
+    ArtifactHandler,
+    ArtifactLinkHandler,
+    ArtifactsHandler,
+    SignedArtifactHandler,
+)
 from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
     AssetsHandler,
-    EnvironmentsHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
+from mellea_jupyter.handlers.environments import EnvironmentHandler, EnvironmentsHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
 from mellea_jupyter.handlers.notifications import (
     NoticeHandler,
@@ -24,6 +29,7 @@ from mellea_jupyter.handlers.notifications import (
     ReadAllHandler,
     TestMailHandler,
 )
+from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
@@ -47,6 +53,7 @@ PARAMETERS = {
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
     "notice_id": r"ntc_[0-9a-f]{32}",
+    "environment_id": r"[A-Za-z0-9_.-]{1,100}",
 }
 
 Row = tuple[str, type[RequestHandler], dict[str, Any]]
@@ -64,6 +71,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
@@ -72,18 +81,21 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
+    ("/environments/{environment_id}", EnvironmentHandler),
     ("/users/me/runs", OwnRunsHandler),
     ("/users/me/notification-preferences", PreferencesHandler),
     ("/users/me/notification-preferences/test-mail", TestMailHandler),
     ("/notifications", NoticesHandler),
     ("/notifications/read", ReadAllHandler),
     ("/notifications/{notice_id}", NoticeHandler),
+    ("/retention", RetentionHandler),
+    ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
 )
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|notifications)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|notifications|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

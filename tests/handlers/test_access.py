@@ -25,9 +25,11 @@ EXAMPLES = {
     "run_id": RUN,
     "asset_id": "prog_1",
     "artifact_id": "art_1",
+    "environment_id": "box-1",
     "notice_id": "ntc_" + "0" * 32,
 }
 VERBS = ("get", "head", "post", "put", "patch", "delete")
+OPEN = {"SignedArtifactHandler.get"}  # let in by the signature of the link; tested with artifacts
 
 # -- the table ---------------------------------------------------------------------------------
 
@@ -55,6 +57,8 @@ def faults(handler: type[web.RequestHandler]) -> list[str]:
         if method is getattr(web.RequestHandler, verb):
             continue  # answered with 405
         name = f"{handler.__name__}.{verb}"
+        if name in OPEN:
+            continue
         if verb not in vars(handler):
             found.append(f"{name} is inherited")
         layers = list(wrappers(method))
@@ -155,6 +159,8 @@ async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> 
         if handler is RunsChannel:
             continue
         for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+            if f"{handler.__name__}.{verb.lower()}" in OPEN:
+                continue
             reply = await ask(
                 verb, "api" + path.format(**examples), headers={"Authorization": "token nope"}
             )
@@ -196,7 +202,7 @@ async def test_the_authorizer_is_asked_for_action_and_resource(
         f"api/runs/{RUN.replace('0', 'A')}",
         "api/assets/a/b",
         f"mellea/api/runs/{RUN}/nothing",
-        "api/environments/default",
+        "api/environments/default/x",
     ],
 )
 async def test_an_unknown_path_gets_the_error_shape(ask: Ask, path: str) -> None:

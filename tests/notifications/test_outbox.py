@@ -22,6 +22,7 @@ from mellea_jupyter.models.notifications import (
 )
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.notifications.base import Channel, DeliveryFailed, Message
+from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.service import outbox as outbox_module
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.leases import ServiceLease
@@ -78,8 +79,9 @@ class Service:
             store=self.store, offload=self.offload, lease=self.lease, channels=channels
         )
         self.records = RunRecords(
-            store=self.runs, broker=Broker(), offload=self.offload, notices=self.notices
-        )
+            store=self.runs, broker=Broker(), offload=self.offload,
+            retention=RetentionPolicy(), notices=self.notices,
+        )  # fmt: skip
 
     async def end_run(self, status: RunStatus = RunStatus.FAILED, **fields: Any) -> str:
         """A run of Ada's ends; its id."""

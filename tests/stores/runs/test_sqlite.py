@@ -60,10 +60,10 @@ def test_an_older_schema_is_migrated_after_a_backup(tmp_path: Path) -> None:
     store.close()
     scripts = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, scripts)
+    newest = schema.REVISIONS[-1]
     (scripts / "versions" / "9999_more.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        f"revision, down_revision = '9999', '{schema.REVISIONS[-1]}'\n"
-        "branch_labels, depends_on = None, None\n"
+        f"revision, down_revision, branch_labels, depends_on = '9999', '{newest}', None, None\n"
         "def upgrade():\n    op.add_column('assets', sa.Column('more', sa.String()))\n"
     )
     engine = dialect.make_engine(path, 5)
@@ -73,7 +73,7 @@ def test_an_older_schema_is_migrated_after_a_backup(tmp_path: Path) -> None:
         assert connection.scalar(text("SELECT count(more) FROM assets")) == 0
         assert connection.scalar(text("SELECT id FROM runs")) == run.id
     engine.dispose()
-    (backup,) = tmp_path.glob(f"runs.db.{schema.REVISIONS[-1]}.*.bak")
+    (backup,) = tmp_path.glob(f"runs.db.{newest}.*.bak")
     assert "more" not in str(_dump(backup))
 
     with pytest.raises(SchemaTooNew, match="9999") as caught:
