@@ -2,7 +2,13 @@
 
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { Message } from '@lumino/messaging';
-import { useId, useState, type ReactElement, type ReactNode } from 'react';
+import {
+  useId,
+  useState,
+  type InputHTMLAttributes,
+  type ReactElement,
+  type ReactNode
+} from 'react';
 import { ApiError, type RunsApi } from '../../api/rest.js';
 import type { NotificationSettings } from '../../api/schema.js';
 import type { ITranslation } from '../../format.js';
@@ -56,6 +62,9 @@ interface IRefusal {
   text: string;
   field: PreferenceField | undefined;
 }
+
+/** The fields that are typed. */
+type TextField = 'address' | 'quietStart' | 'quietEnd' | 'timeZone';
 
 interface IFormProps {
   initial: IPreferenceValues;
@@ -125,6 +134,22 @@ export function PreferencesForm(
   const noMail = settings.email_available
     ? ''
     : (settings.email_unavailable_reason ?? trans.__('This server can not send mail.'));
+  const text = (
+    field: TextField,
+    label: string,
+    input: InputHTMLAttributes<HTMLInputElement> = {}
+  ): ReactElement => (
+    <Text
+      label={label}
+      problems={problems.filter(problem => problem.field === field)}
+      input={{
+        ...input,
+        disabled: noMail !== '',
+        value: values[field],
+        onChange: event => set({ [field]: event.target.value })
+      }}
+    />
+  );
   return (
     <div className="jp-MelleaPreferences">
       {refusal && !refusal.field && isAsSent && (
@@ -162,19 +187,11 @@ export function PreferencesForm(
           isDisabled={noMail !== ''}
           onChange={emailOnShared => set({ emailOnShared })}
         />
-        <Text
-          label={trans.__('Mail address')}
-          field="address"
-          problems={problems}
-          input={{
-            type: 'email',
-            autoComplete: 'email',
-            disabled: noMail !== '',
-            placeholder: settings.default_email_address ?? 'ada@example.org',
-            value: values.address,
-            onChange: event => set({ address: event.target.value })
-          }}
-        />
+        {text('address', trans.__('Mail address'), {
+          type: 'email',
+          autoComplete: 'email',
+          placeholder: settings.default_email_address ?? 'ada@example.org'
+        })}
         {!noMail && (
           <TestMail
             api={props.api}
@@ -192,38 +209,9 @@ export function PreferencesForm(
         />
         {values.isQuiet && (
           <div className="jp-MelleaPreferences-quiet">
-            <Text
-              label={trans.__('From')}
-              field="quietStart"
-              problems={problems}
-              input={{
-                type: 'time',
-                disabled: noMail !== '',
-                value: values.quietStart,
-                onChange: event => set({ quietStart: event.target.value })
-              }}
-            />
-            <Text
-              label={trans.__('To')}
-              field="quietEnd"
-              problems={problems}
-              input={{
-                type: 'time',
-                disabled: noMail !== '',
-                value: values.quietEnd,
-                onChange: event => set({ quietEnd: event.target.value })
-              }}
-            />
-            <Text
-              label={trans.__('Time zone')}
-              field="timeZone"
-              problems={problems}
-              input={{
-                disabled: noMail !== '',
-                value: values.timeZone,
-                onChange: event => set({ timeZone: event.target.value })
-              }}
-            />
+            {text('quietStart', trans.__('From'), { type: 'time' })}
+            {text('quietEnd', trans.__('To'), { type: 'time' })}
+            {text('timeZone', trans.__('Time zone'))}
           </div>
         )}
       </fieldset>
@@ -267,12 +255,12 @@ function Switch(props: {
 
 function Text(props: {
   label: string;
-  field: PreferenceField;
+  /** Those of this field. */
   problems: readonly IPreferenceProblem[];
-  input: React.InputHTMLAttributes<HTMLInputElement>;
+  input: InputHTMLAttributes<HTMLInputElement>;
 }): ReactElement {
   const id = useId();
-  const own = props.problems.filter(problem => problem.field === props.field);
+  const own = props.problems;
   const described: ReactNode = own.length > 0 && (
     <span id={`${id}-problem`} className="jp-MelleaPreferences-problem" role="status">
       {own.map(problem => problem.text).join(' ')}
