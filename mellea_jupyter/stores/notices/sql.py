@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, tuple_, update
 
 from mellea_jupyter.clock import from_unix
@@ -22,6 +24,8 @@ from mellea_jupyter.stores.runs import cursors
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.rows import to_ms
 from mellea_jupyter.stores.runs.transactions import Transactions
+
+log = logging.getLogger(__name__)
 
 _NOTICE: tuple[ColumnElement[Any], ...] = (notices.c.doc, notices.c.read_ms)
 
@@ -237,7 +241,12 @@ def _preferences(connection: Connection, user_id: str) -> NotificationPreference
     doc = connection.scalar(query)
     if doc is None:
         return NotificationPreferences()
-    return NotificationPreferences.model_validate_json(doc)
+    try:
+        return NotificationPreferences.model_validate_json(doc)
+    except ValidationError:
+        # Stored by a service that knew a time zone which this one does not. A run has to end.
+        log.warning("The notification preferences of %s are not valid here", user_id)
+        return NotificationPreferences()
 
 
 def _save_notice(connection: Connection, told: Told) -> None:

@@ -167,6 +167,15 @@ class TestPreferences:
         assert notices.get_preferences("ada") == wanted
         assert notices.get_preferences("bob").toast_enabled
 
+    def test_that_are_not_valid_here_do_not_keep_a_run_from_ending(
+        self, notices: NoticeStore, end: End
+    ) -> None:
+        gone = NotificationPreferences().model_copy(update={"time_zone": "Mars/Olympus"})
+        notices.change_preferences("ada", lambda _: gone)
+        end(0)
+        assert notices.count_unread("ada") == 1
+        assert notices.get_preferences("ada") == NotificationPreferences()
+
     def test_a_refused_change_changes_nothing(self, notices: NoticeStore) -> None:
         def refuse(_: NotificationPreferences) -> NotificationPreferences:
             raise ValueError
