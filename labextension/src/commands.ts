@@ -26,6 +26,8 @@ export namespace CommandIDs {
   export const launch = 'mellea:launch';
   export const openDashboard = 'mellea:dashboard-open';
   export const showSidebar = 'mellea:sidebar-show';
+  export const toggleNotices = 'mellea:notices-toggle';
+  export const editNoticePreferences = 'mellea:notices-preferences';
   export const openFromLink = 'mellea:run-open-link';
 }
 

@@ -1,7 +1,15 @@
 // The websocket: one a tab, any number of topics. It carries what is new; history is read over
 // REST. A lost connection is made again with growing, jittered pauses; log topics resume by cursor.
 
-import type { ClientMessage, LogFrame, RunDeleted, Run, ServerMessage } from './schema.js';
+import type {
+  ClientMessage,
+  LogFrame,
+  NoticeChanged,
+  NoticesChanged,
+  RunDeleted,
+  Run,
+  ServerMessage
+} from './schema.js';
 
 /** Where the connection is. `idle`: nobody listens, so there is none. */
 export type StreamState = 'idle' | 'connecting' | 'open' | 'reconnecting';
@@ -12,6 +20,7 @@ export interface ITopicListener {
   onSubscribed?(): void;
   onRun?(run: Run): void;
   onDeleted?(event: RunDeleted): void;
+  onNotice?(event: NoticeChanged | NoticesChanged): void;
   /** New log lines. */
   onFrames?(frames: LogFrame[], cursor: string): void;
   /** The server gave up on the topic because we read too slowly: read anew and subscribe again. */
@@ -241,9 +250,7 @@ function tell(listener: ITopicListener, message: ServerMessage): void {
     case 'unsubscribed':
       return;
     case 'event':
-      return message.event.type === 'run_changed'
-        ? listener.onRun?.(message.event.run)
-        : listener.onDeleted?.(message.event);
+      return tellEvent(listener, message.event);
     case 'logs':
       return listener.onFrames?.(message.frames, message.cursor);
     case 'lagged':
@@ -254,6 +261,25 @@ function tell(listener: ITopicListener, message: ServerMessage): void {
       return listener.onError?.(message.message, message.code);
     default: {
       const unknown: never = message;
+      return unknown;
+    }
+  }
+}
+
+function tellEvent(
+  listener: ITopicListener,
+  event: Extract<ServerMessage, { type: 'event' }>['event']
+): void {
+  switch (event.type) {
+    case 'run_changed':
+      return listener.onRun?.(event.run);
+    case 'run_deleted':
+      return listener.onDeleted?.(event);
+    case 'notice_changed':
+    case 'notices_changed':
+      return listener.onNotice?.(event);
+    default: {
+      const unknown: never = event;
       return unknown;
     }
   }
