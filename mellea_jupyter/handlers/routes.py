@@ -7,7 +7,11 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from mellea_jupyter.handlers.artifacts import ArtifactHandler, ArtifactsHandler
+from mellea_jupyter.handlers.artifacts import (
+    ArtifactHandler,
+    ArtifactsHandler,
+    ArtifactsZipHandler,
+)
 from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
@@ -55,6 +59,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/logs", LogsHandler),
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
+    ("/runs/{run_id}/artifacts.zip", ArtifactsZipHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
