@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
+from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.handlers.routes import routes
@@ -54,6 +54,10 @@ class MelleaApp(ExtensionApp):
         allow_none=True,
         default_value=None,
         help="Model of runs that name none, e.g. 'ollama/granite4:micro'.",
+    ).tag(config=True)
+    models = List(
+        Unicode(),
+        help="Models that the launch dialog offers besides recent ones, e.g. ['openai/gpt-4o'].",
     ).tag(config=True)
     max_runs = Integer(4, min=1, help="Most runs that execute at once; others wait.").tag(
         config=True
@@ -159,6 +163,7 @@ class MelleaApp(ExtensionApp):
                 data_dir=Path(self.data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
+                models=tuple(self.models),
                 max_runs=self.max_runs,
                 max_runs_per_owner=self.max_runs_per_owner,
                 max_timeout_seconds=self.max_timeout_seconds,

@@ -25,7 +25,9 @@ from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
     CallsHandler,
+    CheckHandler,
     MetricsHandler,
+    ModelsHandler,
     OutputsHandler,
     OwnRunsHandler,
     RetryHandler,
@@ -51,6 +53,7 @@ Row = tuple[str, type[RequestHandler], dict[str, Any]]
 ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs", RunsHandler),
     ("/runs/summary", SummaryHandler),
+    ("/runs/check", CheckHandler),
     ("/runs/ws", RunsChannel),
     ("/runs/bulk/cancel", BulkCancelHandler),
     ("/runs/bulk/delete", BulkDeleteHandler),
@@ -69,6 +72,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
+    ("/models", ModelsHandler),
     ("/users/me/runs", OwnRunsHandler),
     ("/openapi.json", OpenApiHandler),
 )

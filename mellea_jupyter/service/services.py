@@ -10,18 +10,19 @@ import asyncio
 import logging
 import platform
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.auth.owner import User
 from mellea_jupyter.environments.interpreter import Interpreters
 from mellea_jupyter.environments.service import EnvironmentService
 from mellea_jupyter.exceptions import LaunchFailed, RunNotFound
 from mellea_jupyter.executors.base import Executor
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import list_executors, load_executor
-from mellea_jupyter.models.environments import EnvironmentList
+from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
@@ -31,6 +32,7 @@ from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer, PlacingOptions
+from mellea_jupyter.service.preflight import Preflight, PreflightOptions
 from mellea_jupyter.service.reconciler import Reconciler
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.results import RunResults
@@ -52,6 +54,7 @@ class ServiceOptions:
     data_dir: Path
     root_dir: Path
     default_model: str | None = None
+    models: Sequence[str] = ()
     max_runs: int = 4
     max_runs_per_owner: int = 4
     max_timeout_seconds: float = 7 * 24 * 3600.0
@@ -155,6 +158,15 @@ class Services:
             offload=self._offload,
             get_run=self.runs.get,
         )
+        self.preflight = Preflight(
+            runs=self.runs,
+            assets=self.assets,
+            get_environment=self._probe_environment,
+            offload=self._offload,
+            options=PreflightOptions(
+                options.root_dir, data_dir / "sources", options.models, options.default_model
+            ),
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
         self.active_runs = 0
@@ -200,6 +212,9 @@ class Services:
         """All environments, each just probed."""
         found = await self._offload.place(self.environments.probe_all)
         return EnvironmentList(environments=found)
+
+    async def _probe_environment(self, environment_id: str | None, _: User) -> Environment:
+        return await self._offload.place(self.environments.probe, environment_id)
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""

@@ -107,6 +107,12 @@ export type CallPage = {
   next: number | null;
 };
 
+/** What is known to be wrong; nothing is no promise. */
+export type CheckReply = {
+  /** Errors and warnings, the program's first. */
+  problems: Problem[];
+};
+
 export type ClientMessage = Subscribe | Unsubscribe;
 
 /** The log is complete and all of it was sent; the topic has ended. */
@@ -300,6 +306,32 @@ export type Logs = {
   cursor: string;
 };
 
+/** Models to offer where one is asked for. */
+export type ModelList = {
+  /** Recent ones first, then those of the server's settings, then the demo. */
+  models: ModelOffer[];
+};
+
+/** A model to choose. */
+export type ModelOffer = {
+  /** "provider/name". */
+  model: string;
+  /** Why it is offered. */
+  source: 'recent' | 'configured' | 'demo';
+};
+
+/** One thing that is wrong with a request for a run, or that may go wrong. */
+export type Problem = {
+  /** What it is about, e.g. `path` or `config.model`. */
+  field: string;
+  /** What is wrong, one sentence. */
+  message: string;
+  /** The next step. */
+  hint: string;
+  /** `error`: it can not be created or started. `warning`: it may fail. */
+  severity: 'error' | 'warning';
+};
+
 /** `POST /api/runs/{id}/retry`. */
 export type RetryRequest = {
   /** Fields of RunConfig to replace; `env_vars` merge by key, null removes. */
@@ -387,6 +419,18 @@ export type RunChanged = {
   type: 'run_changed';
   /** The run as it is now. */
   run: Run;
+};
+
+/** `POST /api/runs/check`. Exactly one of `asset_id`, `path` and `retry_of`. */
+export type RunCheck = {
+  /** The asset that would be executed. */
+  asset_id?: string | null;
+  /** Or a program that would be registered, as in `POST /api/assets`. */
+  path?: string | null;
+  /** Or the run that would be retried. */
+  retry_of?: string | null;
+  /** Fields of RunConfig, which may be wrong; overrides with `retry_of`. */
+  config?: Record<string, JsonValue>;
 };
 
 /** How a run is to be executed. Every field has a default. */
