@@ -1,5 +1,7 @@
 // Command ids and the shape of their arguments.
 
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
 /** All commands of the extension. */
 export namespace CommandIDs {
   export const openRun = 'mellea:run-open';
@@ -14,10 +16,18 @@ export namespace CommandIDs {
   export const deleteRun = 'mellea:run-delete';
   export const cancelRuns = 'mellea:runs-cancel';
   export const deleteRuns = 'mellea:runs-delete';
+  export const compareRuns = 'mellea:runs-compare';
   export const launch = 'mellea:launch';
   export const openDashboard = 'mellea:dashboard-open';
+  export const openQuickstart = 'mellea:quickstart-open';
   export const showSidebar = 'mellea:sidebar-show';
   export const openFromLink = 'mellea:run-open-link';
+}
+
+/** The runs that a command was given. */
+export function runIdsOf(args: ReadonlyPartialJSONObject): string[] {
+  const runIds = args['runIds'];
+  return Array.isArray(runIds) ? runIds.filter(each => typeof each === 'string') : [];
 }
 
 /** The argument of the commands that act on one run. */

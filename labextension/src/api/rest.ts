@@ -4,14 +4,19 @@ import type {
   ArtifactList,
   Asset,
   AssetCreate,
+  AssetPage,
   CallPage,
+  CheckReply,
   EnvironmentList,
   ErrorBody,
+  GetAssetsQuery,
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
   GetRunsSummaryQuery,
   LogPage,
+  ModelList,
   Run,
+  RunCheck,
   RunCreate,
   RunPage,
   RunPatch,
@@ -137,6 +142,19 @@ export class RunsApi {
     return this.write('POST', 'assets', body);
   }
 
+  listAssets(query: GetAssetsQuery): Promise<AssetPage> {
+    return this.read('assets', query);
+  }
+
+  listModels(): Promise<ModelList> {
+    return this.read('models', {});
+  }
+
+  /** What would be wrong with such a run; creates nothing. */
+  checkRun(body: RunCheck, options: IReadOptions = {}): Promise<CheckReply> {
+    return this.write('POST', 'runs/check', body, options.signal);
+  }
+
   listEnvironments(): Promise<EnvironmentList> {
     return this.read('environments', {});
   }
@@ -144,6 +162,11 @@ export class RunsApi {
   /** Where the whole log is downloaded from. */
   logUrl(runId: string): string {
     return this.transport.url(`runs/${runId}/logs`) + queryString({ download: 'text' });
+  }
+
+  /** Where all artifacts are downloaded from, as one archive. */
+  artifactsZipUrl(runId: string): string {
+    return this.transport.url(`runs/${runId}/artifacts.zip`);
   }
 
   /** Where an artifact is downloaded from. */
@@ -159,12 +182,12 @@ export class RunsApi {
     });
   }
 
-  private write<T>(method: string, path: string, body?: unknown): Promise<T> {
+  private write<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     if (body === undefined) {
-      return this.send(path, { method });
+      return this.send(path, { method, signal });
     }
     const headers = { 'Content-Type': 'application/json' };
-    return this.send(path, { method, headers, body: JSON.stringify(body) });
+    return this.send(path, { method, headers, body: JSON.stringify(body), signal });
   }
 
   private async send<T>(path: string, init: RequestInit): Promise<T> {
