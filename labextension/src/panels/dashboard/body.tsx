@@ -7,6 +7,7 @@ import { useSignal } from '../../components/hooks.js';
 import { formatNumber, type ITranslation } from '../../format.js';
 import { canCancel, isTerminal } from '../../models/statuses.js';
 import type { RunsTableModel } from '../../models/table.js';
+import { LEAST_COMPARED, MOST_COMPARED } from '../compare/rows.js';
 import { FilterBar } from './filters.js';
 import { SummaryCards } from './summary.js';
 import { RunsTable } from './table.js';
@@ -118,6 +119,15 @@ function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement
         onClick={() => void commands.execute(CommandIDs.cancelRuns, { runIds: active })}
       >
         {trans.__('Cancel')}
+      </button>
+      <button
+        type="button"
+        className="jp-MelleaButton"
+        disabled={chosen.size < LEAST_COMPARED || chosen.size > MOST_COMPARED}
+        title={trans.__('Two to ten runs side by side')}
+        onClick={() => void commands.execute(CommandIDs.compareRuns, { runIds: [...chosen] })}
+      >
+        {trans.__('Compare')}
       </button>
       <button
         type="button"
