@@ -5,6 +5,7 @@ import {
   findProblems,
   joinArgs,
   overridesOf,
+  problemsOf,
   splitArgs,
   tagsOf,
   valuesOf,
@@ -36,7 +37,6 @@ test('a fresh dialog can run at once', () => expect(problems({})).toEqual([]));
 
 test.each([
   [{ path: ' ' }, ['path']],
-  [{ model: 'gpt-4o' }, ['model?']],
   [{ environmentId: 'bad' }, ['environmentId']],
   [{ environmentId: 'good' }, []],
   [{ args: '--city "Lisbon' }, ['args']],
@@ -49,8 +49,9 @@ test.each([
   [{ timeoutSeconds: '604801' }, ['timeoutSeconds']],
   [{ quotaMb: '' }, ['quotaMb']],
   [{ quotaMb: '-1' }, ['quotaMb']],
-  [{ maxCostUsd: '0' }, ['maxCostUsd']],
-  [{ maxCostUsd: '0.50' }, []]
+  [{ maxLlmCalls: '0' }, ['maxLlmCalls']],
+  [{ maxLlmCalls: '1.5' }, ['maxLlmCalls']],
+  [{ maxLlmCalls: '20' }, []]
 ] as [Partial<ILaunchValues>, string[]][])('%j has problems %j', (change, expected) =>
   expect(problems(change)).toEqual(expected)
 );
@@ -70,7 +71,7 @@ test('values become a config', () => {
       { name: 'a', value: 'ds_1' },
       { name: 'b', value: 'ds_2@v3' }
     ],
-    maxCostUsd: '0.50'
+    maxLlmCalls: ' 20 '
   });
   expect(config).toMatchObject({
     model: 'demo/scripted',
@@ -82,17 +83,35 @@ test('values become a config', () => {
       { name: 'b', dataset_id: 'ds_2', version: 'v3' }
     ],
     timeout_seconds: 3600,
-    max_cost_usd: '0.50'
+    max_llm_calls: 20
   });
+});
+
+test('what the server found stands next to its field', () => {
+  const problem = { message: 'No.', hint: 'Do this.', severity: 'error' as const };
+  const fields = ['path', 'config.env_vars.A-B', 'config.model', 'config.parameters', 'asset_id'];
+  expect(problemsOf(fields.map(field => ({ ...problem, field }))).map(each => each.field)).toEqual([
+    'path',
+    'variables',
+    'model',
+    null,
+    null
+  ]);
+  expect(problemsOf([{ ...problem, field: 'path', message: 'No' }])).toEqual([
+    { field: 'path', text: 'No. Do this.', isWarning: false }
+  ]);
 });
 
 test('secrets are not remembered', () => {
   const variables = [
     { name: 'OPENAI_API_KEY', value: 'sk-1' },
     { name: 'github_token', value: 't' },
-    { name: 'DEBUG', value: '1' }
+    { name: 'DEBUG', value: '1' },
+    { name: 'MAX_TOKENS', value: '9' }
   ];
-  expect(withoutSecrets({ ...emptyValues('a.py'), variables }).variables).toEqual([variables[2]]);
+  expect(withoutSecrets({ ...emptyValues('a.py'), variables }).variables).toEqual(
+    variables.slice(2)
+  );
 });
 
 describe('overrides of a retry', () => {
