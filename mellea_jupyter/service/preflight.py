@@ -7,7 +7,7 @@ what may make it fail.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,20 +18,22 @@ from pydantic import ValidationError
 from mellea_jupyter import clock
 from mellea_jupyter.assets.pinning import find_kind
 from mellea_jupyter.auth.owner import User
+from mellea_jupyter.environments.variables import LOCAL_EXECUTORS, inherited_variables
 from mellea_jupyter.exceptions import InvalidInput, MelleaJupyterError
 from mellea_jupyter.models.assets import Asset
-from mellea_jupyter.models.config import MASK, RunConfig, is_secret_name, merge_overrides
+from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.requests import CheckReply, ModelList, ModelOffer, Problem, RunCheck
+from mellea_jupyter.models.variables import is_secret_name
 from mellea_jupyter.service.assets import AssetService
+from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.providers import (
     find_missing_variables,
     find_ollama_problem,
     provider_of,
 )
-from mellea_jupyter.service.run_folder import program_environment
 from mellea_jupyter.service.runs import RunService
 
 DEMO_MODEL: Final = "demo/scripted"
@@ -56,14 +58,13 @@ class Preflight:
         *,
         runs: RunService,
         assets: AssetService,
-        get_environment: Callable[[str | None, User], Awaitable[Environment]],
+        environments: EnvironmentService,
         offload: Offload,
         options: PreflightOptions,
     ) -> None:
-        """`get_environment` gives an environment as it is now, probed."""
         self._runs = runs
         self._assets = assets
-        self._get_environment = get_environment
+        self._environments = environments
         self._offload = offload
         self._options = options
 
@@ -141,11 +142,12 @@ class Preflight:
     ) -> Environment | None:
         wanted = config.environment_id or (asset.default_environment_id if asset else None)
         try:
-            environment = await self._get_environment(wanted, user)
+            resolved = await self._environments.resolve(wanted, user)
+            environment = await self._environments.get(resolved.id, user)
         except MelleaJupyterError as error:
             problems.append(_refusal(error, "config.environment_id"))
             return None
-        if not environment.available:
+        if not environment.available and environment.checked_at is not None:
             problems.append(
                 Problem(
                     field="config.environment_id",
@@ -161,10 +163,10 @@ class Preflight:
     ) -> list[Problem]:
         model = config.model or ""
         provider = provider_of(model)
-        variables = {**program_environment(os.environ), **config.env_vars}
+        variables = {**inherited_variables(environment, os.environ), **config.env_vars}
         problems = find_missing_variables(model, variables)
         # In a container localhost is another one; an address out of a request is not ours to ask.
-        is_here = environment.executor in ("process", "kernel")
+        is_here = environment.executor in LOCAL_EXECUTORS
         if provider == "ollama" and is_here and "OLLAMA_HOST" not in config.env_vars:
             found = await find_ollama_problem(model, variables)
             problems += [] if found is None else [found]
