@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Environment } from '../../src/api/schema.js';
 import {
   configOf,
   emptyValues,
@@ -16,15 +17,9 @@ import { makeRun, trans } from '../helpers.js';
 
 const environments = [
   { id: 'good', available: true, reason: null },
-  { id: 'bad', available: false, reason: 'mellea is not installed there' }
-].map(each => ({
-  ...each,
-  name: each.id,
-  executor: 'process' as const,
-  python: null,
-  preload: [],
-  memory_mb: null
-}));
+  { id: 'bad', available: false, reason: 'mellea is not installed there' },
+  { id: 'new', available: false, reason: 'being checked', checked_at: null }
+].map(each => ({ checked_at: '2026-01-15T10:00:00.000Z', ...each })) as Environment[];
 
 function problems(change: Partial<ILaunchValues>, isUnsaved = false): string[] {
   const preflight = { environments, isUnsaved, keepsSecrets: false };
@@ -39,6 +34,7 @@ test.each([
   [{ path: ' ' }, ['path']],
   [{ environmentId: 'bad' }, ['environmentId']],
   [{ environmentId: 'good' }, []],
+  [{ environmentId: 'new' }, []],
   [{ args: '--city "Lisbon' }, ['args']],
   [{ variables: [{ name: '', value: 'x' }] }, ['variables']],
   [{ variables: [{ name: 'A-B', value: 'x' }] }, ['variables']],

@@ -6,6 +6,7 @@ import { Icon } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
 import {
   isSecretName,
+  isUnavailable,
   type ILaunchValues,
   type IPair,
   type IProblem,
@@ -90,10 +91,14 @@ export function LaunchForm(props: IFormProps): ReactElement {
           >
             <option value="">{trans.__('Default')}</option>
             {props.environments.map(environment => (
-              <option key={environment.id} value={environment.id} disabled={!environment.available}>
-                {environment.available
-                  ? environment.name
-                  : `${environment.name} – ${environment.reason ?? ''}`}
+              <option
+                key={environment.id}
+                value={environment.id}
+                disabled={isUnavailable(environment)}
+              >
+                {isUnavailable(environment)
+                  ? `${environment.name} – ${environment.reason ?? ''}`
+                  : environment.name}
               </option>
             ))}
           </select>

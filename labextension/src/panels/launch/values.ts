@@ -149,6 +149,11 @@ export interface IPreflight {
   keepsSecrets: boolean;
 }
 
+/** Whether it is known that no run starts there; the first look at one may still go on. */
+export function isUnavailable(environment: Environment): boolean {
+  return !environment.available && environment.checked_at !== null;
+}
+
 /** Everything that is wrong, or worth a warning. */
 export function findProblems(
   values: ILaunchValues,
@@ -166,7 +171,7 @@ export function findProblems(
     add('path', trans.__('The file has unsaved changes; what is saved will run.'), true);
   }
   const environment = preflight.environments.find(each => each.id === values.environmentId);
-  if (environment && !environment.available) {
+  if (environment && isUnavailable(environment)) {
     add('environmentId', environment.reason ?? trans.__('This environment is not available.'));
   }
   if (splitArgs(values.args) === null) {
