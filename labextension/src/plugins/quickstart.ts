@@ -45,10 +45,10 @@ export const quickstartPlugin: JupyterFrontEndPlugin<void> = {
     });
     palette?.addItem({ command: CommandIDs.openQuickstart, category: trans.__('Mellea') });
 
-    const exists = (): Promise<boolean> =>
-      contents.get(PATH, { content: false }).then(
-        () => true,
-        () => false
-      );
+    // a listing, because asking for a file that is not there is an error in the browser's console
+    const exists = async (): Promise<boolean> => {
+      const { content } = (await contents.get('')) as { content: { name: string }[] };
+      return content.some(each => each.name === PATH);
+    };
   }
 };
