@@ -9,8 +9,10 @@ from tornado.web import RequestHandler
 
 from mellea_jupyter.handlers.artifacts import (
     ArtifactHandler,
+    ArtifactLinkHandler,
     ArtifactsHandler,
     ArtifactsZipHandler,
+    SignedArtifactHandler,
 )
 from mellea_jupyter.handlers.assets import (
     AssetHandler,
@@ -66,6 +68,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
     ("/runs/{run_id}/artifacts.zip", ArtifactsZipHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
