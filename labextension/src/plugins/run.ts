@@ -100,6 +100,9 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
         describedBy: { args: { type: 'object', properties: { search: { type: 'string' } } } },
         execute: async args => {
           const parameters = new URLSearchParams(String(args['search'] ?? ''));
+          if (parameters.has('reset')) {
+            return; // a second tab gets a fresh workspace first, and the link again after that
+          }
           const runId = parameters.get(RUN_PARAMETER);
           const line = Number(parameters.get(LINE_PARAMETER));
           if (runId) {
