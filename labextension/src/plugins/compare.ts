@@ -5,14 +5,14 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { MainAreaWidget, Notification, WidgetTracker } from '@jupyterlab/apputils';
-import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { Notification, WidgetTracker, type MainAreaWidget } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, RUNS_ARGS, runIdsOf } from '../commands.js';
 import { ComparePanel } from '../panels/compare/index.js';
 import { CompareModel } from '../panels/compare/model.js';
 import { LEAST_COMPARED, MOST_COMPARED } from '../panels/compare/rows.js';
 import { IMelleaRuns } from '../tokens.js';
+import { labUrl, showTab } from './tabs.js';
 
 const PARAMETER = 'mellea-compare';
 
@@ -51,18 +51,15 @@ export const comparePlugin: JupyterFrontEndPlugin<void> = {
           return;
         }
         const model = new CompareModel(runIds, api, stream);
-        const widget = new MainAreaWidget({ content: new ComparePanel(model, commands, trans) });
-        widget.id = id;
-        widget.toolbar.hide();
-        shell.add(widget, 'main', { type: 'Mellea comparison' });
-        if (!widget.isAttached) {
-          widget.dispose(); // Notebook has no main area to add to
-          const lab = URLExt.join(PageConfig.getBaseUrl(), 'lab');
-          window.open(`${lab}?${PARAMETER}=${runIds.join(',')}`, '_blank', 'noopener');
-          return;
+        const widget = showTab(shell, {
+          content: new ComparePanel(model, commands, trans),
+          id,
+          type: 'Mellea comparison',
+          url: labUrl(`${PARAMETER}=${runIds.join(',')}`)
+        });
+        if (widget) {
+          void tracker.add(widget);
         }
-        void tracker.add(widget);
-        shell.activateById(widget.id);
       }
     });
     void restorer?.restore(tracker, {
