@@ -58,6 +58,10 @@ class MelleaApp(ExtensionApp):
         default_value=None,
         help="Model of runs that name none, e.g. 'ollama/granite4:micro'.",
     ).tag(config=True)
+    models = List(
+        Unicode(),
+        help="Models that the launch dialog offers besides recent ones, e.g. ['openai/gpt-4o'].",
+    ).tag(config=True)
     max_runs = Integer(4, min=1, help="Most runs that execute at once; others wait.").tag(
         config=True
     )
@@ -221,6 +225,7 @@ class MelleaApp(ExtensionApp):
                 data_dir=Path(self.data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
+                models=tuple(self.models),
                 max_runs=self.max_runs,
                 max_runs_per_owner=self.max_runs_per_owner,
                 max_timeout_seconds=self.max_timeout_seconds,

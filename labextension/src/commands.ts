@@ -23,12 +23,20 @@ export namespace CommandIDs {
   export const deleteRun = 'mellea:run-delete';
   export const cancelRuns = 'mellea:runs-cancel';
   export const deleteRuns = 'mellea:runs-delete';
+  export const compareRuns = 'mellea:runs-compare';
   export const launch = 'mellea:launch';
   export const openDashboard = 'mellea:dashboard-open';
+  export const openQuickstart = 'mellea:quickstart-open';
   export const showSidebar = 'mellea:sidebar-show';
   export const toggleNotices = 'mellea:notices-toggle';
   export const editNoticePreferences = 'mellea:notices-preferences';
   export const openFromLink = 'mellea:run-open-link';
+}
+
+/** The runs that a command was given. */
+export function runIdsOf(args: ReadonlyPartialJSONObject): string[] {
+  const runIds = args['runIds'];
+  return Array.isArray(runIds) ? runIds.filter(each => typeof each === 'string') : [];
 }
 
 /** The argument of the commands that act on one run. */

@@ -1,9 +1,11 @@
 // The extension's plugins. Each file in `plugins/` does wiring only.
 
 import { actionsPlugin } from './plugins/actions.js';
+import { comparePlugin } from './plugins/compare.js';
 import { dashboardPlugin } from './plugins/dashboard.js';
 import { launchPlugin } from './plugins/launch.js';
 import { noticesPlugin } from './plugins/notices.js';
+import { quickstartPlugin } from './plugins/quickstart.js';
 import { runPlugin } from './plugins/run.js';
 import { runsPlugin } from './plugins/runs.js';
 import { sidebarPlugin } from './plugins/sidebar.js';
@@ -18,6 +20,8 @@ export default [
   launchPlugin,
   sidebarPlugin,
   dashboardPlugin,
+  comparePlugin,
+  quickstartPlugin,
   noticesPlugin,
   viewsPlugin
 ];

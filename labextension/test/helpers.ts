@@ -78,6 +78,11 @@ export function makeRun(change: Partial<Run> = {}): Run {
     error: null,
     artifacts: [],
     artifacts_skipped: [],
+    artifacts_purged: false,
+    artifacts_purged_at: null,
+    expires_at: null,
+    environment_id: null,
+    environment_name: null,
     metrics: {
       queue_duration_ms: 0,
       startup_duration_ms: 0,

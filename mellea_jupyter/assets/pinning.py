@@ -7,6 +7,7 @@ not pinned; the program finds them through its working directory, which is its o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from mellea_jupyter.assets.blobs import content_hash_of, store_blob
 from mellea_jupyter.assets.git import find_commit
 from mellea_jupyter.assets.imports import Import, find_modules, iter_imports, notebook_source
-from mellea_jupyter.assets.reading import MAX_FILES, MAX_SOURCE_BYTES, Reader
+from mellea_jupyter.assets.reading import MAX_FILES, MAX_SOURCE_BYTES, Reader, require_kind
 from mellea_jupyter.exceptions import InvalidInput, InvalidProgram
 from mellea_jupyter.models.assets import AssetCreate, AssetKind, PinnedFile
 
-__all__ = ["INSTALLED", "MAX_FILES", "MAX_SOURCE_BYTES", "Pinned", "pin"]
+__all__ = ["INSTALLED", "MAX_FILES", "MAX_SOURCE_BYTES", "Pinned", "find_kind", "pin"]
 
 INSTALLED = "installed"
 """Version of a `module:callable` that is not below the root: its environment decides."""
@@ -81,6 +82,33 @@ def pin(request: AssetCreate, *, root: Path, store_dir: Path) -> Pinned:
     return _pin_file(request, place, reader, store_dir)
 
 
+def find_kind(path: str, *, root: Path, store_dir: Path) -> AssetKind:
+    """What `pin` would make of a path, as far as that is seen without reading it.
+
+    Raises:
+        InvalidInput, InvalidProgram: as `pin` would; a program that imports too much passes.
+    """
+    reader = Reader(root.resolve(), store_dir.resolve())
+    place = reader.locate(path)
+    if place.is_dir():
+        _entry_point(place, None)
+        return AssetKind.FOLDER
+    shown = place.relative_to(reader.root).as_posix()
+    kind = _file_kind(place, shown)
+    reader.spend(place.stat().st_size)
+    return kind
+
+
+def _file_kind(place: Path, shown: str) -> AssetKind:
+    """Raises InvalidProgram: no regular file, or none that can be run."""
+    require_kind(os.lstat(place), shown)
+    kind = _KINDS.get(place.suffix)
+    if kind is None:
+        hint = "Name a .py or .ipynb file, or a folder with an entry point."
+        raise InvalidProgram("path", f"{shown!r} is not a Python program or notebook", hint=hint)
+    return kind
+
+
 def _pin_source(request: AssetCreate, source: str, reader: Reader, store_dir: Path) -> Pinned:
     if request.entry_point is not None:
         raise InvalidInput("entry_point", "literal source has none", hint="Leave it out.")
@@ -106,11 +134,7 @@ def _pin_source(request: AssetCreate, source: str, reader: Reader, store_dir: Pa
 
 def _pin_file(request: AssetCreate, place: Path, reader: Reader, store_dir: Path) -> Pinned:
     shown = place.relative_to(reader.root).as_posix()
-    kind = _KINDS.get(place.suffix)
-    if kind is None:
-        reader.read(place, shown)  # a pipe or device is named as such
-        hint = "Name a .py or .ipynb file, or a folder with an entry point."
-        raise InvalidProgram("path", f"{shown!r} is not a Python program or notebook", hint=hint)
+    kind = _file_kind(place, shown)
     if request.entry_point not in (None, place.name):
         hint = "Leave it out, or name the folder as path."
         raise InvalidInput("entry_point", f"{shown!r} is one file, which has none", hint=hint)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import aclosing
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jupyter_server.auth import User as JupyterUser
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
     from mellea_jupyter.service.services import Services
 
+_ZIP = "application/zip"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -37,7 +39,8 @@ class DownloadHandler(ApiHandler):
     def set_file_headers(self, name: str, content_type: str) -> None:
         """Say that this is a file to save. Nothing in it may run as a page of this server."""
         self.set_header("Content-Type", content_type)
-        self.set_attachment_header(name)
+        # Jupyter's set_attachment_header writes a blank as +, which is a plus in a header.
+        self.set_header("Content-Disposition", f"attachment; filename*=utf-8''{quote(name, '')}")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
 
@@ -71,6 +74,25 @@ class ArtifactsHandler(ApiHandler):
             skipped=run.artifacts_skipped,
             total_bytes=sum(each.size_bytes for each in run.artifacts),
         )
+
+
+class ArtifactsZipHandler(DownloadHandler):
+    """`/runs/{run_id}/artifacts.zip`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(media=(_ZIP,), errors=(410,))
+    async def get(self, run_id: str) -> None:
+        """Download all artifacts as one zip archive, under their relative paths.
+
+        Made while it is sent, so its length is not known beforehand. Files that the run did not
+        keep are in the list of artifacts.
+        """
+        services = await self.app.services()
+        run = await services.runs.get(run_id, self.user)
+        program = PurePosixPath(run.asset_name).stem or "run"
+        self.set_file_headers(f"{program}-{run.id[:6]}-artifacts.zip", _ZIP)
+        await self.send(services.results.iter_artifacts_zip(run))
 
 
 class ArtifactDownloadHandler(DownloadHandler):

@@ -11,6 +11,7 @@ from mellea_jupyter.handlers.artifacts import (
     ArtifactHandler,
     ArtifactLinkHandler,
     ArtifactsHandler,
+    ArtifactsZipHandler,
     SignedArtifactHandler,
 )
 from mellea_jupyter.handlers.assets import (
@@ -34,7 +35,9 @@ from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
     CallsHandler,
+    CheckHandler,
     MetricsHandler,
+    ModelsHandler,
     OutputsHandler,
     OwnRunsHandler,
     RetryHandler,
@@ -62,6 +65,7 @@ Row = tuple[str, type[RequestHandler], dict[str, Any]]
 ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs", RunsHandler),
     ("/runs/summary", SummaryHandler),
+    ("/runs/check", CheckHandler),
     ("/runs/ws", RunsChannel),
     ("/runs/bulk/cancel", BulkCancelHandler),
     ("/runs/bulk/delete", BulkDeleteHandler),
@@ -70,6 +74,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/logs", LogsHandler),
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
+    ("/runs/{run_id}/artifacts.zip", ArtifactsZipHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
@@ -82,6 +87,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
     ("/environments/{environment_id}", EnvironmentHandler),
+    ("/models", ModelsHandler),
     ("/users/me/runs", OwnRunsHandler),
     ("/users/me/notification-preferences", PreferencesHandler),
     ("/users/me/notification-preferences/test-mail", TestMailHandler),

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from mellea_jupyter.models.calls import CallPage, SourceReply
     from mellea_jupyter.models.metrics import RunMetrics
     from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
-    from mellea_jupyter.models.requests import BulkRequest, RetryRequest, RunCreate, RunPatch
+    from mellea_jupyter.models.requests import (
+        BulkRequest,
+        CheckReply,
+        ModelList,
+        RetryRequest,
+        RunCheck,
+        RunCreate,
+        RunPatch,
+    )
     from mellea_jupyter.models.run import Run
 
 _KEY_LENGTH = 200
@@ -58,6 +66,34 @@ class RunsHandler(ApiHandler):
         if created.replayed:
             self.set_status(200)
         return created.run
+
+
+class CheckHandler(ApiHandler):
+    """`/runs/check`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def post(self, body: RunCheck) -> CheckReply:
+        """Say what would be wrong with a run; nothing is created.
+
+        An error is what `POST /runs` would refuse, or what could not start; a warning is a guess:
+        the model's key is not set, or its endpoint does not answer.
+        """
+        services = await self.app.services()
+        return await services.preflight.check(body, self.user)
+
+
+class ModelsHandler(ApiHandler):
+    """`/models`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self) -> ModelList:
+        """List models to offer: those of your recent runs, of the settings, the demo."""
+        services = await self.app.services()
+        return await services.preflight.list_models(self.user)
 
 
 class RunHandler(ApiHandler):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, field_validator
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.config import RunConfig
@@ -26,6 +26,59 @@ class RunCreate(Model):
     tags: tuple[Tag, ...] = Field((), max_length=50, description="Labels.")
 
     _tags = field_validator("tags")(_distinct)
+
+
+class RunCheck(Model):
+    """`POST /api/runs/check`. Exactly one of `asset_id`, `path` and `retry_of`."""
+
+    asset_id: str | None = Field(None, description="The asset that would be executed.")
+    path: str | None = Field(
+        None, description="Or a program that would be registered, as in `POST /api/assets`."
+    )
+    retry_of: str | None = Field(None, description="Or the run that would be retried.")
+    config: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Fields of RunConfig, which may be wrong; overrides with `retry_of`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_program(self) -> RunCheck:
+        if sum(each is not None for each in (self.asset_id, self.path, self.retry_of)) != 1:
+            msg = "give one of asset_id, path and retry_of"
+            raise ValueError(msg)
+        return self
+
+
+class Problem(Model):
+    """One thing that is wrong with a request for a run, or that may go wrong."""
+
+    field: str = Field(description="What it is about, e.g. `path` or `config.model`.")
+    message: str = Field(description="What is wrong, one sentence.")
+    hint: str = Field("", description="The next step.")
+    severity: Literal["error", "warning"] = Field(
+        description="`error`: it can not be created or started. `warning`: it may fail."
+    )
+
+
+class CheckReply(Model):
+    """What is known to be wrong; nothing is no promise."""
+
+    problems: tuple[Problem, ...] = Field(description="Errors and warnings, the program's first.")
+
+
+class ModelOffer(Model):
+    """A model to choose."""
+
+    model: str = Field(description='"provider/name".')
+    source: Literal["recent", "configured", "demo"] = Field(description="Why it is offered.")
+
+
+class ModelList(Model):
+    """Models to offer where one is asked for."""
+
+    models: tuple[ModelOffer, ...] = Field(
+        description="Recent ones first, then those of the server's settings, then the demo."
+    )
 
 
 class RetryRequest(Model):

@@ -18,6 +18,7 @@ from mellea_jupyter.models.calls import CallPage, LlmCall, SourceFile, SourceRep
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.access import require_kept
+from mellea_jupyter.service.archive import iter_zip
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
@@ -168,6 +169,16 @@ class RunResults:
             ArtifactNotFound: the bytes have been removed.
         """
         return self._iterate(self._artifacts.iter_bytes(artifact, start=start, end=end))
+
+    def iter_artifacts_zip(self, run: Run) -> AsyncIterator[bytes]:
+        """All artifacts of a run as a zip archive, in chunks; an empty archive for none.
+
+        Raises:
+            Expired: its artifacts have been removed.
+            ArtifactNotFound: bytes have been removed meanwhile.
+        """
+        require_kept(run)
+        return self._iterate(iter_zip(run.artifacts, self._artifacts.iter_bytes))
 
     async def _iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         """A blocking iterator, a chunk at a time on a thread; at most one chunk is held."""

@@ -121,7 +121,7 @@ class RunService:
             if replayed is not None:
                 return replayed
         asset = await self._assets.get(request.asset_id, user)
-        config = await self._checked(request.config, asset)
+        config = await self.checked(request.config, asset)
         environment = await self._environments.resolve(
             config.environment_id or asset.default_environment_id, user
         )
@@ -153,7 +153,13 @@ class RunService:
             )
         return Created(run=await self._records.get(run_id), replayed=True)
 
-    async def _checked(self, config: RunConfig, asset: Asset) -> RunConfig:
+    async def checked(self, config: RunConfig, asset: Asset) -> RunConfig:
+        """The config as a run of the asset may have it, with the operator's defaults.
+
+        Raises:
+            DatasetNotFound: it names an unknown one.
+            InvalidInput: a field is over what the operator allows, or not for such an asset.
+        """
         if config.timeout_seconds > self._defaults.max_timeout_seconds:
             raise InvalidInput(
                 "config.timeout_seconds",
@@ -275,7 +281,7 @@ class RunService:
         asset = asset.model_copy(
             update={"version": original.asset_version, "name": original.asset_name}
         )
-        config = await self._checked(secrets.restore(config, kept), asset)
+        config = await self.checked(secrets.restore(config, kept), asset)
         placement = await self._offload.io(self._store.get_placement, run_id)
         environment = await self._environments.resolve(
             config.environment_id or placement.environment_id, user

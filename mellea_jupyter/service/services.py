@@ -41,6 +41,7 @@ from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.placing import Placer, PlacingOptions
+from mellea_jupyter.service.preflight import Preflight, PreflightOptions
 from mellea_jupyter.service.probing import Probing
 from mellea_jupyter.service.reconciler import Reconciler
 from mellea_jupyter.service.records import RunRecords
@@ -64,6 +65,7 @@ class ServiceOptions:
     data_dir: Path
     root_dir: Path
     default_model: str | None = None
+    models: Sequence[str] = ()
     max_runs: int = 4
     max_runs_per_owner: int = 4
     max_timeout_seconds: float = 7 * 24 * 3600.0
@@ -203,6 +205,15 @@ class Services:
             signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+        )
+        self.preflight = Preflight(
+            runs=self.runs,
+            assets=self.assets,
+            environments=self.environments,
+            offload=self._offload,
+            options=PreflightOptions(
+                options.root_dir, data_dir / "sources", options.models, options.default_model
+            ),
         )
         self._kept = KeptBytes(
             data_dir=data_dir, folders=folders, journals=journals, artifacts=artifacts

@@ -229,6 +229,10 @@ class FakeResults:
         for offset in range(0, len(part), 4):
             yield part[offset : offset + 4]
 
+    async def iter_artifacts_zip(self, run: Run) -> AsyncIterator[bytes]:
+        for artifact in run.artifacts:
+            yield self.contents[artifact.id]
+
 
 @dataclass
 class FakeAssets:

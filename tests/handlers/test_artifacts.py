@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +16,7 @@ CONTENT = b"<script>alert(1)</script>"
 
 @pytest.fixture
 def run(services: FakeServices, owner_id: str) -> Run:
-    run = make_run(owner_id, status="succeeded")
+    run = make_run(owner_id, status="succeeded", asset_name="trip.py")
     artifact = ArtifactRef(
         id="art_1",
         run_id=run.id,
@@ -46,8 +47,8 @@ async def test_a_download_is_an_attachment_that_can_not_run(ask: Ask, run: Run) 
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     disposition = reply.headers["Content-Disposition"]
-    assert disposition.startswith("attachment; filename*=utf-8''Reise")
-    assert disposition.isascii()
+    name = "Reise%20nach%20Lissabon%2C%20gr%C3%B6%C3%9Fer%201.html"
+    assert disposition == f"attachment; filename*=utf-8''{name}"
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,20 @@ async def test_ranges_we_do_not_serve(ask: Ask, run: Run) -> None:
 async def test_an_unknown_artifact_is_404(ask: Ask, run: Run) -> None:
     reply = await ask("GET", f"api/runs/{run.id}/artifacts/art_2")
     assert (reply.code, body(reply)["code"]) == (404, "artifact_not_found")
+
+
+async def test_all_artifacts_come_as_one_archive(ask: Ask, run: Run) -> None:
+    reply = await ask("GET", f"api/runs/{run.id}/artifacts.zip")
+    assert (reply.code, reply.body) == (200, CONTENT)
+    assert reply.headers["Content-Type"] == "application/zip"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    disposition = reply.headers["Content-Disposition"]
+    assert disposition == f"attachment; filename*=utf-8''trip-{run.id[:6]}-artifacts.zip"
+
+
+async def test_the_archive_of_somebody_else_is_404(
+    ask: Ask, run: Run, acting_as: Callable[..., None]
+) -> None:
+    acting_as("mallory")
+    reply = await ask("GET", f"api/runs/{run.id}/artifacts.zip")
+    assert (reply.code, body(reply)["code"]) == (404, "run_not_found")

@@ -19,7 +19,7 @@ SCENARIOS = Path(__file__).parents[1] / "runtime" / "scenarios"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     home = tmp_path_factory.mktemp("server")
-    options = ["--MelleaApp.grace_seconds=1.5"]
+    options = ["--MelleaApp.grace_seconds=1.5", "--MelleaApp.models=acme/one"]
     offered = offer_broken_executor(tmp_path_factory.mktemp("packages"))
     environment = {
         "SERVER_ACCESS_TOKEN": "inherited-5b8e0d44",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
+from pathlib import Path
+
 import httpx
 
 from mellea_jupyter.testing.server import JupyterServer
@@ -69,3 +74,44 @@ def test_artifacts_over_the_quota_are_listed_as_skipped_also_when_the_run_fails(
     skipped = {entry["path"]: entry["reason"] for entry in final["artifacts_skipped"]}
     assert skipped["b.bin"] == "quota"
     assert "c.txt" in skipped
+
+
+def test_all_artifacts_come_as_one_archive(server: JupyterServer, http: httpx.Client) -> None:
+    run = server.create(http, server.write("declaring.py", DECLARING))
+    final = server.wait_for(http, run["id"])
+    reply = http.get(f"api/runs/{run['id']}/artifacts.zip")
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        paths = [artifact["path"] for artifact in final["artifacts"]]
+        assert archive.namelist() == paths == ["folder/result.txt"]
+        assert archive.read("folder/result.txt") == b"kept"
+
+
+def test_a_large_archive_costs_the_server_no_memory_and_ends_with_its_reader(
+    server: JupyterServer, http: httpx.Client
+) -> None:
+    source = (
+        "import os\n"
+        "folder = os.environ['MELLEA_OUTPUT_DIR']\n"
+        "for name in 'ab':\n"
+        "    with open(f'{folder}/{name}.bin', 'wb') as file:\n"
+        "        for _ in range(80):\n"
+        "            file.write(os.urandom(1 << 20))\n"
+    )
+    run = server.create(http, server.write("large.py", source))
+    assert server.wait_for(http, run["id"])["status"] == "succeeded"
+    path = f"api/runs/{run['id']}/artifacts.zip"
+    with http.stream("GET", path) as reply:
+        next(reply.iter_raw())  # and away
+    before = _peak_bytes(server.pid)
+    with http.stream("GET", path) as reply:
+        received = sum(len(piece) for piece in reply.iter_raw())
+    assert received > 160 << 20
+    assert _peak_bytes(server.pid, reset=False) - before < 16 << 20
+
+
+def _peak_bytes(pid: int, *, reset: bool = True) -> int:
+    """Most memory the process had since the last reset; where it is now, after a reset."""
+    if reset:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10  # type: ignore[index]

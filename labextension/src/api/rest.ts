@@ -4,19 +4,24 @@ import type {
   ArtifactList,
   Asset,
   AssetCreate,
+  AssetPage,
   CallPage,
+  CheckReply,
   EnvironmentList,
   ErrorBody,
+  GetAssetsQuery,
   GetNotificationsQuery,
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
   GetRunsSummaryQuery,
   LogPage,
+  ModelList,
   Notice,
   NoticePage,
   NotificationPreferencesPatch,
   NotificationSettings,
   Run,
+  RunCheck,
   RunCreate,
   RunPage,
   RunPatch,
@@ -148,6 +153,19 @@ export class RunsApi {
     return this.read(`assets/${assetId}`, {});
   }
 
+  listAssets(query: GetAssetsQuery): Promise<AssetPage> {
+    return this.read('assets', query);
+  }
+
+  listModels(): Promise<ModelList> {
+    return this.read('models', {});
+  }
+
+  /** What would be wrong with such a run; creates nothing. */
+  checkRun(body: RunCheck, options: IReadOptions = {}): Promise<CheckReply> {
+    return this.write('POST', 'runs/check', body, options.signal);
+  }
+
   listEnvironments(): Promise<EnvironmentList> {
     return this.read('environments', {});
   }
@@ -187,6 +205,11 @@ export class RunsApi {
     return this.transport.url(`runs/${runId}/logs`) + queryString({ download: 'text' });
   }
 
+  /** Where all artifacts are downloaded from, as one archive. */
+  artifactsZipUrl(runId: string): string {
+    return this.transport.url(`runs/${runId}/artifacts.zip`);
+  }
+
   /** Where an artifact is downloaded from. */
   artifactUrl(runId: string, artifactId: string): string {
     return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
@@ -200,12 +223,12 @@ export class RunsApi {
     });
   }
 
-  private write<T>(method: string, path: string, body?: unknown): Promise<T> {
+  private write<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     if (body === undefined) {
-      return this.send(path, { method });
+      return this.send(path, { method, signal });
     }
     const headers = { 'Content-Type': 'application/json' };
-    return this.send(path, { method, headers, body: JSON.stringify(body) });
+    return this.send(path, { method, headers, body: JSON.stringify(body), signal });
   }
 
   private async send<T>(path: string, init: RequestInit): Promise<T> {

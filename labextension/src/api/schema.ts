@@ -115,6 +115,12 @@ export type CallPage = {
   next: number | null;
 };
 
+/** What is known to be wrong; nothing is no promise. */
+export type CheckReply = {
+  /** Errors and warnings, the program's first. */
+  problems: Problem[];
+};
+
 export type ClientMessage = Subscribe | Unsubscribe;
 
 /** The log is complete and all of it was sent; the topic has ended. */
@@ -400,6 +406,20 @@ export type Logs = {
   cursor: string;
 };
 
+/** Models to offer where one is asked for. */
+export type ModelList = {
+  /** Recent ones first, then those of the server's settings, then the demo. */
+  models: ModelOffer[];
+};
+
+/** A model to choose. */
+export type ModelOffer = {
+  /** "provider/name". */
+  model: string;
+  /** Why it is offered. */
+  source: 'recent' | 'configured' | 'demo';
+};
+
 /** Something to tell one user. Runs that end together share a notice. */
 export type Notice = {
   /** `ntc_…`. */
@@ -531,6 +551,18 @@ export type NotificationSettings = {
   default_email_address: string | null;
 };
 
+/** One thing that is wrong with a request for a run, or that may go wrong. */
+export type Problem = {
+  /** What it is about, e.g. `path` or `config.model`. */
+  field: string;
+  /** What is wrong, one sentence. */
+  message: string;
+  /** The next step. */
+  hint: string;
+  /** `error`: it can not be created or started. `warning`: it may fail. */
+  severity: 'error' | 'warning';
+};
+
 /** When no mail is sent; what falls into them is sent at their end. */
 export type QuietHours = {
   /** `22:00`, in the user's time zone. */
@@ -652,6 +684,18 @@ export type RunChanged = {
   type: 'run_changed';
   /** The run as it is now. */
   run: Run;
+};
+
+/** `POST /api/runs/check`. Exactly one of `asset_id`, `path` and `retry_of`. */
+export type RunCheck = {
+  /** The asset that would be executed. */
+  asset_id?: string | null;
+  /** Or a program that would be registered, as in `POST /api/assets`. */
+  path?: string | null;
+  /** Or the run that would be retried. */
+  retry_of?: string | null;
+  /** Fields of RunConfig, which may be wrong; overrides with `retry_of`. */
+  config?: Record<string, JsonValue>;
 };
 
 /** How a run is to be executed. Every field has a default. */

@@ -7,6 +7,7 @@ import type { GetRunsQuery, Run, RunStatus, SummaryReply } from '../api/schema.j
 import type { RunsStream } from '../api/stream.js';
 
 const PAGE = 100;
+const LARGEST_PAGE = 1000;
 const TOTALS_PAUSE_MS = 2000;
 
 /** The filter bar's state, as it is kept in the layout. */
@@ -28,6 +29,19 @@ export interface ITableState {
   columns: string[];
 }
 
+/** An asset that has runs. */
+export interface IAssetChoice {
+  id: string;
+  /** Where it is, or what it is called. */
+  label: string;
+}
+
+/** What the filter bar offers. */
+export interface IChoices {
+  owners: readonly string[];
+  assets: readonly IAssetChoice[];
+}
+
 /** Rows of one filter in one order. */
 export class RunsTableModel {
   private rows: Run[] = [];
@@ -36,7 +50,10 @@ export class RunsTableModel {
   private failure: Error | null = null;
   private totals: SummaryReply | null = null;
   private totalsTimer: number | null = null;
+  private unseen = new Set<string>(); // new runs of which it is not known whether they pass
   private created = new Set<string>();
+  private choicesRead: Promise<void> | null = null;
+  private known: IChoices = { owners: [], assets: [] };
   private readonly chosen = new Set<string>();
   private readonly changedSignal = new Signal<this, void>(this);
   private readonly unsubscribe: () => void;
@@ -91,9 +108,22 @@ export class RunsTableModel {
     return this.failure;
   }
 
-  /** How many runs were created since the rows were loaded. */
+  /** How many runs that pass the filter were created since the rows were loaded. */
   get waiting(): number {
     return this.created.size;
+  }
+
+  /** Owners and assets of all runs, as far as they were asked for by `readChoices`. */
+  get choices(): IChoices {
+    return this.known;
+  }
+
+  /** Read what the filter bar offers, once. */
+  readChoices(): Promise<void> {
+    this.choicesRead ??= this.loadChoices().catch(() => {
+      this.choicesRead = null; // asked for again with the next look at the field
+    });
+    return this.choicesRead;
   }
 
   get selection(): ReadonlySet<string> {
@@ -126,6 +156,18 @@ export class RunsTableModel {
       }
     }
     this.changedSignal.emit();
+  }
+
+  /** Select or deselect all rows between two, both included. */
+  selectRange(fromId: string, toId: string, isSelected: boolean): void {
+    const to = this.rows.findIndex(run => run.id === toId);
+    const at = this.rows.findIndex(run => run.id === fromId);
+    const from = at < 0 ? to : at; // the row it began with may be gone
+    const range = this.rows.slice(Math.min(from, to), Math.max(from, to) + 1);
+    this.select(
+      range.map(run => run.id),
+      isSelected
+    );
   }
 
   /** Load the first page again; the old rows stay until it is there. */
@@ -163,6 +205,7 @@ export class RunsTableModel {
       if (cursor === null) {
         this.rows = [...page.runs];
         this.created.clear();
+        this.unseen.clear();
       } else {
         const known = new Set(this.rows.map(run => run.id));
         this.rows = [...this.rows, ...page.runs.filter(run => !known.has(run.id))];
@@ -203,18 +246,66 @@ export class RunsTableModel {
         this.rows = this.rows.map(each => (each.id === run.id ? run : each));
       }
     } else if (run.status === 'created' || run.status === 'queued') {
-      this.created.add(run.id);
+      this.unseen.add(run.id);
     }
     this.changedSignal.emit();
     this.totalsTimer ??= window.setTimeout(() => {
       this.totalsTimer = null;
       void this.summarize();
+      void this.countCreated();
     }, TOTALS_PAUSE_MS);
+  }
+
+  /** Have the server say which of the new runs pass the filter; only it knows how it searches. */
+  private async countCreated(): Promise<void> {
+    const asked = this.unseen;
+    const { filters } = this.current;
+    if (asked.size === 0) {
+      return;
+    }
+    this.unseen = new Set();
+    const limit = Math.min(asked.size + PAGE, LARGEST_PAGE);
+    try {
+      const { runs } = await this.api.listRuns(
+        { ...filters, sort: '-created_at', limit },
+        { isBackground: true }
+      );
+      if (filters === this.current.filters) {
+        const rows = new Set(this.rows.map(run => run.id));
+        for (const { id } of runs) {
+          if (asked.has(id) && !rows.has(id)) {
+            this.created.add(id);
+          }
+        }
+        this.changedSignal.emit();
+      }
+    } catch {
+      asked.forEach(id => this.unseen.add(id)); // counted with the next change
+    }
+  }
+
+  private async loadChoices(): Promise<void> {
+    const quietly = { isBackground: true };
+    const [owners, assets, registered] = await Promise.all([
+      this.api.summarize({ group_by: 'owner' }, quietly),
+      this.api.summarize({ group_by: 'asset' }, quietly),
+      this.api.listAssets({ limit: LARGEST_PAGE })
+    ]);
+    const labels = new Map(this.rows.map(run => [run.asset_id, run.asset_name]));
+    registered.assets.forEach(asset => labels.set(asset.id, asset.path ?? asset.name));
+    this.known = {
+      owners: owners.groups.map(group => group.key),
+      assets: assets.groups
+        .map(({ key }) => ({ id: key, label: labels.get(key) || key }))
+        .sort((a, b) => a.label.localeCompare(b.label))
+    };
+    this.changedSignal.emit();
   }
 
   private remove(runId: string): void {
     this.rows = this.rows.filter(run => run.id !== runId);
     this.created.delete(runId);
+    this.unseen.delete(runId);
     this.chosen.delete(runId);
     this.changedSignal.emit();
   }

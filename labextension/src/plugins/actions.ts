@@ -3,8 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
-import { CommandIDs, RUN_ARGS, RUNS_ARGS } from '../commands.js';
+import { CommandIDs, RUN_ARGS, runIdsOf, RUNS_ARGS } from '../commands.js';
 import { describeError } from '../panels/launch/index.js';
 import { IMelleaRuns } from '../tokens.js';
 import { linkOf, runIdUnderMenu } from './run.js';
@@ -75,13 +74,8 @@ function addRunCommands(
   add(
     CommandIDs.downloadArtifacts,
     trans.__('Download all artifacts'),
-    trans.__('Download each file that the run kept'),
-    async runId => {
-      const { artifacts } = await api.listArtifacts(runId);
-      for (const artifact of artifacts) {
-        download(api.artifactUrl(runId, artifact.id));
-      }
-    }
+    trans.__('Download the files that the run kept as one archive'),
+    runId => download(api.artifactsZipUrl(runId))
   );
   add(
     CommandIDs.deleteRun,
@@ -145,11 +139,6 @@ function addBulkCommands(
     }),
     runIds => api.deleteRuns(runIds)
   );
-}
-
-function runIdsOf(args: ReadonlyPartialJSONObject): string[] {
-  const runIds = args['runIds'];
-  return Array.isArray(runIds) ? runIds.filter(each => typeof each === 'string') : [];
 }
 
 /** Do it; say in a notice why it did not work. */

@@ -5,8 +5,7 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
-import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ICommandPalette, WidgetTracker, type MainAreaWidget } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { JSONObject } from '@lumino/coreutils';
@@ -16,6 +15,9 @@ import { RunsTableModel, type ITableState } from '../models/table.js';
 import { DEFAULT_COLUMNS } from '../panels/dashboard/columns.js';
 import { DashboardPanel } from '../panels/dashboard/index.js';
 import { IMelleaRuns } from '../tokens.js';
+import { labUrl, showTab } from './tabs.js';
+
+const PARAMETER = 'mellea-dashboard';
 
 /** The table of all runs. */
 export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
@@ -58,16 +60,13 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
           return;
         }
         const model = new RunsTableModel(api, stream, stateOf(args as Partial<ITableState>));
-        const widget = new MainAreaWidget({
-          content: new DashboardPanel(model, commands, trans)
+        const widget = showTab(shell, {
+          content: new DashboardPanel(model, commands, trans),
+          id: 'mellea-dashboard-tab',
+          type: 'Mellea dashboard',
+          url: labUrl(PARAMETER)
         });
-        widget.id = 'mellea-dashboard-tab';
-        widget.toolbar.hide();
-        shell.add(widget, 'main', { type: 'Mellea dashboard' });
-        if (!widget.isAttached) {
-          widget.dispose(); // Notebook has no main area to add to
-          const lab = URLExt.join(PageConfig.getBaseUrl(), 'lab');
-          window.open(`${lab}?mellea-dashboard`, '_blank', 'noopener');
+        if (widget === null) {
           return;
         }
         let kept = model.state;
@@ -78,7 +77,6 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
           }
         });
         void tracker.add(widget);
-        shell.activateById(widget.id);
       }
     });
     void restorer?.restore(tracker, {
@@ -88,7 +86,7 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
     });
     palette?.addItem({ command: CommandIDs.openDashboard, category: trans.__('Mellea') });
     launcher?.add({ command: CommandIDs.openDashboard, category: trans.__('Mellea'), rank: 2 });
-    if (new URLSearchParams(window.location.search).has('mellea-dashboard')) {
+    if (new URLSearchParams(window.location.search).has(PARAMETER)) {
       void app.restored.then(() => commands.execute(CommandIDs.openDashboard));
     }
   }

@@ -10,7 +10,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyJSONValue } from '@lumino/coreutils';
-import type { Environment, Run } from '../api/schema.js';
+import type { Environment, ModelOffer, Run, RunCheck } from '../api/schema.js';
 import { CommandIDs, RUN_ARGS } from '../commands.js';
 import { runsIcon } from '../icons.js';
 import { describeError, showLaunchDialog } from '../panels/launch/index.js';
@@ -19,6 +19,7 @@ import {
   emptyValues,
   findProblems,
   overridesOf,
+  problemsOf,
   tagsOf,
   valuesOf,
   withoutSecrets,
@@ -129,7 +130,8 @@ class Launch {
       title: trans.__('Run with Mellea'),
       initial: last ?? emptyValues(path),
       isProgramFixed: false,
-      submit: values => this.create(values, null)
+      describe: values => ({ path: values.path.trim(), config: configOf(values) }),
+      submit: values => this.create(values)
     });
   }
 
@@ -142,6 +144,10 @@ class Launch {
         title: trans.__('Clone configuration'),
         initial: valuesOf(run.asset_name, run.config, run.tags),
         isProgramFixed: true,
+        describe: values => ({
+          asset_id: run.asset_id,
+          config: { ...run.config, ...configOf(values) }
+        }),
         submit: values =>
           mellea.api.createRun({
             asset_id: run.asset_id,
@@ -162,6 +168,7 @@ class Launch {
         initial: valuesOf(run.asset_name, run.config, run.tags),
         isProgramFixed: true,
         keepsSecrets: true,
+        describe: values => ({ retry_of: run.id, config: overridesOf(run.config, values) }),
         submit: values => mellea.api.retryRun(run.id, overridesOf(run.config, values))
       });
     }
@@ -172,14 +179,20 @@ class Launch {
     initial: ILaunchValues;
     isProgramFixed: boolean;
     keepsSecrets?: boolean;
+    /** The run that the values stand for, to have the server look at it. */
+    describe: (values: ILaunchValues) => { [Field in keyof RunCheck]: unknown };
     submit: (values: ILaunchValues) => Promise<Run>;
   }): Promise<void> {
     const { app, mellea, trans } = this.parts;
-    const environments = await this.environments();
+    const [environments, models] = await Promise.all([this.environments(), this.models()]);
     const run = await showLaunchDialog({
       ...options,
       environments,
-      models: await this.models(),
+      models,
+      check: async (values, signal) => {
+        const body = options.describe(values) as RunCheck;
+        return problemsOf((await mellea.api.checkRun(body, { signal })).problems);
+      },
       findProblems: values =>
         findProblems(
           values,
@@ -198,13 +211,12 @@ class Launch {
     }
   }
 
-  private async create(values: ILaunchValues, name: string | null): Promise<Run> {
+  private async create(values: ILaunchValues): Promise<Run> {
     const { api } = this.parts.mellea;
     const asset = await api.registerAsset({ path: values.path.trim() });
     const run = await api.createRun({
       asset_id: asset.id,
       config: configOf(values),
-      name,
       tags: tagsOf(values)
     });
     const kept = withoutSecrets(values) as unknown as ReadonlyJSONValue;
@@ -237,16 +249,24 @@ class Launch {
     }
   }
 
-  /** Models of recent runs, then the configured ones. */
-  private async models(): Promise<string[]> {
+  /** What the server offers, then the models of one's own settings. */
+  private async models(): Promise<ModelOffer[]> {
     const { mellea, settings } = this.parts;
-    const { active, recent } = mellea.runs;
-    const used = [...active, ...recent].map(run => run.config.model ?? '');
-    const loaded = await settings?.load(SETTINGS_ID).catch(() => null);
-    const configured = loaded?.composite['models'];
-    return [...new Set([...used, ...(Array.isArray(configured) ? configured.map(String) : [])])]
-      .filter(Boolean)
-      .slice(0, 30);
+    const [offered, loaded] = await Promise.all([
+      mellea.api.listModels().then(
+        reply => reply.models,
+        () => [] // a model can be typed
+      ),
+      settings?.load(SETTINGS_ID).catch(() => null)
+    ]);
+    const own = loaded?.composite['models'];
+    const names = new Set(offered.map(({ model }) => model));
+    return [
+      ...offered,
+      ...(Array.isArray(own) ? own.map(String) : [])
+        .filter(model => !names.has(model))
+        .map(model => ({ model, source: 'configured' as const }))
+    ];
   }
 
   private isUnsaved(path: string): boolean {

@@ -6,24 +6,23 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { WidgetTracker, type MainAreaWidget } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
 import { CodeEditor } from '@jupyterlab/codeeditor';
-import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, RUN_ARGS } from '../commands.js';
 import { RunPanel } from '../panels/run/index.js';
 import type { SourceEditor } from '../panels/run/source.js';
 import { IMelleaRuns } from '../tokens.js';
+import { labUrl, showTab } from './tabs.js';
 
 const RUN_PARAMETER = 'mellea-run';
 const LINE_PARAMETER = 'mellea-line';
 
 /** The address of a run, or of a line of its log. */
 export function linkOf(runId: string, line?: number): string {
-  const lab = URLExt.join(PageConfig.getBaseUrl(), 'lab');
   const place = line === undefined ? '' : `&${LINE_PARAMETER}=${line}`;
-  return `${lab}?${RUN_PARAMETER}=${encodeURIComponent(runId)}${place}`;
+  return labUrl(`${RUN_PARAMETER}=${encodeURIComponent(runId)}${place}`);
 }
 
 /** Run tabs. */
@@ -63,16 +62,14 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
         editor: editors ? sourceEditor(editors) : null,
         trans
       });
-      const widget = new MainAreaWidget({ content });
-      widget.id = `mellea-run-tab-${runId}`;
-      widget.toolbar.hide();
-      shell.add(widget, 'main', { type: 'Mellea run' });
-      if (widget.isAttached) {
+      const widget = showTab(shell, {
+        content,
+        id: `mellea-run-tab-${runId}`,
+        type: 'Mellea run',
+        url: linkOf(runId, line ?? undefined)
+      });
+      if (widget) {
         void tracker.add(widget);
-        shell.activateById(widget.id);
-      } else {
-        widget.dispose(); // Notebook has no main area to add to
-        window.open(linkOf(runId, line ?? undefined), '_blank', 'noopener');
       }
     };
 
@@ -100,6 +97,9 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
         describedBy: { args: { type: 'object', properties: { search: { type: 'string' } } } },
         execute: async args => {
           const parameters = new URLSearchParams(String(args['search'] ?? ''));
+          if (parameters.has('reset')) {
+            return; // a second tab gets a fresh workspace first, and the link again after that
+          }
           const runId = parameters.get(RUN_PARAMETER);
           const line = Number(parameters.get(LINE_PARAMETER));
           if (runId) {

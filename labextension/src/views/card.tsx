@@ -88,7 +88,7 @@ function ShownCard({ run, model, context }: IShownProps & { model: RunModel }): 
       {waiting && !hasProgress(run) && <p className="jp-MelleaCard-waiting">{waiting}</p>}
       <Progress run={run} log={log} text={waiting} context={context} />
       <Numbers run={run} trans={trans} />
-      <FailureBox run={run} commands={context.commands} trans={trans} />
+      <FailureBox run={run} api={context.api} commands={context.commands} trans={trans} />
       {outputs.map((output, index) => (
         <div className="jp-MelleaCard-output" key={index}>
           <JsonTree value={output.data} label={trans.__('output')} trans={trans} />

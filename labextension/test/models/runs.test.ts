@@ -31,7 +31,13 @@ const api = {
     const end = from + runs.length;
     return { runs, next: end < stored.length ? String(end) : null, total: null };
   },
-  summarize: async () => ({ total_runs: stored.length })
+  summarize: async (query: { group_by?: string }) => ({
+    total_runs: stored.length,
+    groups: { owner: ['ann', 'bob'], asset: ['prog_1', 'prog_2'] }[query.group_by ?? '']?.map(
+      key => ({ key })
+    )
+  }),
+  listAssets: async () => ({ assets: [{ id: 'prog_1', name: 'trip.py', path: 'folder/trip.py' }] })
 } as unknown as RunsApi;
 
 beforeEach(() => {
@@ -118,10 +124,50 @@ test('a changed run stays in its row; a new one waits until it is asked for', as
   listener.onRun?.(makeRun({ id: 'run-1', version: 2, status: 'failed' }));
   listener.onRun?.(makeRun({ id: 'new', status: 'queued' }));
   expect(model.runs.map(run => run.id)).toEqual(['run-0', 'run-1', 'run-2']);
-  expect([model.runs[1]?.status, model.waiting]).toEqual(['failed', 1]);
+  expect([model.runs[1]?.status, model.waiting]).toEqual(['failed', 0]);
   stored = [makeRun({ id: 'new' }), ...stored];
+  await vi.waitFor(() => expect(model.waiting).toBe(1), 5000);
   await model.reload();
   expect([model.runs[0]?.id, model.waiting]).toEqual(['new', 0]);
+  model.dispose();
+});
+
+test('a new run that the filter leaves out is not counted', async () => {
+  stored = many(2);
+  const model = new RunsTableModel(api, stream, { ...state, filters: { search: 'lisbon' } });
+  await vi.waitFor(() => expect(model.runs).toHaveLength(2));
+  pages.mockClear();
+  listener.onRun?.(makeRun({ id: 'new', status: 'queued' }));
+  await vi.waitFor(() => expect(pages).toHaveBeenCalledTimes(1), 5000);
+  expect(pages.mock.calls[0]?.[0]).toMatchObject({ search: 'lisbon', sort: '-created_at' });
+  expect(model.waiting).toBe(0);
+  model.dispose();
+});
+
+test('owners and assets of all runs are offered, by name where there is one', async () => {
+  const model = new RunsTableModel(api, stream, state);
+  await model.readChoices();
+  expect(model.choices).toEqual({
+    owners: ['ann', 'bob'],
+    assets: [
+      { id: 'prog_1', label: 'folder/trip.py' },
+      { id: 'prog_2', label: 'prog_2' }
+    ]
+  });
+  model.dispose();
+});
+
+test('a range of rows is selected in either direction', async () => {
+  stored = many(5);
+  const model = new RunsTableModel(api, stream, state);
+  await vi.waitFor(() => expect(model.runs).toHaveLength(5));
+  model.selectRange('run-3', 'run-1', true);
+  expect([...model.selection]).toEqual(['run-1', 'run-2', 'run-3']);
+  model.selectRange('run-2', 'run-2', false);
+  expect([...model.selection]).toEqual(['run-1', 'run-3']);
+  model.selectRange('gone', 'run-4', true);
+  expect(model.selection.has('run-4')).toBe(true);
+  expect(model.selection.has('run-0')).toBe(false);
   model.dispose();
 });
 

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import type { Environment } from '../../src/api/schema.js';
 import {
   configOf,
   emptyValues,
   findProblems,
   joinArgs,
   overridesOf,
+  problemsOf,
   splitArgs,
   tagsOf,
   valuesOf,
@@ -15,15 +17,9 @@ import { makeRun, trans } from '../helpers.js';
 
 const environments = [
   { id: 'good', available: true, reason: null },
-  { id: 'bad', available: false, reason: 'mellea is not installed there' }
-].map(each => ({
-  ...each,
-  name: each.id,
-  executor: 'process' as const,
-  python: null,
-  preload: [],
-  memory_mb: null
-}));
+  { id: 'bad', available: false, reason: 'mellea is not installed there' },
+  { id: 'new', available: false, reason: 'being checked', checked_at: null }
+].map(each => ({ checked_at: '2026-01-15T10:00:00.000Z', ...each })) as Environment[];
 
 function problems(change: Partial<ILaunchValues>, isUnsaved = false): string[] {
   const preflight = { environments, isUnsaved, keepsSecrets: false };
@@ -36,9 +32,9 @@ test('a fresh dialog can run at once', () => expect(problems({})).toEqual([]));
 
 test.each([
   [{ path: ' ' }, ['path']],
-  [{ model: 'gpt-4o' }, ['model?']],
   [{ environmentId: 'bad' }, ['environmentId']],
   [{ environmentId: 'good' }, []],
+  [{ environmentId: 'new' }, []],
   [{ args: '--city "Lisbon' }, ['args']],
   [{ variables: [{ name: '', value: 'x' }] }, ['variables']],
   [{ variables: [{ name: 'A-B', value: 'x' }] }, ['variables']],
@@ -49,8 +45,9 @@ test.each([
   [{ timeoutSeconds: '604801' }, ['timeoutSeconds']],
   [{ quotaMb: '' }, ['quotaMb']],
   [{ quotaMb: '-1' }, ['quotaMb']],
-  [{ maxCostUsd: '0' }, ['maxCostUsd']],
-  [{ maxCostUsd: '0.50' }, []]
+  [{ maxLlmCalls: '0' }, ['maxLlmCalls']],
+  [{ maxLlmCalls: '1.5' }, ['maxLlmCalls']],
+  [{ maxLlmCalls: '20' }, []]
 ] as [Partial<ILaunchValues>, string[]][])('%j has problems %j', (change, expected) =>
   expect(problems(change)).toEqual(expected)
 );
@@ -70,7 +67,7 @@ test('values become a config', () => {
       { name: 'a', value: 'ds_1' },
       { name: 'b', value: 'ds_2@v3' }
     ],
-    maxCostUsd: '0.50'
+    maxLlmCalls: ' 20 '
   });
   expect(config).toMatchObject({
     model: 'demo/scripted',
@@ -82,17 +79,35 @@ test('values become a config', () => {
       { name: 'b', dataset_id: 'ds_2', version: 'v3' }
     ],
     timeout_seconds: 3600,
-    max_cost_usd: '0.50'
+    max_llm_calls: 20
   });
+});
+
+test('what the server found stands next to its field', () => {
+  const problem = { message: 'No.', hint: 'Do this.', severity: 'error' as const };
+  const fields = ['path', 'config.env_vars.A-B', 'config.model', 'config.parameters', 'asset_id'];
+  expect(problemsOf(fields.map(field => ({ ...problem, field }))).map(each => each.field)).toEqual([
+    'path',
+    'variables',
+    'model',
+    null,
+    null
+  ]);
+  expect(problemsOf([{ ...problem, field: 'path', message: 'No' }])).toEqual([
+    { field: 'path', text: 'No. Do this.', isWarning: false }
+  ]);
 });
 
 test('secrets are not remembered', () => {
   const variables = [
     { name: 'OPENAI_API_KEY', value: 'sk-1' },
     { name: 'github_token', value: 't' },
-    { name: 'DEBUG', value: '1' }
+    { name: 'DEBUG', value: '1' },
+    { name: 'MAX_TOKENS', value: '9' }
   ];
-  expect(withoutSecrets({ ...emptyValues('a.py'), variables }).variables).toEqual([variables[2]]);
+  expect(withoutSecrets({ ...emptyValues('a.py'), variables }).variables).toEqual(
+    variables.slice(2)
+  );
 });
 
 describe('overrides of a retry', () => {

@@ -6,6 +6,7 @@ import { useSignal } from '../../components/hooks.js';
 import { formatNumber, type ITranslation } from '../../format.js';
 import { canCancel, isTerminal } from '../../models/statuses.js';
 import type { RunsTableModel } from '../../models/table.js';
+import { LEAST_COMPARED, MOST_COMPARED } from '../compare/rows.js';
 import { FilterBar } from './filters.js';
 import { SummaryCards } from './summary.js';
 import { RunsTable } from './table.js';
@@ -119,6 +120,17 @@ export function SelectionBar({ model, commands, trans }: IDashboardProps): React
       >
         {trans.__('Cancel')}
       </button>
+      {commands.hasCommand(CommandIDs.compareRuns) && (
+        <button
+          type="button"
+          className="jp-MelleaButton"
+          disabled={chosen.size < LEAST_COMPARED || chosen.size > MOST_COMPARED}
+          title={trans.__('Two to ten runs side by side')}
+          onClick={() => void commands.execute(CommandIDs.compareRuns, { runIds: [...chosen] })}
+        >
+          {trans.__('Compare')}
+        </button>
+      )}
       {commands.hasCommand(CommandIDs.deleteRuns) && (
         <button
           type="button"

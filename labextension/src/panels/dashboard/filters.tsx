@@ -1,11 +1,11 @@
 // The filter bar: what is chosen stands as removable chips.
 
-import { useEffect, useState, type ReactElement } from 'react';
+import { useEffect, useId, useState, type ReactElement } from 'react';
 import type { RunStatus } from '../../api/schema.js';
 import { Icon } from '../../components/icons.js';
 import { statusText } from '../../components/status.js';
 import type { ITranslation } from '../../format.js';
-import type { RunsTableModel, TableFilters } from '../../models/table.js';
+import type { IAssetChoice, RunsTableModel, TableFilters } from '../../models/table.js';
 import { STATUSES } from '../../models/statuses.js';
 import { columnsOf } from './columns.js';
 
@@ -23,8 +23,19 @@ export function FilterBar({ model, trans }: IFiltersProps): ReactElement {
   const { filters } = model.state;
   const set = (change: Partial<TableFilters>): void =>
     model.update({ filters: clean({ ...filters, ...change }) });
-  const addTo = (field: ListField, value: string): void =>
-    set({ [field]: [...new Set([...(filters[field] ?? []), value])] });
+  const addTo = (field: ListField, values: readonly string[]): boolean => {
+    if (values.length > 0) {
+      set({ [field]: [...new Set([...(filters[field] ?? []), ...values])] });
+    }
+    return values.length > 0;
+  };
+  const readChoices = (): void => void model.readChoices();
+  const hasAssets = (filters.asset_id ?? []).length > 0;
+  useEffect(() => {
+    if (hasAssets) {
+      void model.readChoices(); // their names
+    }
+  }, [model, hasAssets]);
   return (
     <div className="jp-MelleaDashboard-filters" role="search" aria-label={trans.__('Filter runs')}>
       <SearchField model={model} trans={trans} />
@@ -44,9 +55,19 @@ export function FilterBar({ model, trans }: IFiltersProps): ReactElement {
           </option>
         ))}
       </select>
-      <AddField label={trans.__('Owner')} onAdd={value => addTo('owner_id', value)} />
-      <AssetField model={model} trans={trans} onAdd={value => addTo('asset_id', value)} />
-      <AddField label={trans.__('Tag')} onAdd={value => addTo('tags', value)} />
+      <AddField
+        label={trans.__('Owner')}
+        choices={model.choices.owners}
+        onFocus={readChoices}
+        onAdd={value => addTo('owner_id', [value])}
+      />
+      <AddField
+        label={trans.__('Asset')}
+        choices={[...new Set(model.choices.assets.map(asset => asset.label))]}
+        onFocus={readChoices}
+        onAdd={value => addTo('asset_id', findAssets(model.choices.assets, value))}
+      />
+      <AddField label={trans.__('Tag')} onAdd={value => addTo('tags', [value])} />
       <DateField
         label={trans.__('From')}
         value={filters.started_after}
@@ -96,46 +117,65 @@ function SearchField({ model, trans }: IFiltersProps): ReactElement {
   );
 }
 
-function AddField(props: { label: string; onAdd: (value: string) => void }): ReactElement {
+/** A field whose words become chips: picked from what is offered, or typed and entered. */
+function AddField(props: {
+  label: string;
+  /** What is offered while typing. */
+  choices?: readonly string[];
+  onFocus?: () => void;
+  /** False keeps the text: there is no such thing. */
+  onAdd: (value: string) => boolean;
+}): ReactElement {
   const [text, setText] = useState('');
-  const add = (): void => {
-    if (text.trim() !== '') {
-      props.onAdd(text.trim());
-      setText('');
-    }
+  const [isUnknown, setUnknown] = useState(false);
+  const list = useId();
+  const add = (typed: string): void => {
+    const value = typed.trim();
+    const isAdded = value === '' || props.onAdd(value);
+    setText(isAdded ? '' : typed);
+    setUnknown(!isAdded);
   };
   return (
-    <input
-      className="jp-mod-styled jp-MelleaDashboard-add"
-      placeholder={`${props.label}…`}
-      aria-label={props.label}
-      value={text}
-      onChange={event => setText(event.target.value)}
-      onBlur={add}
-      onKeyDown={event => event.key === 'Enter' && add()}
-    />
+    <>
+      <input
+        className="jp-mod-styled jp-MelleaDashboard-add"
+        placeholder={`${props.label}…`}
+        aria-label={props.label}
+        aria-invalid={isUnknown}
+        list={props.choices ? list : undefined}
+        value={text}
+        onFocus={props.onFocus}
+        onChange={event => {
+          const { value } = event.target;
+          const isTyped = (event.nativeEvent as InputEvent).inputType?.startsWith('insertText');
+          if (!isTyped && props.choices?.includes(value)) {
+            add(value); // picked from the list
+          } else {
+            setText(value);
+            setUnknown(false);
+          }
+        }}
+        onBlur={() => add(text)}
+        onKeyDown={event => event.key === 'Enter' && add(text)}
+      />
+      {props.choices && (
+        <datalist id={list}>
+          {props.choices.map(choice => (
+            <option key={choice} value={choice} />
+          ))}
+        </datalist>
+      )}
+    </>
   );
 }
 
-/** The assets of the loaded rows, by name. */
-function AssetField(props: IFiltersProps & { onAdd: (value: string) => void }): ReactElement {
-  const { model, trans, onAdd } = props;
-  const assets = new Map(model.runs.map(run => [run.asset_id, run.asset_name || run.asset_id]));
-  return (
-    <select
-      className="jp-mod-styled"
-      aria-label={trans.__('Asset')}
-      value=""
-      onChange={event => onAdd(event.target.value)}
-    >
-      <option value="">{trans.__('Asset…')}</option>
-      {[...assets].map(([id, name]) => (
-        <option key={id} value={id}>
-          {name}
-        </option>
-      ))}
-    </select>
-  );
+/** The assets that are meant by a text: those called so, else those that it is a part of. */
+function findAssets(choices: readonly IAssetChoice[], text: string): string[] {
+  const word = text.toLowerCase();
+  const exact = choices.filter(({ id, label }) => label.toLowerCase() === word || id === text);
+  const found =
+    exact.length > 0 ? exact : choices.filter(({ label }) => label.toLowerCase().includes(word));
+  return found.map(({ id }) => id);
 }
 
 function DateField(props: {
@@ -200,7 +240,10 @@ function Chips(
 ): ReactElement | null {
   const { model, trans, set } = props;
   const { filters } = model.state;
-  const assets = new Map(model.runs.map(run => [run.asset_id, run.asset_name]));
+  const assets = new Map([
+    ...model.runs.map(run => [run.asset_id, run.asset_name] as const),
+    ...model.choices.assets.map(({ id, label }) => [id, label] as const)
+  ]);
   const chips: { key: string; label: string; remove: () => void }[] = [];
   const lists = ['status', 'owner_id', 'asset_id', 'model', 'tags'] as const;
   for (const field of lists) {
@@ -217,6 +260,27 @@ function Chips(
         remove: () => set({ [field]: values.filter(each => each !== value) })
       });
     }
+  }
+  const moments = [
+    ['started_after', trans.__('from')],
+    ['started_before', trans.__('before')]
+  ] as const;
+  for (const [field, word] of moments) {
+    const moment = filters[field];
+    if (moment !== undefined) {
+      chips.push({
+        key: field,
+        label: `${word} ${localDate(moment)}`,
+        remove: () => set({ [field]: undefined })
+      });
+    }
+  }
+  if (filters.search !== undefined) {
+    chips.push({
+      key: 'search',
+      label: `“${filters.search}”`,
+      remove: () => set({ search: undefined })
+    });
   }
   if (chips.length === 0) {
     return null;

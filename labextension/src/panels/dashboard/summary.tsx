@@ -1,7 +1,7 @@
 // Totals of all runs of the filter (spec.md §5.7.2), and how they spread over the days.
 
 import type { ReactElement } from 'react';
-import type { RunSummary, SummaryGroup, SummaryReply } from '../../api/schema.js';
+import type { RunSummary, SummaryReply } from '../../api/schema.js';
 import {
   formatDuration,
   formatMoney,
@@ -9,6 +9,7 @@ import {
   formatPercent,
   type ITranslation
 } from '../../format.js';
+import { daysOf, type IDay } from './days.js';
 
 const GOOD_RATE = 0.9;
 const SHOWN_DAYS = 30;
@@ -21,7 +22,7 @@ export function SummaryCards(props: {
   const { summary, trans } = props;
   const rate = summary?.success_rate ?? null;
   const average = summary?.average_duration_ms ?? null;
-  const days = (summary?.groups ?? []).slice(-SHOWN_DAYS);
+  const days = daysOf(summary?.groups ?? [], SHOWN_DAYS);
   return (
     <div className="jp-MelleaDashboard-summary">
       <dl>
@@ -55,7 +56,7 @@ export function SummaryCards(props: {
         />
       </dl>
       {days.length > 1 && (
-        <>
+        <div className="jp-MelleaDashboard-charts">
           <DayChart
             title={trans.__('Runs per day')}
             days={days}
@@ -71,11 +72,11 @@ export function SummaryCards(props: {
           <DayChart
             title={trans.__('Success rate per day')}
             days={days}
-            value={day => day.success_rate ?? 0}
+            value={day => day.success_rate}
             text={formatPercent}
             top={1}
           />
-        </>
+        </div>
       )}
     </div>
   );
@@ -105,42 +106,55 @@ function Card(props: {
 
 const CHART = { width: 180, height: 48 };
 
-/** Bars, one a day; read out as a sentence a day. */
+/** Bars, one a day; read out as a sentence a day. A day without a value has no bar. */
 function DayChart(props: {
   title: string;
-  days: readonly SummaryGroup[];
-  value: (day: RunSummary) => number;
+  days: readonly IDay[];
+  value: (day: RunSummary) => number | null;
   text: (value: number) => string;
   top?: number;
 }): ReactElement {
-  const { days, value, text } = props;
-  const top = props.top ?? Math.max(...days.map(day => value(day.summary)), Number.MIN_VALUE);
-  const step = CHART.width / days.length;
-  const label = days.map(day => `${day.key}: ${text(value(day.summary))}`).join(', ');
+  const values = props.days.map(day => (day.summary === null ? null : props.value(day.summary)));
+  const top = props.top ?? Math.max(...values.map(value => value ?? 0), Number.MIN_VALUE);
+  const step = CHART.width / values.length;
+  const texts = values.map(
+    (value, index) => `${props.days[index]?.key}: ${value === null ? '–' : props.text(value)}`
+  );
   return (
     <figure className="jp-MelleaChart">
       <figcaption>{props.title}</figcaption>
       <svg
         role="img"
-        aria-label={`${props.title}: ${label}`}
+        aria-label={`${props.title}: ${texts.join(', ')}`}
         viewBox={`0 0 ${CHART.width} ${CHART.height}`}
         preserveAspectRatio="none"
       >
-        {days.map((day, index) => {
-          const height = Math.max(1, (value(day.summary) / top) * CHART.height);
+        {values.map((value, index) => {
+          const height = value === null ? 0 : Math.max(1, (value / top) * CHART.height);
           return (
-            <rect
-              key={day.key}
-              x={index * step + 0.5}
-              y={CHART.height - height}
-              width={Math.max(1, step - 1)}
-              height={height}
-            >
-              <title>{`${day.key}: ${text(value(day.summary))}`}</title>
-            </rect>
+            <g key={texts[index]}>
+              <title>{texts[index]}</title>
+              <rect
+                className="jp-mod-day"
+                x={index * step}
+                y={0}
+                width={step}
+                height={CHART.height}
+              />
+              <rect
+                x={index * step + step * 0.1}
+                y={CHART.height - height}
+                width={step * 0.8}
+                height={height}
+              />
+            </g>
           );
         })}
       </svg>
+      <p className="jp-MelleaChart-ends" aria-hidden="true">
+        <span>{props.days[0]?.key.slice(5)}</span>
+        <span>{props.days.at(-1)?.key.slice(5)}</span>
+      </p>
     </figure>
   );
 }

@@ -1,6 +1,13 @@
 // The runs as a table: sorted by the server, loaded a page at a time, drawn where it is seen.
 
-import { useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react';
+import {
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ChangeEvent,
+  type KeyboardEvent,
+  type ReactElement
+} from 'react';
 import { CommandIDs, type ICommands } from '../../commands.js';
 import { useNow } from '../../components/hooks.js';
 import { runTitle } from '../../models/statuses.js';
@@ -21,6 +28,7 @@ export function RunsTable(props: {
   const { model, commands, trans } = props;
   const now = useNow(1000);
   const scroller = useRef<HTMLDivElement>(null);
+  const anchor = useRef<string | null>(null); // where a range of selected rows begins
   const [seen, setSeen] = useState({ top: 0, height: 600 });
   const [currentId, setCurrentId] = useState<string | null>(null);
   const { runs } = model;
@@ -132,7 +140,11 @@ export function RunsTable(props: {
                   aria-label={trans.__('Select %1', runTitle(run))}
                   tabIndex={run.id === tabbable ? 0 : -1}
                   checked={model.selection.has(run.id)}
-                  onChange={event => model.select([run.id], event.target.checked)}
+                  onChange={event => {
+                    const { checked, shiftKey } = clickOf(event);
+                    model.selectRange((shiftKey && anchor.current) || run.id, run.id, checked);
+                    anchor.current = run.id;
+                  }}
                 />
               </td>
               {columns.map(column => (
@@ -159,6 +171,12 @@ export function RunsTable(props: {
       </table>
     </div>
   );
+}
+
+/** A change of a checkbox is a click, which knows the keys. */
+function clickOf(event: ChangeEvent<HTMLInputElement>): { checked: boolean; shiftKey: boolean } {
+  const { shiftKey } = event.nativeEvent as MouseEvent;
+  return { checked: event.target.checked, shiftKey: shiftKey ?? false };
 }
 
 function HeaderCell(props: { column: IColumn; model: RunsTableModel }): ReactElement {

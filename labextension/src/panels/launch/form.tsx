@@ -1,28 +1,34 @@
 // The fields of the launch dialog; problems stand next to their field.
 
-import { useId, useState, type ReactElement, type ReactNode } from 'react';
-import type { Environment } from '../../api/schema.js';
+import { useEffect, useId, useState, type ReactElement, type ReactNode } from 'react';
+import type { Environment, ModelOffer } from '../../api/schema.js';
 import { Icon } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
 import {
   isSecretName,
+  isUnavailable,
   type ILaunchValues,
   type IPair,
   type IProblem,
   type LaunchField
 } from './values.js';
 
+const CHECK_PAUSE_MS = 350;
+
 /** What the form shows. */
 export interface IFormProps {
   initial: ILaunchValues;
   /** Models to offer: recent and configured ones. */
-  models: readonly string[];
+  models: readonly ModelOffer[];
   environments: readonly Environment[];
   /** A retry runs the program that ran; only a new run has a choice. */
   isProgramFixed: boolean;
   /** What the server said when the run was refused. */
   refusal: string;
+  /** What is wrong with the values as such. */
   findProblems: (values: ILaunchValues) => IProblem[];
+  /** What the server knows besides; asked when the values are right as such. */
+  check: (values: ILaunchValues, signal: AbortSignal) => Promise<IProblem[]>;
   onChange: (values: ILaunchValues, isValid: boolean) => void;
   trans: ITranslation;
 }
@@ -31,14 +37,14 @@ export interface IFormProps {
 export function LaunchForm(props: IFormProps): ReactElement {
   const { trans } = props;
   const [values, setValues] = useState(props.initial);
-  const problems = props.findProblems(values);
+  const own = props.findProblems(values);
+  const problems = [...own, ...useServerCheck(values, own, props.check)];
+  const isValid = problems.every(problem => problem.isWarning);
   const models = useId();
-  const set = (change: Partial<ILaunchValues>): void => {
-    const changed = { ...values, ...change };
-    setValues(changed);
-    const isValid = props.findProblems(changed).every(problem => problem.isWarning);
-    props.onChange(changed, isValid);
-  };
+  const general = useId();
+  const { onChange } = props;
+  useEffect(() => onChange(values, isValid), [onChange, values, isValid]);
+  const set = (change: Partial<ILaunchValues>): void => setValues({ ...values, ...change });
   const text = (field: LaunchField, label: string, input?: object): ReactElement => (
     <Field label={label} field={field} problems={problems}>
       {(id, described) => (
@@ -55,6 +61,7 @@ export function LaunchForm(props: IFormProps): ReactElement {
   );
   return (
     <div className="jp-MelleaLaunch">
+      <Problems id={general} problems={problems.filter(problem => problem.field === null)} />
       {props.refusal && (
         <p className="jp-MelleaLaunch-refusal" role="alert">
           {props.refusal}
@@ -69,8 +76,8 @@ export function LaunchForm(props: IFormProps): ReactElement {
         placeholder: trans.__("the program's own")
       })}
       <datalist id={models}>
-        {props.models.map(model => (
-          <option key={model} value={model} />
+        {props.models.map(({ model, source }) => (
+          <option key={model} value={model} label={`${model} · ${sourceText(source, trans)}`} />
         ))}
       </datalist>
       <Field label={trans.__('Environment')} field="environmentId" problems={problems}>
@@ -84,10 +91,14 @@ export function LaunchForm(props: IFormProps): ReactElement {
           >
             <option value="">{trans.__('Default')}</option>
             {props.environments.map(environment => (
-              <option key={environment.id} value={environment.id} disabled={!environment.available}>
-                {environment.available
-                  ? environment.name
-                  : `${environment.name} – ${environment.reason ?? ''}`}
+              <option
+                key={environment.id}
+                value={environment.id}
+                disabled={isUnavailable(environment)}
+              >
+                {isUnavailable(environment)
+                  ? `${environment.name} – ${environment.reason ?? ''}`
+                  : environment.name}
               </option>
             ))}
           </select>
@@ -115,9 +126,9 @@ export function LaunchForm(props: IFormProps): ReactElement {
       <div className="jp-MelleaLaunch-numbers">
         {text('timeoutSeconds', trans.__('Timeout (s)'), { inputMode: 'numeric' })}
         {text('quotaMb', trans.__('Artifact quota (MB)'), { inputMode: 'numeric' })}
-        {text('maxCostUsd', trans.__('Budget ($)'), {
-          inputMode: 'decimal',
-          placeholder: trans.__('none')
+        {text('maxLlmCalls', trans.__('Most LLM calls'), {
+          inputMode: 'numeric',
+          placeholder: trans.__('no limit')
         })}
       </div>
       {text('tags', trans.__('Tags'), {
@@ -126,6 +137,47 @@ export function LaunchForm(props: IFormProps): ReactElement {
       })}
     </div>
   );
+}
+
+function sourceText(source: ModelOffer['source'], trans: ITranslation): string {
+  switch (source) {
+    case 'recent':
+      return trans.__('recent');
+    case 'configured':
+      return trans.__('configured');
+    case 'demo':
+      return trans.__('scripted replies, no key needed');
+    default: {
+      const unknown: never = source;
+      return unknown;
+    }
+  }
+}
+
+/** What the server finds, a moment after the last change; the last answer stays until the next. */
+function useServerCheck(
+  values: ILaunchValues,
+  own: readonly IProblem[],
+  check: IFormProps['check']
+): readonly IProblem[] {
+  const [found, setFound] = useState<readonly IProblem[]>([]);
+  const canAsk = own.every(problem => problem.isWarning);
+  useEffect(() => {
+    const asking = new AbortController();
+    const timer = window.setTimeout(() => {
+      if (canAsk) {
+        check(values, asking.signal).then(
+          problems => !asking.signal.aborted && setFound(problems),
+          () => undefined // the server says what it has to say when the run is created
+        );
+      }
+    }, CHECK_PAUSE_MS);
+    return () => {
+      window.clearTimeout(timer);
+      asking.abort();
+    };
+  }, [values, canAsk, check]);
+  return canAsk ? found : [];
 }
 
 function Field(props: {

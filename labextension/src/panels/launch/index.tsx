@@ -1,7 +1,6 @@
 // The launch dialog: asks until the server accepts or the person gives up.
 
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
-import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
 import { ApiError } from '../../api/rest.js';
 import type { Run } from '../../api/schema.js';
@@ -60,22 +59,14 @@ class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues
     return this.values;
   }
 
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    this.allow(this.options.findProblems(this.values).every(problem => problem.isWarning));
+  protected override render(): ReactElement {
+    return <LaunchForm {...this.options} onChange={this.take} />;
   }
 
-  protected override render(): ReactElement {
-    return (
-      <LaunchForm
-        {...this.options}
-        onChange={(values, isValid) => {
-          this.values = values;
-          this.allow(isValid);
-        }}
-      />
-    );
-  }
+  private readonly take = (values: ILaunchValues, isValid: boolean): void => {
+    this.values = values;
+    this.allow(isValid);
+  };
 
   /** *Run* can be pressed only when it can work. */
   private allow(isValid: boolean): void {

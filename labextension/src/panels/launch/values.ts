@@ -1,6 +1,6 @@
 // What the launch dialog asks for, and how it becomes a RunConfig. Pure.
 
-import type { Environment, RunConfig, RunConfigInput } from '../../api/schema.js';
+import type { Environment, Problem, RunConfig, RunConfigInput } from '../../api/schema.js';
 import type { ITranslation } from '../../format.js';
 
 /** A name and a value, as typed. */
@@ -19,7 +19,7 @@ export interface ILaunchValues {
   datasets: IPair[];
   timeoutSeconds: string;
   quotaMb: string;
-  maxCostUsd: string;
+  maxLlmCalls: string;
   tags: string;
 }
 
@@ -28,12 +28,13 @@ export type LaunchField = keyof ILaunchValues;
 
 /** A problem, next to its field. Errors forbid the run, warnings do not. */
 export interface IProblem {
-  field: LaunchField;
+  /** Null for what is about no field of the dialog. */
+  field: LaunchField | null;
   text: string;
   isWarning?: boolean;
 }
 
-const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i;
+const SECRET = /KEY|SECRET|PASSWORD|CREDENTIAL|TOKEN(?![A-Z])/i;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const LONGEST_TIMEOUT = 7 * 24 * 3600;
 const MASK = '••••';
@@ -54,7 +55,7 @@ export function emptyValues(path: string): ILaunchValues {
     datasets: [],
     timeoutSeconds: '3600',
     quotaMb: '200',
-    maxCostUsd: '',
+    maxLlmCalls: '',
     tags: ''
   };
 }
@@ -73,7 +74,7 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     })),
     timeoutSeconds: String(config.timeout_seconds),
     quotaMb: String(config.artifact_quota_mb),
-    maxCostUsd: config.max_cost_usd === null ? '' : String(config.max_cost_usd),
+    maxLlmCalls: config.max_llm_calls === null ? '' : String(config.max_llm_calls),
     tags: tags.join(', ')
   };
 }
@@ -103,7 +104,7 @@ export function configOf(values: ILaunchValues): RunConfigInput {
     }),
     timeout_seconds: Number(values.timeoutSeconds),
     artifact_quota_mb: Number(values.quotaMb),
-    max_cost_usd: values.maxCostUsd.trim() === '' ? null : values.maxCostUsd.trim()
+    max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls)
   };
 }
 
@@ -113,11 +114,7 @@ export function overridesOf(before: RunConfig, values: ILaunchValues): Record<st
   const overrides: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(after)) {
     const old = before[name as keyof RunConfig];
-    const isMoney = name === 'max_cost_usd' && old !== null && value !== null;
-    const isSame = isMoney
-      ? Number(old) === Number(value)
-      : JSON.stringify(old) === JSON.stringify(value);
-    if (!isSame) {
+    if (JSON.stringify(old) !== JSON.stringify(value)) {
       overrides[name] = value;
     }
   }
@@ -152,6 +149,11 @@ export interface IPreflight {
   keepsSecrets: boolean;
 }
 
+/** Whether it is known that no run starts there; the first look at one may still go on. */
+export function isUnavailable(environment: Environment): boolean {
+  return !environment.available && environment.checked_at !== null;
+}
+
 /** Everything that is wrong, or worth a warning. */
 export function findProblems(
   values: ILaunchValues,
@@ -168,11 +170,8 @@ export function findProblems(
   if (preflight.isUnsaved) {
     add('path', trans.__('The file has unsaved changes; what is saved will run.'), true);
   }
-  if (values.model.trim() !== '' && !values.model.includes('/')) {
-    add('model', trans.__('Write provider/name, e.g. openai/gpt-4o.'), true);
-  }
   const environment = preflight.environments.find(each => each.id === values.environmentId);
-  if (environment && !environment.available) {
+  if (environment && isUnavailable(environment)) {
     add('environmentId', environment.reason ?? trans.__('This environment is not available.'));
   }
   if (splitArgs(values.args) === null) {
@@ -200,10 +199,34 @@ export function findProblems(
   if (values.quotaMb.trim() === '' || !(quota >= 0 && quota <= 1_000_000)) {
     add('quotaMb', trans.__('Between 0 and 1 000 000 MB.'));
   }
-  if (values.maxCostUsd.trim() !== '' && !(Number(values.maxCostUsd) > 0)) {
-    add('maxCostUsd', trans.__('More than 0 US dollars, or empty for no budget.'));
+  if (values.maxLlmCalls.trim() !== '' && !/^[1-9]\d{0,8}$/.test(values.maxLlmCalls.trim())) {
+    add('maxLlmCalls', trans.__('A whole number above 0, or empty for no limit.'));
   }
   return problems;
+}
+
+const FIELDS: Record<string, LaunchField> = {
+  path: 'path',
+  'config.model': 'model',
+  'config.environment_id': 'environmentId',
+  'config.args': 'args',
+  'config.env_vars': 'variables',
+  'config.datasets': 'datasets',
+  'config.timeout_seconds': 'timeoutSeconds',
+  'config.artifact_quota_mb': 'quotaMb',
+  'config.max_llm_calls': 'maxLlmCalls'
+};
+
+/** What the server found, next to the fields it is about. */
+export function problemsOf(found: readonly Problem[]): IProblem[] {
+  return found.map(({ field, message, hint, severity }) => {
+    const name = Object.keys(FIELDS).find(each => field === each || field.startsWith(`${each}.`));
+    return {
+      field: name === undefined ? null : (FIELDS[name] as LaunchField),
+      text: hint ? `${message.replace(/\.?$/, '.')} ${hint}` : message,
+      isWarning: severity === 'warning'
+    };
+  });
 }
 
 /** Words of a command line, as a shell without expansions splits them; null when a quote is open. */

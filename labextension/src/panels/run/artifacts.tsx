@@ -3,7 +3,7 @@
 import { useEffect, useState, type ReactElement } from 'react';
 import type { RunsApi } from '../../api/rest.js';
 import type { Run, StructuredOutput } from '../../api/schema.js';
-import { formatBytes, type ITranslation } from '../../format.js';
+import { formatBytes, formatExact, type ITranslation } from '../../format.js';
 
 interface IArtifactsProps {
   run: Run;
@@ -17,10 +17,15 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
   return (
     <div className="jp-MelleaRun-tab">
       <Outputs {...props} />
+      <Retention run={run} trans={trans} />
       {run.artifacts.length === 0 ? (
-        <p>
-          {trans.__('No artifacts. Files that a program writes to its output folder appear here.')}
-        </p>
+        !run.artifacts_purged && (
+          <p>
+            {trans.__(
+              'No artifacts. Files that a program writes to its output folder appear here.'
+            )}
+          </p>
+        )
       ) : (
         <table className="jp-MelleaTable">
           <thead>
@@ -66,6 +71,28 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
       )}
     </div>
   );
+}
+
+/** How long the files stay, or since when they are gone. */
+function Retention({ run, trans }: Omit<IArtifactsProps, 'api'>): ReactElement | null {
+  if (run.artifacts_purged) {
+    const at = run.artifacts_purged_at;
+    return (
+      <p>
+        {at === null
+          ? trans.__('The artifacts have expired. The record and metrics stay.')
+          : trans.__(
+              'The artifacts expired on %1. The record and metrics stay.',
+              new Date(at).toLocaleDateString()
+            )}
+      </p>
+    );
+  }
+  return run.expires_at !== null && run.artifacts.length > 0 ? (
+    <p className="jp-MelleaRun-meaning" title={formatExact(run.expires_at)}>
+      {trans.__('Kept until %1.', new Date(run.expires_at).toLocaleDateString())}
+    </p>
+  ) : null;
 }
 
 /** The results that the program declared, as JSON. */

@@ -44,7 +44,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         </p>
       )}
       <RunHeader {...props} run={run} />
-      <FailureBox run={run} commands={props.commands} trans={trans} />
+      <FailureBox run={run} api={api} commands={props.commands} trans={trans} />
       <Numbers run={run} trans={trans} />
       <Tabs
         label={trans.__('Parts of the run')}

@@ -2,7 +2,13 @@
 
 import type { ReactElement, ReactNode } from 'react';
 import type { Run } from '../../api/schema.js';
-import { formatDuration, formatExact, formatMoney, type ITranslation } from '../../format.js';
+import {
+  formatDuration,
+  formatExact,
+  formatMoney,
+  formatNumber,
+  type ITranslation
+} from '../../format.js';
 
 interface IConfigurationProps {
   run: Run;
@@ -63,6 +69,9 @@ export function ConfigurationTab(props: IConfigurationProps): ReactElement {
         <Row label={trans.__('Budget')}>
           {config.max_cost_usd !== null && formatMoney(Number(config.max_cost_usd))}
         </Row>
+        <Row label={trans.__('Most LLM calls')}>
+          {config.max_llm_calls !== null && formatNumber(config.max_llm_calls)}
+        </Row>
         <Row label={trans.__('Strict requirements')}>
           {config.strict_requirements && trans.__('yes')}
         </Row>
@@ -74,6 +83,7 @@ export function ConfigurationTab(props: IConfigurationProps): ReactElement {
         <Row label={trans.__('Program')}>
           {run.asset_name} <code>{run.asset_version}</code>
         </Row>
+        <Row label={trans.__('Environment')}>{run.environment_name ?? run.environment_id}</Row>
         <Row label={trans.__('Models used')}>{run.models_used.join(', ')}</Row>
         <Row label={trans.__('Owner')}>{run.owner_id}</Row>
         <Row label={trans.__('Host')}>{run.host}</Row>

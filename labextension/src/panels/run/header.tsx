@@ -24,7 +24,7 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
   const facts = [
     run.asset_version.slice(0, 20),
     runModel(run),
-    run.config.environment_id ?? '',
+    run.environment_name ?? run.config.environment_id ?? '',
     run.owner_id
   ].filter(Boolean);
   return (

@@ -10,7 +10,7 @@ type Row = [field: keyof RunMetrics, label: string, meaning: string];
 export function MetricsTab({ run, trans }: { run: Run; trans: ITranslation }): ReactElement {
   return (
     <div className="jp-MelleaRun-tab">
-      {groups(trans).map(({ title, rows }) => (
+      {metricGroups(trans).map(({ title, rows }) => (
         <section key={title}>
           <h3>{title}</h3>
           <table className="jp-MelleaTable jp-MelleaRun-metrics">
@@ -18,7 +18,7 @@ export function MetricsTab({ run, trans }: { run: Run; trans: ITranslation }): R
               {rows.map(([field, label, meaning]) => (
                 <tr key={field}>
                   <th scope="row">{label}</th>
-                  <td className="jp-mod-number">{valueText(run.metrics, field, trans)}</td>
+                  <td className="jp-mod-number">{metricText(run.metrics, field, trans)}</td>
                   <td className="jp-MelleaRun-meaning">{meaning}</td>
                 </tr>
               ))}
@@ -30,7 +30,12 @@ export function MetricsTab({ run, trans }: { run: Run; trans: ITranslation }): R
   );
 }
 
-function valueText(metrics: RunMetrics, field: keyof RunMetrics, trans: ITranslation): string {
+/** A metric with its unit. */
+export function metricText(
+  metrics: RunMetrics,
+  field: keyof RunMetrics,
+  trans: ITranslation
+): string {
   const value = metrics[field];
   if (field === 'estimated_cost_usd') {
     return formatCost(value, metrics.unpriced_calls, trans);
@@ -44,7 +49,8 @@ function valueText(metrics: RunMetrics, field: keyof RunMetrics, trans: ITransla
   return field.endsWith('_ms') ? formatDuration(value ?? 0) : formatNumber(value ?? 0);
 }
 
-function groups(trans: ITranslation): { title: string; rows: Row[] }[] {
+/** All metrics by subject, each with its name and what it means. */
+export function metricGroups(trans: ITranslation): { title: string; rows: Row[] }[] {
   return [
     {
       title: trans.__('Time'),

@@ -7,6 +7,7 @@ import type { StreamState } from '../../api/stream.js';
 import { CommandIDs } from '../../commands.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon, type IconName } from '../../components/icons.js';
+import { MenuButton } from '../../components/menu.js';
 import { reasonText, StatusIcon, statusText } from '../../components/status.js';
 import {
   formatClock,
@@ -60,6 +61,19 @@ export function SidebarBody(props: ISidebarProps): ReactElement {
           label={trans.__('Open the dashboard')}
           onClick={() => void commands.execute(CommandIDs.openDashboard)}
         />
+        <MenuButton
+          label={trans.__('More')}
+          entries={[
+            {
+              label: trans.__('Quickstart'),
+              onClick: () => void commands.execute(CommandIDs.openQuickstart)
+            },
+            {
+              label: trans.__('Settings'),
+              onClick: () => void commands.execute('settingeditor:open', { query: 'Mellea runs' })
+            }
+          ]}
+        />
       </div>
       <input
         className="jp-mod-styled jp-MelleaRuns-filter"
@@ -68,6 +82,14 @@ export function SidebarBody(props: ISidebarProps): ReactElement {
         aria-label={trans.__('Filter runs')}
         value={filter}
         onChange={event => setFilter(event.target.value)}
+        onKeyDown={event => {
+          if (event.key === 'ArrowDown') {
+            event.preventDefault();
+            event.currentTarget.parentElement
+              ?.querySelector<HTMLElement>('.jp-MelleaRuns-open[tabindex="0"]')
+              ?.focus();
+          }
+        }}
       />
       {props.streamState === 'reconnecting' && model.state === 'ready' && (
         <p className="jp-MelleaRuns-bar" role="status">
@@ -201,6 +223,7 @@ function RunItem({ run, now, isTabbable, onFocus, commands, trans }: IRunItemPro
       data-can-cancel={canCancel(run) || undefined}
       data-can-retry={canRetry(run) || undefined}
       data-ended={isTerminal(run) || undefined}
+      data-has-artifacts={run.artifacts.length > 0 || undefined}
     >
       <button
         type="button"
@@ -346,13 +369,22 @@ function NothingToShow(props: ISidebarProps & { filter: string }): ReactElement 
           'Right-click a .py or .ipynb file and choose “Run with Mellea…”, or type %mellea_run in a cell.'
         )}
       </p>
-      <button
-        type="button"
-        className="jp-MelleaButton jp-mod-text"
-        onClick={() => void commands.execute(CommandIDs.launch)}
-      >
-        {trans.__('Run a file…')}
-      </button>
+      <p className="jp-MelleaRuns-begin">
+        <button
+          type="button"
+          className="jp-MelleaButton jp-mod-accept"
+          onClick={() => void commands.execute(CommandIDs.openQuickstart)}
+        >
+          {trans.__('Open the quickstart')}
+        </button>
+        <button
+          type="button"
+          className="jp-MelleaButton"
+          onClick={() => void commands.execute(CommandIDs.launch)}
+        >
+          {trans.__('Run a file…')}
+        </button>
+      </p>
     </div>
   );
 }
