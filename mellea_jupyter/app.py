@@ -84,6 +84,12 @@ class MelleaApp(ExtensionApp):
     environment_check_seconds = Float(
         30.0, min=0.0, help="Whether an environment works is asked again after so many seconds."
     ).tag(config=True)
+    max_dataset_mb = Integer(
+        10240,
+        min=1,
+        help="Largest file or folder that may be registered as a dataset, in MiB. Objects named "
+        "by URL do not count: they are not kept.",
+    ).tag(config=True)
     owner_resolver = Callable(
         help="Function (handler) -> mellea_jupyter.auth.owner.User that "
         "says whose runs a request means. By default the user name where the identity provider "
@@ -175,6 +181,7 @@ class MelleaApp(ExtensionApp):
                 grace_seconds=self.grace_seconds,
                 log_cap_bytes=self.log_cap_mb << 20,
                 environments=self.environments,
+                max_dataset_bytes=self.max_dataset_mb << 20,
                 environment_defaults=self.environment_defaults,
                 default_environment_id=self.default_environment_id,
                 environment_check_seconds=self.environment_check_seconds,

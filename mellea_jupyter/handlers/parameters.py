@@ -31,6 +31,13 @@ class AssetQuery(Model):
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
+class DatasetQuery(Model):
+    """A page of datasets."""
+
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="Datasets on a page.")
+    cursor: str | None = Field(None, description="Opaque, from the page before.")
+
+
 class EnvironmentQuery(Model):
     """How current the answer has to be."""
 

@@ -104,6 +104,7 @@ def matching(path: str) -> list[str]:
 def test_each_path_has_one_handler_of_its_own() -> None:
     examples = {
         "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+        "dataset_id": "ds_1",
     }  # fmt: skip
     for path, handler in ROUTES:
         for prefix in ("/api", "/mellea/api"):
@@ -148,6 +149,7 @@ def test_a_parameter_matches_one_segment_only() -> None:
 async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> None:
     examples = {
         "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+        "dataset_id": "ds_1",
     }  # fmt: skip
     for path, handler in ROUTES:
         if handler is RunsChannel:
