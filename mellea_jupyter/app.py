@@ -70,6 +70,21 @@ class MelleaApp(ExtensionApp):
     log_cap_mb = Integer(
         256, min=1, help="Most output that is kept of a run, in MiB; the middle goes first."
     ).tag(config=True)
+    artifacts_url = Unicode(
+        "",
+        help="Object store for artifacts, e.g. 's3://bucket/runs'; its credentials come from the "
+        "environment. Empty: a folder in data_dir.",
+    ).tag(config=True)
+    retention_days = Float(
+        14.0,
+        min=0.0,
+        help="Days that the log and artifacts of an ended run are kept; 0 keeps them for good. "
+        "Counts for runs that end from then on. Pinned runs keep theirs.",
+    ).tag(config=True)
+    retention_days_by_owner = Dict(
+        value_trait=Float(min=0.0),
+        help="The same for single owners, e.g. {'ada': 90}.",
+    ).tag(config=True)
     environments = List(
         Dict(),
         help="Environments for all users, e.g. [{'id': 'big', 'python': '/opt/venv/bin/python', "
@@ -167,6 +182,7 @@ class MelleaApp(ExtensionApp):
         return self._services
 
     def _build(self) -> Services:
+        from mellea_jupyter.retention.policy import RetentionPolicy
         from mellea_jupyter.service.services import ServiceOptions, Services
 
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
@@ -180,6 +196,8 @@ class MelleaApp(ExtensionApp):
                 max_timeout_seconds=self.max_timeout_seconds,
                 grace_seconds=self.grace_seconds,
                 log_cap_bytes=self.log_cap_mb << 20,
+                artifacts_url=self.artifacts_url,
+                retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,
                 max_dataset_bytes=self.max_dataset_mb << 20,
                 environment_defaults=self.environment_defaults,

@@ -13,6 +13,7 @@
     │   ├── VersionConflict                somebody else changed the run first
     │   ├── IdempotencyConflict            same key, another body
     │   └── NameTaken                      its owner has another one of this name
+    ├── Expired                            the retention policy has removed it
     ├── PermissionDenied (PermissionError)
     ├── QuotaExceeded
     ├── LaunchFailed                       an executor could not place the run
@@ -149,6 +150,12 @@ class IdempotencyConflict(Conflict):
     """An `Idempotency-Key` was used before with another body."""
 
     code = "idempotency_conflict"
+
+
+class Expired(MelleaJupyterError):
+    """What was asked for existed, and the retention policy has removed it."""
+
+    code = "expired"
 
 
 class NameTaken(Conflict):

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "accounting": FOUNDATIONS,
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
+    "retention": FOUNDATIONS | {"stores"},
     "executors": FOUNDATIONS | {"environments", "runtime"},
     "service": FOUNDATIONS
     | {
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "datasets",
         "accounting",
         "auth",
+        "retention",
         "environments",
         "executors",
         "demo",

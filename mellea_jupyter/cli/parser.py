@@ -18,6 +18,9 @@ COMMANDS: Final = {
     "rm": ("runs", "rm"),
     "env": ("environments", "env"),
     "dataset": ("datasets", "dataset"),
+    "pin": ("retention", "pin"),
+    "unpin": ("retention", "unpin"),
+    "sweep": ("retention", "sweep"),
     "doctor": ("doctor", "doctor"),
 }
 """Command: module of this package and function in it."""
@@ -54,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_retry(commands)
     _add_env(commands)
     _add_dataset(commands)
+    _add_retention(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
     return parser
@@ -178,3 +182,20 @@ def _add_dataset(commands: Any) -> None:
     rm.add_argument("datasets", metavar="DATASET", nargs="+", help="id, first digits, name or path")
     for each in (add, listing, versions):
         each.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _add_retention(commands: Any) -> None:
+    for name, text in (
+        ("pin", "keep the log and artifacts of runs for good"),
+        ("unpin", "let them expire again"),
+    ):
+        pin = commands.add_parser(name, help=text)
+        pin.add_argument("runs", metavar="RUN", nargs="+", help="id, or its first digits")
+    sweep = commands.add_parser(
+        "sweep",
+        help="remove the logs and artifacts that have expired",
+        description="Remove the logs and artifacts that have expired, now instead of within the "
+        "hour. Records and metrics stay. For administrators.",
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    sweep.add_argument("--json", action="store_true", help="print the reply as JSON")

@@ -7,7 +7,12 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from mellea_jupyter.handlers.artifacts import ArtifactHandler, ArtifactsHandler
+from mellea_jupyter.handlers.artifacts import (
+    ArtifactHandler,
+    ArtifactLinkHandler,
+    ArtifactsHandler,
+    SignedArtifactHandler,
+)
 from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
@@ -22,6 +27,7 @@ from mellea_jupyter.handlers.datasets import (
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
 from mellea_jupyter.handlers.environments import EnvironmentHandler, EnvironmentsHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
@@ -63,6 +69,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
@@ -76,12 +84,14 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/environments", EnvironmentsHandler),
     ("/environments/{environment_id}", EnvironmentHandler),
     ("/users/me/runs", OwnRunsHandler),
+    ("/retention", RetentionHandler),
+    ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
 )
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

@@ -91,6 +91,13 @@ class Run(Model):
     note: str | None = Field(None, max_length=10_000, description="A note people wrote.")
     tags: tuple[str, ...] = Field((), description="Labels, ordered, without repeats.")
     pinned: bool = Field(False, description="Kept by the retention policy.")
+    expires_at: Timestamp | None = Field(
+        None,
+        description="When its log and artifacts are removed; null while it is active or pinned, "
+        "where they are kept for good, and afterwards.",
+    )
+    artifacts_purged: bool = Field(False, description="Its log and artifacts have been removed.")
+    artifacts_purged_at: Timestamp | None = Field(None, description="When they were.")
 
     version: int = Field(0, ge=0, description="Grows with every change of the record.")
     host: str | None = Field(None, description="The machine that executes it.")

@@ -15,20 +15,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.auth.owner import User
+from mellea_jupyter.auth.signing import LinkSigner
 from mellea_jupyter.environments.configured import (
     DEFAULT_ENVIRONMENT_ID,
     configured_environments,
 )
-from mellea_jupyter.exceptions import RunNotFound
+from mellea_jupyter.exceptions import PermissionDenied, RunNotFound
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.retention import RetentionReply, SweepReply
+from mellea_jupyter.retention.policy import RetentionPolicy
+from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
+from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.offload import Offload
@@ -60,6 +66,8 @@ class ServiceOptions:
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
     log_cap_bytes: int = 256 << 20
+    artifacts_url: str = ""
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     environments: Sequence[Mapping[str, Any]] = ()
     environment_defaults: Mapping[str, Any] = field(default_factory=dict)
     default_environment_id: str = DEFAULT_ENVIRONMENT_ID
@@ -91,10 +99,15 @@ class Services:
         self._executors = executors.by_name
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
-        artifacts = ObjectArtifactStore(data_dir / "artifacts")
+        artifacts = ObjectArtifactStore(options.artifacts_url or data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
-        records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
+        records = RunRecords(
+            store=self._store,
+            broker=self.broker,
+            offload=self._offload,
+            retention=options.retention,
+        )
         probing = Probing(
             probers={name: executor.probe for name, executor in self._executors.items()},
             problems=executors.problems,
@@ -181,8 +194,19 @@ class Services:
             journals=journals,
             artifacts=artifacts,
             folders=folders,
+            signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+        )
+        self._kept = KeptBytes(
+            data_dir=data_dir, folders=folders, journals=journals, artifacts=artifacts
+        )
+        self._sweeper = Sweeper(
+            store=self._store,
+            records=records,
+            offload=self._offload,
+            size_of=self._kept.size_of,
+            remove=self._kept.remove,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
@@ -200,6 +224,7 @@ class Services:
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
         self._spawn("datasets", self._sweep_datasets())
+        self._spawn("sweeper", self._sweeper.run())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())
 
@@ -225,6 +250,23 @@ class Services:
             else:
                 active.discard(event.run_id)
             self.active_runs = len(active)
+
+    async def retention(self) -> RetentionReply:
+        """The policy and the disk that is used; walks the data folder."""
+        used, free = await self._offload.collect(self._kept.disk_use)
+        return RetentionReply(days=self.options.retention.days, used_bytes=used, free_bytes=free)
+
+    async def sweep(self, user: User, *, dry_run: bool) -> SweepReply:
+        """Remove what has expired, or say what it would be.
+
+        Raises:
+            PermissionDenied: the user is no administrator.
+        """
+        if not user.is_admin:
+            raise PermissionDenied(
+                "Only administrators sweep", hint="What has expired goes by itself within an hour."
+            )
+        return await self._sweeper.sweep(dry_run=dry_run)
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""

@@ -8,6 +8,14 @@ export type JsonValue =
   | JsonValue[]
   | { [key: string]: JsonValue };
 
+/** A link that downloads an artifact without a token. Whoever has it can use it. */
+export type ArtifactLink = {
+  /** The link. */
+  url: string;
+  /** When it stops working. */
+  expires_at: string;
+};
+
 /** What a run kept and what it did not. */
 export type ArtifactList = {
   /** Kept files, ordered by path. */
@@ -370,6 +378,12 @@ export type Lagged = {
   resume: string | null;
 };
 
+/** A download link to make. */
+export type LinkRequest = {
+  /** Seconds that it works. */
+  expires_in?: number;
+};
+
 /** One LLM call, as the program's runtime reported it. */
 export type LlmCall = {
   /** Number of the call in its run, from 1. */
@@ -449,6 +463,16 @@ export type Logs = {
   cursor: string;
 };
 
+/** The policy, and the disk that runs take. */
+export type RetentionReply = {
+  /** Days that logs and artifacts are kept after a run ended; 0: for good. */
+  days: number;
+  /** Taken by all runs, artifacts and records of this store. */
+  used_bytes: number;
+  /** Left on the disk that holds them. */
+  free_bytes: number;
+};
+
 /** `POST /api/runs/{id}/retry`. */
 export type RetryRequest = {
   /** Fields of RunConfig to replace; `env_vars` merge by key, null removes. */
@@ -509,6 +533,12 @@ export type Run = {
   tags: string[];
   /** Kept by the retention policy. */
   pinned: boolean;
+  /** When its log and artifacts are removed; null while it is active or pinned, where they are kept for good, and afterwards. */
+  expires_at: string | null;
+  /** Its log and artifacts have been removed. */
+  artifacts_purged: boolean;
+  /** When they were. */
+  artifacts_purged_at: string | null;
   /** Grows with every change of the record. */
   version: number;
   /** The machine that executes it. */
@@ -840,6 +870,40 @@ export type SummaryReply = {
   groups: SummaryGroup[];
 };
 
+/** What a sweep removed, or would remove. */
+export type SweepReply = {
+  /** As asked for: nothing was removed. */
+  dry_run: boolean;
+  /** Those that expired first come first. */
+  runs: SweptRun[];
+  /** Of all of them. */
+  size_bytes: number;
+  /** Runs that could not be swept; the server's log says why. */
+  failed: number;
+  /** There are more than one sweep removes; ask again. */
+  more: boolean;
+};
+
+/** A sweep to do now. */
+export type SweepRequest = {
+  /** Only say what would be removed. */
+  dry_run?: boolean;
+};
+
+/** A run whose log and artifacts expired. */
+export type SweptRun = {
+  /** The run. */
+  run_id: string;
+  /** Its program. */
+  asset_name: string;
+  /** Whose it is. */
+  owner_id: string;
+  /** When they expired. */
+  expired_at: string;
+  /** Of its folder and artifacts. Content that another run keeps too is counted, though it stays. */
+  size_bytes: number;
+};
+
 /** Hear no more of a topic. Answered by `unsubscribed`, also when there was nothing to end. */
 export type Unsubscribe = {
   type: 'unsubscribe';
@@ -930,6 +994,12 @@ export type GetRunsRunIdLogsQuery = {
 export type GetRunsRunIdLogsStreamQuery = {
   /** Lines after this cursor; `Last-Event-ID` wins. */
   after?: string | null;
+};
+
+/** Query string of `get_runs_run_id_artifacts_artifact_id_signed`. */
+export type GetRunsRunIdArtifactsArtifactIdSignedQuery = {
+  /** As the link has it. */
+  link_key: string;
 };
 
 /** Query string of `get_runs_run_id_calls`. */

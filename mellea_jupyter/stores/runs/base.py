@@ -142,6 +142,10 @@ class RunStore(ABC):
         """All `created` runs, oldest first: normally none, as runs are recorded as queued."""
 
     @abstractmethod
+    def list_expired(self, now: datetime, *, limit: int) -> list[Run]:
+        """Runs whose `expires_at` has come, those that expired first come first."""
+
+    @abstractmethod
     def list_waiting(self) -> list[Run]:
         """All `created` and `queued` runs in the order in which they will be claimed."""
 

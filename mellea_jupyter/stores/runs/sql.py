@@ -248,6 +248,12 @@ class SqlRunStore(RunStore):
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
 
+    def list_expired(self, now: datetime, *, limit: int) -> list[Run]:
+        query = select(runs.c.doc).where(runs.c.expires_ms <= to_ms(now))
+        with self._reading() as connection:
+            docs = connection.scalars(query.order_by(runs.c.expires_ms, runs.c.id).limit(limit))
+            return [load_run(doc) for doc in docs]
+
     def list_waiting(self) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])
         query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
