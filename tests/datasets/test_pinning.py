@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from mellea_jupyter import clock
 from mellea_jupyter.datasets import blobs, pinning
 from mellea_jupyter.datasets.blobs import blob_path, place, sweep
+from mellea_jupyter.datasets.inputs import Input, fill, make_writable
+from mellea_jupyter.datasets.objects import Stopped
 from mellea_jupyter.datasets.pinning import Pinned, pin_path
 from mellea_jupyter.exceptions import InvalidInput, QuotaExceeded, StoreError
-from mellea_jupyter.models.datasets import DatasetKind
+from mellea_jupyter.models.datasets import Dataset, DatasetKind, DatasetVersion
 
 MANY = 1 << 30
 
@@ -224,3 +227,31 @@ def test_the_sweep_takes_what_nobody_has_or_used_for_a_while(scene: Scene) -> No
     (scene.store / "blobs" / ".new-half").write_text("half")
     assert sweep(scene.store, {one, two}.__contains__, -1) == 1
     assert sweep(scene.store / "missing", lambda _: False, -1) == 0
+
+
+def test_inputs_are_read_only_until_they_are_made_writable(scene: Scene, tmp_path: Path) -> None:
+    scene.write("data/deep/a.txt", "a")
+    pinned = scene.pin("data")
+    now = clock.now()
+    latest = DatasetVersion(version=pinned.version, file_count=1, size_bytes=1, created_at=now)
+    dataset = Dataset(
+        id="ds_1", kind=pinned.kind, name="data", path="data", owner_id="ada", latest=latest,
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    for _ in range(2):  # a second time, as after a crash half-way
+        paths = fill(
+            inputs, [Input("d", dataset, pinned.files)], scene.store, should_stop=lambda: False
+        )
+    assert (Path(paths["d"]) / "deep" / "a.txt").read_text() == "a"
+    assert (inputs / "d" / "deep").stat().st_mode & 0o777 == 0o555
+    with pytest.raises(Stopped):
+        fill(inputs, [Input("d", dataset, pinned.files)], scene.store, should_stop=lambda: True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o500)
+    (inputs / "link").symlink_to(elsewhere)
+    make_writable(inputs / "link")
+    assert elsewhere.stat().st_mode & 0o777 == 0o500
+    make_writable(inputs)
+    assert (inputs / "d").stat().st_mode & 0o777 == 0o700
