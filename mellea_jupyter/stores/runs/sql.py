@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -71,6 +71,8 @@ _CONTRIBUTION = [
     runs.c[name]
     for name in ("owner_id", "asset_id", "model", "status", "created_ms", "duration_ms", *RUN_SUMS)
 ]
+Registered = TypeVar("Registered", Asset, Dataset)
+
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
 
@@ -317,18 +319,7 @@ class SqlRunStore(RunStore):
         self, asset: Asset, origin: str, files: Sequence[PinnedFile], *, keep: Collection[str] = ()
     ) -> Asset:
         with self._writing() as connection:
-            known = connection.scalar(select(assets.c.doc).where(assets.c.origin == origin))
-            if known is not None:
-                first = Asset.model_validate_json(known)
-                kept = {name: getattr(first, name) for name in ("id", "created_at", *keep)}
-                asset = asset.model_copy(update=kept)
-            columns = {
-                "origin": origin,
-                "owner_id": asset.owner_id,
-                "updated_ms": to_ms(asset.updated_at),
-                "doc": asset.model_dump_json(),
-            }
-            connection.execute(dialect.upsert(assets), {"id": asset.id, **columns})
+            asset = _upsert_by_origin(connection, assets, asset, origin, keep)
             if files:
                 rows = [{"content_hash": asset.content_hash, **dict(file)} for file in files]
                 connection.execute(dialect.upsert(pinned_files), rows)
@@ -420,18 +411,7 @@ class SqlRunStore(RunStore):
     ) -> Dataset:  # fmt: skip
         latest = dataset.latest
         with self._writing() as connection:
-            known = connection.scalar(select(datasets.c.doc).where(datasets.c.origin == origin))
-            if known is not None:
-                first = Dataset.model_validate_json(known)
-                kept = {name: getattr(first, name) for name in ("id", "created_at", *keep)}
-                dataset = dataset.model_copy(update=kept)
-            columns = {
-                "origin": origin,
-                "owner_id": dataset.owner_id,
-                "updated_ms": to_ms(dataset.updated_at),
-                "doc": dataset.model_dump_json(),
-            }
-            connection.execute(dialect.upsert(datasets), {"id": dataset.id, **columns})
+            dataset = _upsert_by_origin(connection, datasets, dataset, origin, keep)
             version = {
                 "dataset_id": dataset.id,
                 "version": latest.version,
@@ -667,6 +647,26 @@ def _placement(row: Row[Any]) -> Placement:
     handle = columns["handle"]
     columns["handle"] = None if handle is None else json.loads(handle)
     return Placement.model_validate(columns)
+
+
+def _upsert_by_origin(
+    connection: Connection, table: Table, value: Registered, origin: str, keep: Collection[str]
+) -> Registered:
+    """Record what was registered; where its origin is known, under the id of the first time."""
+    known = connection.scalar(select(table.c.doc).where(table.c.origin == origin))
+    if known is not None:
+        first = type(value).model_validate_json(known)
+        kept = {name: getattr(first, name) for name in ("id", "created_at", *keep)}
+        value = value.model_copy(update=kept)
+    columns = {
+        "id": value.id,
+        "origin": origin,
+        "owner_id": value.owner_id,
+        "updated_ms": to_ms(value.updated_at),
+        "doc": value.model_dump_json(),
+    }
+    connection.execute(dialect.upsert(table), columns)
+    return value
 
 
 def _environment_of_name(connection: Connection, like: Environment) -> Environment | None:
