@@ -106,6 +106,12 @@ class MelleaApp(ExtensionApp):
     environment_check_seconds = Float(
         30.0, min=0.0, help="Whether an environment works is asked again after so many seconds."
     ).tag(config=True)
+    max_dataset_mb = Integer(
+        10240,
+        min=1,
+        help="Largest file or folder that may be registered as a dataset, in MiB. Objects named "
+        "by URL do not count: they are not kept.",
+    ).tag(config=True)
     owner_resolver = Callable(
         help="Function (handler) -> mellea_jupyter.auth.owner.User that "
         "says whose runs a request means. By default the user name where the identity provider "
@@ -234,6 +240,7 @@ class MelleaApp(ExtensionApp):
                 artifacts_url=self.artifacts_url,
                 retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,
+                max_dataset_bytes=self.max_dataset_mb << 20,
                 environment_defaults=self.environment_defaults,
                 default_environment_id=self.default_environment_id,
                 environment_check_seconds=self.environment_check_seconds,

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from typing import Final, Literal
 
 import httpx
 import psutil
-from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_path
 from rich.console import Console
 from rich.text import Text
 
@@ -28,8 +29,12 @@ from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
 from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.client.variables import provider_variables
+from mellea_jupyter.exceptions import LaunchFailed
+from mellea_jupyter.executors.registry import list_executors, load_executor
+from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS
 
 EXIT_FAILED: Final = 1
+FRONT_END: Final = "mellea-jupyter"
 OLLAMA_DEFAULT: Final = "127.0.0.1:11434"
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
@@ -72,6 +77,10 @@ def iter_checks(url: str | None) -> Iterator[Check]:
     """Yields the checks in the order people should read them."""
     yield check_python()
     yield check_mellea()
+    yield check_sqlite()
+    yield check_server_extension()
+    yield check_front_end()
+    yield from check_executors()
     connection = None
     try:
         connection = discovery.given(url) if url else discovery.find_server(start=False)
@@ -103,12 +112,75 @@ def check_mellea() -> Check:
     return Check("mellea", "ok", f"{version}, with mellea-jupyter {__version__}")
 
 
+def check_sqlite() -> Check:
+    """Whether Python's SQLite has what the store of runs uses: upserts and full-text search."""
+    version = sqlite3.sqlite_version
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts5(text)")
+        connection.execute("CREATE TABLE t (a PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 2 RETURNING a")
+    except sqlite3.Error as exc:
+        step = "Use a Python that is built with SQLite 3.35 or newer and FTS5."
+        return Check("sqlite", "problem", f"{version}: {exc}", step)
+    finally:
+        connection.close()
+    return Check("sqlite", "ok", version)
+
+
+def check_server_extension() -> Check:
+    """Whether Jupyter servers of this installation load us."""
+    name = "mellea_jupyter"
+    for folder in jupyter_config_path():
+        for path in Path(folder, "jupyter_server_config.d").glob("*.json"):
+            try:
+                enabled = json.loads(path.read_text())["ServerApp"]["jpserver_extensions"][name]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if enabled:
+                return Check("server extension", "ok", f"enabled by {path}")
+            step = f"jupyter server extension enable {name}"
+            return Check("server extension", "note", f"disabled by {path}", step)
+    step = f"jupyter server extension enable {name}, or install mellea-jupyter again."
+    return Check("server extension", "note", "not enabled", step)
+
+
+def check_front_end() -> Check:
+    """Whether JupyterLab of this installation shows runs."""
+    try:
+        lab = importlib.metadata.version("jupyterlab")
+    except importlib.metadata.PackageNotFoundError:
+        step = "Only needed for the sidebar and the run tabs: pip install jupyterlab"
+        return Check("front end", "note", "JupyterLab is not installed", step)
+    for folder in jupyter_path("labextensions"):
+        package = Path(folder, FRONT_END, "package.json")
+        if package.is_file():
+            return Check("front end", "ok", f"{package.parent}, with JupyterLab {lab}")
+    step = "Install mellea-jupyter in the environment of JupyterLab."
+    return Check("front end", "note", f"JupyterLab {lab} does not have ours", step)
+
+
+def check_executors() -> Iterator[Check]:
+    """Yields: each executor that environments may name, and whether it can be loaded."""
+    for name in sorted({*BUILT_IN_EXECUTORS, *list_executors()}):
+        label = f"executor {name}"
+        if name not in list_executors():
+            yield Check(label, "note", "not part of this installation", "Use another executor.")
+            continue
+        try:
+            loaded = load_executor(name)
+        except LaunchFailed as exc:
+            yield Check(label, "problem" if name == "process" else "note", exc.message, exc.hint)
+        else:
+            yield Check(label, "ok", f"{loaded.__module__}.{loaded.__qualname__}")
+
+
 def check_server(connection: Connection) -> Iterator[Check]:
     """Yields: the server answers; each environment works; who prepares interpreters."""
     where = f"{connection.base_url} ({connection.found})"
     try:
         with MelleaClient(connection) as client:
-            environments = client.list_environments()
+            environments = client.environments.list(refresh=True)
     except ClientError as exc:
         yield Check("server", "problem", f"{where}: {exc.message}", exc.hint)
         return
@@ -118,10 +190,12 @@ def check_server(connection: Connection) -> Iterator[Check]:
     for environment in environments:
         name = f"environment {environment.id}"
         if environment.available:
-            yield Check(name, "ok", f"{environment.executor}, {environment.python or 'available'}")
+            facts = ", ".join(f"{key} {value}" for key, value in environment.facts.items())
+            yield Check(name, "ok", f"{environment.executor}, {facts or 'available'}")
         else:
             reason = environment.reason or "not available"
-            yield Check(name, "note", reason, "Runs on it fail; choose another or repair it.")
+            step = f"Runs on it fail: repair it, or `jupyter mellea env rm {environment.id}`."
+            yield Check(name, "note", reason, step)
     yield _check_fork_server()
 
 

@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
     "rm": ("runs", "rm"),
+    "env": ("environments", "env"),
+    "dataset": ("datasets", "dataset"),
     "pin": ("retention", "pin"),
     "unpin": ("retention", "unpin"),
     "sweep": ("retention", "sweep"),
@@ -27,6 +29,7 @@ STATUSES: Final = (
     "created", "queued", "pulling_image", "starting", "running", "succeeded", "failed", "cancelled",
 )  # fmt: skip
 STREAMS: Final = ("stdout", "stderr", "system")
+NETWORKS: Final = ("none", "bridge", "internal")
 LEVELS: Final = ("debug", "info", "warn", "error")
 
 _EXIT_CODES: Final = """exit codes:
@@ -52,6 +55,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_logs(commands)
     _add_retry(commands)
+    _add_env(commands)
+    _add_dataset(commands)
     _add_retention(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
@@ -126,6 +131,57 @@ def _add_retry(commands: Any) -> None:
         "--wait", action=argparse.BooleanOptionalAction, default=True, help="show it (default)"
     )
     retry.add_argument("--json", action="store_true", help="print the final run on stdout")
+
+
+def _add_env(commands: Any) -> None:
+    env = commands.add_parser("env", help="environments: where runs execute")
+    verbs = env.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listing = verbs.add_parser("ls", help="list them, with the reason where one does not work")
+    listing.add_argument("--refresh", action="store_true", help="check all of them now")
+    show = verbs.add_parser("show", help="show one, checked now")
+    add = verbs.add_parser("add", help="make one")
+    add.add_argument("name", metavar="NAME", help="shown name")
+    add.add_argument("--executor", metavar="NAME", help="process (default), docker, kernel")
+    where = add.add_mutually_exclusive_group()
+    where.add_argument("--python", metavar="PATH", help="interpreter, for processes")
+    where.add_argument("--image", help="image, for docker")
+    where.add_argument("--kernel", metavar="NAME", dest="kernel_name", help="kernelspec")
+    add.add_argument("--cpus", type=float, metavar="N", help="processors a run may use at once")
+    add.add_argument("--memory", type=int, metavar="MB", dest="memory_mb", help="most memory")
+    add.add_argument("--pids", type=int, metavar="N", dest="pids_limit", help="most processes")
+    add.add_argument("--network", choices=NETWORKS, help="of a container")
+    add.add_argument(
+        "--pass", action="append", metavar="VARIABLE", dest="env_passthrough",
+        help="variable of the server that programs get; repeatable, and then no other",
+    )  # fmt: skip
+    add.add_argument("--prewarm", type=int, metavar="N", help="keep so many ready")
+    add.add_argument("--shared", action="store_true", default=None, help="for everybody")
+    change = verbs.add_parser("set", help="change fields of one")
+    change.add_argument("environment", metavar="ENV", help="id or name")
+    change.add_argument(
+        "fields", nargs="+", metavar="FIELD=JSON",
+        help="e.g. memory_mb=4096; null resets a field",
+    )  # fmt: skip
+    rm = verbs.add_parser("rm", help="delete some; their runs stay")
+    rm.add_argument("environments", metavar="ENV", nargs="+", help="id or name")
+    show.add_argument("environment", metavar="ENV", help="id or name")
+    for each in (listing, show, add, change):
+        each.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _add_dataset(commands: Any) -> None:
+    dataset = commands.add_parser("dataset", help="datasets: what runs read")
+    verbs = dataset.add_subparsers(dest="verb", metavar="VERB", required=True)
+    add = verbs.add_parser("add", help="register a file, a folder or objects, as they are now")
+    add.add_argument("what", metavar="PATH_OR_URL", help="path, s3://bucket/key or s3://bucket/in/")
+    add.add_argument("--name", help="shown name")
+    listing = verbs.add_parser("ls", help="list them, most recently registered first")
+    versions = verbs.add_parser("versions", help="list the versions of one")
+    versions.add_argument("dataset", metavar="DATASET", help="id, its first digits, name or path")
+    rm = verbs.add_parser("rm", help="delete some with all their versions")
+    rm.add_argument("datasets", metavar="DATASET", nargs="+", help="id, first digits, name or path")
+    for each in (add, listing, versions):
+        each.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def _add_retention(commands: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import uuid
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -42,6 +43,35 @@ def pick_run(client: MelleaClient, given: str) -> str:
         listed = ", ".join(run_id[: len(text) + 4] for run_id in found[:5])
         raise ClientError(f"{len(found)} runs begin with {given!r}", hint=f"Say more: {listed}")
     raise ClientError(f"no run begins with {given!r}", hint="`jupyter mellea ls` lists runs.")
+
+
+def pick_one(
+    given: str, known: Sequence[tuple[str, Sequence[str | None]]], *, noun: str, hint: str
+) -> str:
+    """The id that `given` is, begins, or that one of its other names is.
+
+    Args:
+        given: what somebody typed.
+        known: ids, each with its other names.
+        noun: what they are.
+        hint: how to list them.
+
+    Raises:
+        ClientError: none or several fit.
+    """
+    text = given.strip()
+    matches = (
+        [key for key, _ in known if key == text],
+        [key for key, names in known if text in names],
+        [key for key, _ in known if text and key.startswith(text)],
+    )
+    found = next((fitting for fitting in matches if fitting), [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(found[:5])
+        raise ClientError(f"{len(found)} {noun}s fit {given!r}", hint=f"Say which: {listed}")
+    raise ClientError(f"there is no {noun} {given!r}", hint=hint)
 
 
 def _is_whole(text: str) -> bool:

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mellea_jupyter.cli.picking import open_client, pick_run
+from mellea_jupyter.cli.tables import console
 from mellea_jupyter.client import phrases
 from mellea_jupyter.client.console import print_rows
+from mellea_jupyter.client.errors import invalid_config
 from mellea_jupyter.client.flags import UsageError
-from mellea_jupyter.client.launch import invalid_config
 from mellea_jupyter.models.pages import MAX_PAGE, RunQuery
 from mellea_jupyter.models.run import Run, RunStatus
 
@@ -50,7 +50,7 @@ def ls(flags: argparse.Namespace) -> int:
     if flags.json:
         print(json.dumps([run.to_json() for run in runs], ensure_ascii=False))
     elif runs:
-        _console().print(_table(runs))
+        console().print(_table(runs))
     else:
         print("no runs", file=sys.stderr)
     return 0
@@ -79,9 +79,9 @@ def show(flags: argparse.Namespace) -> int:
         ("link", handle.url),
     ]
     rows += [(label, value) for label, value in optional if value]
-    print_rows(_console(), rows, status=run.status)
+    print_rows(console(), rows, status=run.status)
     if run.error is not None and run.error.stack_trace:
-        _console().print(Text(run.error.stack_trace.rstrip()))
+        console().print(Text(run.error.stack_trace.rstrip()))
     return 0
 
 
@@ -146,9 +146,3 @@ def _table(runs: list[Run]) -> Table:
             Text(", ".join(run.tags)),
         )
     return table
-
-
-def _console() -> Console:
-    """Tables for people; a pipe gets every column whole."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=400)

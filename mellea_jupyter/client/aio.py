@@ -15,6 +15,8 @@ import httpx
 
 from mellea_jupyter.client import requests
 from mellea_jupyter.client.connection import Connection
+from mellea_jupyter.client.datasets import AsyncDatasets
+from mellea_jupyter.client.environments import AsyncEnvironments
 from mellea_jupyter.client.errors import ConnectionFailed, UnexpectedReply
 from mellea_jupyter.client.requests import Call
 from mellea_jupyter.client.stream import LogCursor, follow_log_async
@@ -51,6 +53,8 @@ class AsyncMelleaClient:
 
     def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
         self.connection = connection
+        self.environments = AsyncEnvironments(self._send)
+        self.datasets = AsyncDatasets(connection, self._send)
         self._http = httpx.AsyncClient(**options(connection), timeout=timeout)
 
     async def __aenter__(self) -> Self:

@@ -77,7 +77,7 @@ class Connection:
                 return program.relative_to(root).as_posix()
         raise InvalidProgram(
             f"{path} is outside the root folder of the Jupyter server, {self.root_dir}",
-            hint="Move the program there, or start a server in a folder that contains it.",
+            hint="Move it there, or start a server in a folder that contains it.",
         )
 
 

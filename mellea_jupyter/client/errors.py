@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from mellea_jupyter.exceptions import MelleaJupyterError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from mellea_jupyter.models.run import Run
 
 
@@ -86,6 +88,14 @@ class InvalidConfig(ClientError, ValueError):
     """A field of the configuration has a value it can not have; the text names the field."""
 
     code = "invalid_input"
+
+
+def invalid_config(exc: ValidationError, whole: str = "config") -> InvalidConfig:
+    """The first complaint of a validation, as one sentence that names the field, without values."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or whole
+    text = first["msg"].removeprefix("Value error, ")
+    return InvalidConfig(f"{field}: {text}", field=field)
 
 
 class RunFailed(ClientError):

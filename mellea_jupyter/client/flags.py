@@ -40,7 +40,7 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
     """
     what = parser.add_argument_group("how the program runs")
     what.add_argument("--model", metavar="PROVIDER/NAME", help="default model, e.g. ollama/llama3")
-    what.add_argument("--environment", metavar="ID", help="environment to run in")
+    what.add_argument("--environment", metavar="ENV", help="environment to run in, id or name")
     what.add_argument(
         "-e",
         "--env",
@@ -55,8 +55,8 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
         "--dataset",
         action="append",
         default=[],
-        metavar="NAME=ID[@VERSION]",
-        help="bind a dataset to a name",
+        metavar="NAME=WHAT[@VERSION]",
+        help="data under a name: a path, s3://bucket/key, or a dataset's id",
     )
     what.add_argument("--isolation", choices=ISOLATION, help="forked interpreter, or a new one")
     what.add_argument(

@@ -18,7 +18,12 @@ from pydantic import JsonValue, ValidationError
 from mellea_jupyter.client import discovery
 from mellea_jupyter.client.aio import AsyncMelleaClient
 from mellea_jupyter.client.connection import Connection
-from mellea_jupyter.client.errors import ConnectionFailed, InvalidConfig, InvalidProgram
+from mellea_jupyter.client.errors import (
+    ConnectionFailed,
+    InvalidConfig,
+    InvalidProgram,
+    invalid_config,
+)
 from mellea_jupyter.client.handle import RunHandle
 from mellea_jupyter.client.handle_async import AsyncRunHandle
 from mellea_jupyter.client.sync import MelleaClient
@@ -127,29 +132,16 @@ def make_config(
         raise invalid_config(exc) from exc
 
 
-def invalid_config(exc: ValidationError) -> InvalidConfig:
-    """The first complaint of a validation, as one sentence that names the field, without values."""
-    first = exc.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "config"
-    text = first["msg"].removeprefix("Value error, ")
-    return InvalidConfig(f"{field}: {text}", field=field)
-
-
 def _bindings(datasets: Datasets) -> list[dict[str, str]]:
-    """`{"docs": "ds_1@3"}` or `["docs=ds_1@3"]` as bindings."""
+    """`{"docs": "data/docs"}` or `["docs=data/docs"]`; `Datasets.bind` looks at what it is."""
     if not datasets:
         return []
     if not isinstance(datasets, Mapping):
         pairs = [text.partition("=") for text in datasets]
         if wrong := [name for name, sep, value in pairs if not sep or not value]:
-            raise InvalidConfig(f"dataset {wrong[0]!r} is not NAME=ID or NAME=ID@VERSION")
+            raise InvalidConfig(f"dataset {wrong[0]!r} is not NAME=PATH, NAME=URL or NAME=ID")
         datasets = {name: value for name, _, value in pairs}
-    bindings = []
-    for name, value in datasets.items():
-        dataset_id, _, version = value.partition("@")
-        binding = {"name": name, "dataset_id": dataset_id}
-        bindings.append({**binding, "version": version} if version else binding)
-    return bindings
+    return [{"name": name, "dataset_id": value} for name, value in datasets.items()]
 
 
 def run(
@@ -189,7 +181,8 @@ def run(
         environment: id of the environment to run in.
         timeout: longest wall-clock time, in seconds.
         quota: most artifact storage, in MiB.
-        datasets: `{name: "id"}` or `{name: "id@version"}`.
+        datasets: `{name: "data/train.csv"}`: a path, which is registered as it is now, a URL
+            (`s3://…`) or a dataset's id; `…@VERSION` names an earlier version.
         tags: labels.
         name: a name for people.
         note: a note for people.
@@ -245,11 +238,16 @@ def start_run(
     note: str | None = None,
     tags: Sequence[str] = (),
 ) -> RunHandle:
-    """Register the program and create its run; a broken connection never makes two of it."""
+    """Register its data and the program and create the run; never two of it.
+
+    Raises: as `run`.
+    """
     forwarded = variables_to_forward(client.connection.pid)
     if forwarded:
         variables = {**forwarded, **config.env_vars}
         config = config.model_copy(update={"env_vars": variables})
+    if config.datasets:
+        config = config.model_copy(update={"datasets": client.datasets.bind(config.datasets)})
     asset = client.create_asset(program.asset(client.connection))
     try:
         request = RunCreate(

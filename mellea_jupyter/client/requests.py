@@ -5,9 +5,9 @@ Nothing here does I/O. Endpoints and their fields: `GET /api/openapi.json` of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -16,7 +16,19 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
-from mellea_jupyter.models.environments import Environment, EnvironmentList
+from mellea_jupyter.models.datasets import (
+    Dataset,
+    DatasetCreate,
+    DatasetPage,
+    DatasetVersion,
+    DatasetVersionList,
+)
+from mellea_jupyter.models.environments import (
+    Environment,
+    EnvironmentCreate,
+    EnvironmentList,
+    EnvironmentPatch,
+)
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import (
@@ -43,6 +55,10 @@ _BULK: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 _OUTPUTS: TypeAdapter[list[StructuredOutput]] = TypeAdapter(list[StructuredOutput])
 
 
+READING_SECONDS: Final = 3600.0
+"""Longest silence while the server reads a dataset: many gigabytes, perhaps from a slow disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Reply]):
     """One request and how its reply is read. `path` is relative to `Connection.api_url`."""
@@ -54,6 +70,7 @@ class Call(Generic[Reply]):
     content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     is_repeatable: bool = True  # sending it twice does no more than sending it once
+    reply_seconds: float | None = None  # longest silence, where the usual one is too short
 
     def read(self, status: int, body: bytes) -> Reply:
         """The reply as a value.
@@ -67,6 +84,20 @@ class Call(Generic[Reply]):
             return self.parse(body)
         except (ValidationError, orjson.JSONDecodeError) as exc:
             raise unexpected(f"{self.method} {self.path}: {exc}") from exc
+
+
+class Send(Protocol):
+    """Sends a call and gives its reply; what `MelleaClient` has."""
+
+    def __call__(self, call: Call[Reply], /) -> Reply:
+        """Raises `ConnectionFailed`, `ServerError` and `UnexpectedReply`."""
+
+
+class AsyncSend(Protocol):
+    """`Send` for `await`; what `AsyncMelleaClient` has."""
+
+    def __call__(self, call: Call[Reply], /) -> Awaitable[Reply]:
+        """Raises `ConnectionFailed`, `ServerError` and `UnexpectedReply`."""
 
 
 def unexpected(what: str) -> UnexpectedReply:
@@ -128,7 +159,9 @@ def _foreign_error(status: int, body: bytes) -> ServerError:
 
 def create_asset(request: AssetCreate) -> Call[Asset]:
     """`POST /api/assets`: register a program; the same program gets the same id."""
-    return Call("POST", "api/assets", Asset.model_validate_json, content=_body(request))
+    # What is left out stays as it was, so only what was given is sent.
+    body = orjson.dumps(request.model_dump(mode="json", exclude_unset=True))
+    return Call("POST", "api/assets", Asset.model_validate_json, content=body)
 
 
 def get_asset(asset_id: str) -> Call[Asset]:
@@ -142,13 +175,73 @@ def list_assets(*, limit: int = 50, cursor: str | None = None) -> Call[AssetPage
     return Call("GET", "api/assets", AssetPage.model_validate_json, params)
 
 
-def list_environments() -> Call[tuple[Environment, ...]]:
-    """`GET /api/environments`, ordered by name."""
+def list_environments(*, refresh: bool = False) -> Call[tuple[Environment, ...]]:
+    """`GET /api/environments`, ordered by name; with `refresh` all are checked now."""
     return Call(
         "GET",
         "api/environments",
         lambda body: EnvironmentList.model_validate_json(body).environments,
+        _refresh(refresh),
     )
+
+
+def get_environment(environment_id: str, *, refresh: bool = False) -> Call[Environment]:
+    """`GET /api/environments/{id}`."""
+    path = _environment(environment_id)
+    return Call("GET", path, Environment.model_validate_json, _refresh(refresh))
+
+
+def create_environment(request: EnvironmentCreate) -> Call[Environment]:
+    """`POST /api/environments`; the same description gives the same environment."""
+    body = orjson.dumps(request.model_dump(mode="json", exclude_unset=True))
+    return Call("POST", "api/environments", Environment.model_validate_json, content=body)
+
+
+def update_environment(environment_id: str, patch: EnvironmentPatch) -> Call[Environment]:
+    """`PATCH /api/environments/{id}`: only fields that were set in `patch`."""
+    body = orjson.dumps(patch.model_dump(mode="json", exclude_unset=True))
+    path = _environment(environment_id)
+    return Call("PATCH", path, Environment.model_validate_json, content=body)
+
+
+def delete_environment(environment_id: str) -> Call[Environment]:
+    """`DELETE /api/environments/{id}`: what it was."""
+    path = _environment(environment_id)
+    return Call("DELETE", path, Environment.model_validate_json, is_repeatable=False)
+
+
+def create_dataset(request: DatasetCreate) -> Call[Dataset]:
+    """`POST /api/datasets`; the reply comes when all bytes are read."""
+    return Call(
+        "POST", "api/datasets", Dataset.model_validate_json, content=_body(request),
+        reply_seconds=READING_SECONDS,
+    )  # fmt: skip
+
+
+def get_dataset(dataset_id: str) -> Call[Dataset]:
+    """`GET /api/datasets/{id}`."""
+    return Call("GET", _dataset(dataset_id), Dataset.model_validate_json)
+
+
+def list_datasets(*, limit: int = 50, cursor: str | None = None) -> Call[DatasetPage]:
+    """`GET /api/datasets`, most recently registered first."""
+    params = _params({"limit": limit, "cursor": cursor})
+    return Call("GET", "api/datasets", DatasetPage.model_validate_json, params)
+
+
+def list_dataset_versions(dataset_id: str) -> Call[tuple[DatasetVersion, ...]]:
+    """`GET /api/datasets/{id}/versions`, most recently registered first."""
+    return Call(
+        "GET",
+        f"{_dataset(dataset_id)}/versions",
+        lambda body: DatasetVersionList.model_validate_json(body).versions,
+    )
+
+
+def delete_dataset(dataset_id: str) -> Call[Dataset]:
+    """`DELETE /api/datasets/{id}`: what it was."""
+    path = _dataset(dataset_id)
+    return Call("DELETE", path, Dataset.model_validate_json, is_repeatable=False)
 
 
 def create_run(request: RunCreate, *, idempotency_key: str) -> Call[Run]:
@@ -293,6 +386,18 @@ def _parse_outputs(body: bytes) -> list[StructuredOutput]:
 
 def _run(run_id: str, *rest: str) -> str:
     return "/".join(("api/runs", quote(run_id, safe=""), *(quote(part, safe="") for part in rest)))
+
+
+def _environment(environment_id: str) -> str:
+    return f"api/environments/{quote(environment_id, safe='')}"
+
+
+def _dataset(dataset_id: str) -> str:
+    return f"api/datasets/{quote(dataset_id, safe='')}"
+
+
+def _refresh(refresh: bool) -> Params:  # noqa: FBT001 - passed on by its name
+    return (("refresh", "true"),) if refresh else ()
 
 
 def _body(value: BaseModel) -> bytes:

@@ -13,6 +13,8 @@ import httpx
 
 from mellea_jupyter.client import requests
 from mellea_jupyter.client.connection import Connection
+from mellea_jupyter.client.datasets import Datasets
+from mellea_jupyter.client.environments import Environments
 from mellea_jupyter.client.errors import ConnectionFailed
 from mellea_jupyter.client.requests import Call
 from mellea_jupyter.client.stream import LogCursor, follow_log
@@ -49,6 +51,8 @@ class MelleaClient:
 
     def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
         self.connection = connection
+        self.environments = Environments(self._send)
+        self.datasets = Datasets(connection, self._send)
         self._http = httpx.Client(**options(connection), timeout=timeout)
 
     def __enter__(self) -> Self:

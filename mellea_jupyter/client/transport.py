@@ -43,7 +43,11 @@ def arguments(call: Call[Any]) -> dict[str, Any]:
     headers = dict(call.headers)
     if call.content is not None:
         headers["Content-Type"] = "application/json"
+    patience: dict[str, Any] = {}
+    if call.reply_seconds is not None:
+        patience["timeout"] = httpx.Timeout(call.reply_seconds, connect=CONNECT_SECONDS)
     return {
+        **patience,
         "method": call.method,
         "url": call.path,
         "params": call.params or None,

@@ -32,6 +32,13 @@ class AssetQuery(Model):
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
+class DatasetQuery(Model):
+    """A page of datasets."""
+
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="Datasets on a page.")
+    cursor: str | None = Field(None, description="Opaque, from the page before.")
+
+
 class NoticeQuery(Model):
     """A page of notices."""
 

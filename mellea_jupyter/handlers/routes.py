@@ -20,6 +20,11 @@ from mellea_jupyter.handlers.assets import (
     AssetsHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
+from mellea_jupyter.handlers.datasets import (
+    DatasetHandler,
+    DatasetsHandler,
+    DatasetVersionsHandler,
+)
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
 from mellea_jupyter.handlers.environments import EnvironmentHandler, EnvironmentsHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
@@ -55,6 +60,7 @@ PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
+    "dataset_id": r"[A-Za-z0-9_.-]{1,200}",
     "notice_id": r"ntc_[0-9a-f]{32}",
     "environment_id": r"[A-Za-z0-9_.-]{1,100}",
 }
@@ -85,6 +91,9 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets", AssetsHandler),
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
+    ("/datasets", DatasetsHandler),
+    ("/datasets/{dataset_id}", DatasetHandler),
+    ("/datasets/{dataset_id}/versions", DatasetVersionsHandler),
     ("/environments", EnvironmentsHandler),
     ("/environments/{environment_id}", EnvironmentHandler),
     ("/models", ModelsHandler),
@@ -101,7 +110,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|notifications|retention)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

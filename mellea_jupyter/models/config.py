@@ -89,6 +89,17 @@ class RunConfig(Model):
                 raise ValueError(msg)
         return value
 
+    @field_validator("datasets")
+    @classmethod
+    def _names_once(cls, value: tuple[DatasetBinding, ...]) -> tuple[DatasetBinding, ...]:
+        names: set[str] = set()
+        for binding in value:
+            if binding.name.upper() in names:  # their variables would be the same
+                msg = f"the name {binding.name!r} is there twice; case does not count"
+                raise ValueError(msg)
+            names.add(binding.name.upper())
+        return value
+
     @field_validator("args")
     @classmethod
     def _args_no_nul(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ class CurrentRun:
         """Make this object speak for a run; called by the runtime before the program begins."""
         self._spec, self._channel = spec, channel
 
+    def __call__(self) -> "CurrentRun":
+        """This object: `current_run().dataset(…)` is the same as `current_run.dataset(…)`."""
+        return self
+
     @property
     def is_managed(self) -> bool:
         """Whether this process is part of a managed run."""

@@ -37,7 +37,7 @@ from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 from . import RUNTIME_VERSION
 from .processes import start_time
 from .program import INTERPRETER_MODULES, run_warm, shadowed_modules
-from .spec import RunSpec, SpecError, load_spec
+from .spec import DATASET_PREFIX, RunSpec, SpecError, load_spec
 from .supervisor import Start, lock_journal, supervise
 
 IMPORT_TIME_PREFIXES = (
@@ -242,7 +242,8 @@ class ForkServer:
     def _why_fresh(self, spec: RunSpec) -> Optional[str]:
         """Why this run must not start warm, or None."""
         for name in sorted(set(spec.env) | set(os.environ)):
-            matters = name.startswith(IMPORT_TIME_PREFIXES) and name not in FOLLOWED_VARIABLES
+            is_followed = name in FOLLOWED_VARIABLES or name.startswith(DATASET_PREFIX)
+            matters = name.startswith(IMPORT_TIME_PREFIXES) and not is_followed
             if matters and spec.env.get(name) != os.environ.get(name):
                 return f"the variable {name} is read when modules are imported"
         shadowed = shadowed_modules(spec.import_dir, self._preloaded)

@@ -6,6 +6,9 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
+DATASET_PREFIX = "MELLEA_DATASET_"
+"""Before the name of a dataset in upper case: the variable that holds its path."""
+
 DEFAULT_LOG_CAP_BYTES = 256 * 1024 * 1024
 DEFAULT_GRACE_SECONDS = 10.0
 
@@ -66,12 +69,14 @@ class RunSpec:
         return self.source_dir if self.kind == "callable" else os.path.dirname(self.program_path)
 
     def _environment(self, env: Dict[str, Any], secrets: Dict[str, str]) -> Dict[str, str]:
-        """The program's variables: the given ones, secrets, and the two the runtime adds."""
+        """The program's variables: the given ones, secrets, and those the runtime adds."""
         merged = {str(name): str(value) for name, value in {**env, **secrets}.items()}
         # mellea's own console log goes to stdout by default, where it would mix with the
         # program's output; its records travel as `record` frames instead.
         merged.setdefault("MELLEA_LOGS_CONSOLE", "false")
         merged["MELLEA_OUTPUT_DIR"] = self.output_dir
+        for name, path in self.datasets.items():
+            merged[DATASET_PREFIX + name.upper()] = path
         return merged
 
 

@@ -12,15 +12,27 @@ from mellea_jupyter.exceptions import AssetNotFound
 from mellea_jupyter.models.assets import Asset, AssetCreate
 from mellea_jupyter.models.pages import AssetPage
 from mellea_jupyter.service.access import visible_to
+from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.runs.base import RunStore
+
+_DEFAULT = "default_environment_id"
 
 
 class AssetService:
     """Assets of one server root; their pinned sources are kept by content."""
 
-    def __init__(self, *, store: RunStore, root: Path, sources_dir: Path, offload: Offload) -> None:
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        environments: EnvironmentService,
+        root: Path,
+        sources_dir: Path,
+        offload: Offload,
+    ) -> None:
         self._store = store
+        self._environments = environments
         self._root = root
         self._sources_dir = sources_dir
         self._offload = offload
@@ -28,9 +40,15 @@ class AssetService:
     async def register(self, request: AssetCreate, user: User) -> Asset:
         """Pin a program as it is now; the same program keeps its id and gets a new version.
 
+        Its default environment stays where the request does not speak of one.
+
         Raises:
             InvalidProgram, InvalidInput: the path or source can not become an asset.
+            EnvironmentNotFound: no such default environment for this user.
         """
+        environment_id = request.default_environment_id
+        if environment_id is not None:
+            environment_id = (await self._environments.resolve(environment_id, user)).id
         pinned = await self._offload.place(
             pin, request, root=self._root, store_dir=self._sources_dir
         )
@@ -45,12 +63,15 @@ class AssetService:
             version=pinned.version,
             content_hash=pinned.content_hash,
             owner_id=user.owner_id,
-            default_environment_id=request.default_environment_id,
+            default_environment_id=environment_id,
             created_at=now,
             updated_at=now,
         )
         origin = "\0".join((user.owner_id, *pinned.origin))
-        return await self._offload.write(self._store.upsert_asset, asset, origin, pinned.files)
+        keep = () if "default_environment_id" in request.model_fields_set else (_DEFAULT,)
+        return await self._offload.write(
+            self._store.upsert_asset, asset, origin, pinned.files, keep=keep
+        )
 
     async def get(self, asset_id: str, user: User) -> Asset:
         """An asset the user may execute.

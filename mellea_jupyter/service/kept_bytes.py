@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from mellea_jupyter.datasets.inputs import make_writable
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
@@ -43,6 +44,7 @@ class KeptBytes:
         """Remove a run's log, artifacts and working files; its source stays. Idempotent."""
         self._artifacts.delete_run(run_id)
         self._journals.delete(run_id)
+        make_writable(self._folders.path(run_id) / "inputs")
         for name in _EXPIRING:
             shutil.rmtree(self._folders.path(run_id) / name, ignore_errors=True)
 

@@ -30,6 +30,7 @@ class Offload:
         self._scan = ThreadPoolExecutor(2, thread_name_prefix="mellea-scan")
         self._place = ThreadPoolExecutor(4, thread_name_prefix="mellea-place")
         self._collect = ThreadPoolExecutor(2, thread_name_prefix="mellea-collect")
+        self._fetch = ThreadPoolExecutor(3, thread_name_prefix="mellea-fetch")
         self._probe = ThreadPoolExecutor(4, thread_name_prefix="mellea-probe")
 
     async def write(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -60,6 +61,10 @@ class Offload:
         """Ask something that may not answer for seconds: an interpreter, an engine, a store."""
         return await self._run(self._probe, functools.partial(fn, *args, **kwargs))
 
+    async def fetch(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Move data in: pin a dataset, put one before a run. Takes as long as there are bytes."""
+        return await self._run(self._fetch, functools.partial(fn, *args, **kwargs))
+
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         work = pool.submit(call)
@@ -75,6 +80,6 @@ class Offload:
 
     def close(self) -> None:
         """Wait for the work in hand and stop the threads."""
-        pools = (self._probe, self._collect, self._place, self._scan, self._io, self._writer)
-        for pool in pools:
+        background = (self._probe, self._fetch, self._collect, self._place)
+        for pool in (*background, self._scan, self._io, self._writer):
             pool.shutdown(wait=True, cancel_futures=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mellea_jupyter import clock
+from mellea_jupyter.datasets.objects import Stopped
 from mellea_jupyter.exceptions import (
     EnvironmentNotFound,
     IllegalTransition,
     LaunchFailed,
     RunNotFound,
+    StoreError,
 )
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
 from mellea_jupyter.executors.registry import no_executor
@@ -24,6 +27,7 @@ from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.service import secrets
 from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.follower import Follower
 from mellea_jupyter.service.offload import Offload
@@ -58,6 +62,7 @@ class Placer:
         records: RunRecords,
         collector: Collector,
         environments: EnvironmentService,
+        datasets: DatasetService,
         executors: Mapping[str, Executor],
         executor_problems: Mapping[str, str],
         offload: Offload,
@@ -73,6 +78,7 @@ class Placer:
         self._records = records
         self._collector = collector
         self._environments = environments
+        self._datasets = datasets
         self._executors = executors
         self._executor_problems = executor_problems
         self._offload = offload
@@ -82,6 +88,7 @@ class Placer:
         self._slot_freed = slot_freed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: Counter[str] = Counter()
+        self._filling: dict[str, threading.Event] = {}  # runs whose data is fetched now
 
     def holds(self, run_id: str) -> bool:
         """Whether a task of this service is at work on the run."""
@@ -97,6 +104,8 @@ class Placer:
 
     async def stop_asked(self, run: Run) -> None:
         """Pass a recorded stop request on to the executor, if the run is placed."""
+        if (filling := self._filling.get(run.id)) is not None:
+            filling.set()
         placement = await self._offload.io(self._store.get_placement, run.id)
         if placement.handle is None:
             return  # the launch in hand looks for the request when it is done
@@ -105,6 +114,8 @@ class Placer:
     async def close(self) -> None:
         """Let go of all runs; they go on without us."""
         tasks = tuple(self._tasks.values())
+        for stop in self._filling.values():
+            stop.set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -166,11 +177,37 @@ class Placer:
 
     async def _launch(self, run: Run) -> RunHandle:
         """Raises LaunchFailed."""
-        handle = await self._offload.place(self._launch_now, run)
+        datasets = await self._fill_inputs(run) if run.config.datasets else {}
+        handle = await self._offload.place(self._launch_now, run, datasets)
         await self._offload.write(self._store.save_handle, run.id, handle.model_dump(mode="json"))
         return handle
 
-    def _launch_now(self, run: Run) -> RunHandle:
+    async def _fill_inputs(self, run: Run) -> dict[str, str]:
+        """Put the run's datasets into place, which may take long; a stop request ends it.
+
+        Raises:
+            LaunchFailed: they can not be had, or the run is to stop.
+        """
+        stop = self._filling[run.id] = threading.Event()
+        try:
+            if (await self._records.get(run.id)).is_stop_requested:
+                stop.set()
+            return await self._offload.fetch(
+                self._datasets.fill,
+                run.config.datasets,
+                self._folders.path(run.id) / "inputs",
+                should_stop=stop.is_set,
+            )
+        except Stopped:
+            msg = "The run was stopped while its data was fetched"
+            raise LaunchFailed(msg) from None
+        except (OSError, StoreError) as error:
+            msg = f"The run's data could not be put into place: {error}"
+            raise LaunchFailed(msg) from error
+        finally:
+            del self._filling[run.id]
+
+    def _launch_now(self, run: Run, datasets: Mapping[str, str]) -> RunHandle:
         """All of a launch on one thread: each change of thread would cost the run's start."""
         placement = self._store.get_placement(run.id)
         try:
@@ -185,6 +222,7 @@ class Placer:
                 run, placement, environment, run_dir,
                 server_environment=os.environ,
                 extra_environment=self._demo_variables(run),
+                datasets=datasets,
                 grace_seconds=self._options.grace_seconds,
                 log_cap_bytes=self._options.log_cap_bytes,
             )  # fmt: skip

@@ -91,7 +91,7 @@ class Preflight:
             problems += _find_masks(config)
         if asset is not None:
             try:
-                config = await self._runs.checked(config, asset)
+                config = await self._runs.checked(config, asset, user)
             except MelleaJupyterError as error:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, user, problems)

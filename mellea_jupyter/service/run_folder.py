@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.datasets.inputs import make_writable
 from mellea_jupyter.environments.variables import inherited_variables
 from mellea_jupyter.models.assets import AssetKind
 from mellea_jupyter.models.environments import Environment
@@ -53,6 +54,7 @@ class RunFolders:
 
     def delete(self, run_id: str) -> None:
         """Remove a run's folder. Idempotent; links are removed, never followed."""
+        make_writable(self.path(run_id) / "inputs")
         shutil.rmtree(self.path(run_id), ignore_errors=True)
 
 
@@ -64,10 +66,14 @@ def build_spec(
     *,
     server_environment: Mapping[str, str],
     extra_environment: Mapping[str, str],
+    datasets: Mapping[str, str],
     grace_seconds: float,
     log_cap_bytes: int,
 ) -> dict[str, Any]:
-    """The content of `spec.json` (docs/contributing/journal.md), without secrets."""
+    """The content of `spec.json` (docs/contributing/journal.md), without secrets.
+
+    `datasets` are paths by name.
+    """
     config = run.config
     output_dir = run_dir / "outputs"
     open_vars = {k: v for k, v in config.env_vars.items() if not is_secret_name(k)}
@@ -100,7 +106,7 @@ def build_spec(
         "preload": list(environment.preload),
         "isolation": config.isolation,
         "fresh_reason": "config.isolation is fresh" if config.isolation == "fresh" else None,
-        "datasets": {},
+        "datasets": dict(datasets),
     }
 
 

@@ -20,7 +20,6 @@ from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.exceptions import (
     Conflict,
-    DatasetNotFound,
     IdempotencyConflict,
     IllegalTransition,
     InvalidInput,
@@ -39,6 +38,7 @@ from mellea_jupyter.service import secrets
 from mellea_jupyter.service.access import require_access, visible_to
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.offload import Offload
@@ -83,6 +83,7 @@ class RunService:
         artifacts: ArtifactStore,
         assets: AssetService,
         environments: EnvironmentService,
+        datasets: DatasetService,
         folders: RunFolders,
         records: RunRecords,
         broker: Broker,
@@ -95,6 +96,7 @@ class RunService:
         self._artifacts = artifacts
         self._assets = assets
         self._environments = environments
+        self._datasets = datasets
         self._folders = folders
         self._records = records
         self._broker = broker
@@ -121,7 +123,7 @@ class RunService:
             if replayed is not None:
                 return replayed
         asset = await self._assets.get(request.asset_id, user)
-        config = await self.checked(request.config, asset)
+        config = await self.checked(request.config, asset, user)
         environment = await self._environments.resolve(
             config.environment_id or asset.default_environment_id, user
         )
@@ -153,7 +155,7 @@ class RunService:
             )
         return Created(run=await self._records.get(run_id), replayed=True)
 
-    async def checked(self, config: RunConfig, asset: Asset) -> RunConfig:
+    async def checked(self, config: RunConfig, asset: Asset, user: User) -> RunConfig:
         """The config as a run of the asset may have it, with the operator's defaults.
 
         Raises:
@@ -179,8 +181,9 @@ class RunService:
                 "a budget in money and asking are not enforced by this version",
                 hint="Limit the number of calls with config.max_llm_calls.",
             )
-        for binding in config.datasets:
-            raise DatasetNotFound(binding.dataset_id, hint="No dataset is registered here yet.")
+        if config.datasets:
+            bound = await self._datasets.bind(config.datasets, user)
+            config = config.model_copy(update={"datasets": bound})
         if config.model is None and self._defaults.model is not None:
             return config.model_copy(update={"model": self._defaults.model})
         return config
@@ -281,7 +284,7 @@ class RunService:
         asset = asset.model_copy(
             update={"version": original.asset_version, "name": original.asset_name}
         )
-        config = await self.checked(secrets.restore(config, kept), asset)
+        config = await self.checked(secrets.restore(config, kept), asset, user)
         placement = await self._offload.io(self._store.get_placement, run_id)
         environment = await self._environments.resolve(
             config.environment_id or placement.environment_id, user

@@ -32,6 +32,7 @@ from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.kept_bytes import KeptBytes
@@ -77,6 +78,7 @@ class ServiceOptions:
     environment_defaults: Mapping[str, Any] = field(default_factory=dict)
     default_environment_id: str = DEFAULT_ENVIRONMENT_ID
     environment_check_seconds: float = 30.0
+    max_dataset_bytes: int = 10 << 30
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
     channels: Sequence[Channel] = ()
@@ -143,9 +145,17 @@ class Services:
         )
         self.assets = AssetService(
             store=self._store,
+            environments=self.environments,
             root=options.root_dir,
             sources_dir=data_dir / "sources",
             offload=self._offload,
+        )
+        self.datasets = DatasetService(
+            store=self._store,
+            root=options.root_dir,
+            store_dir=data_dir / "datasets",
+            offload=self._offload,
+            max_bytes=options.max_dataset_bytes,
         )
         self.logs = LogHub(journals=journals, offload=self._offload, get_run=records.get)
         self._placer = Placer(
@@ -155,6 +165,7 @@ class Services:
             records=records,
             collector=Collector(artifacts=artifacts, offload=self._offload),
             environments=self.environments,
+            datasets=self.datasets,
             executors=self._executors,
             executor_problems=executors.problems,
             offload=self._offload,
@@ -187,6 +198,7 @@ class Services:
             artifacts=artifacts,
             assets=self.assets,
             environments=self.environments,
+            datasets=self.datasets,
             folders=folders,
             records=records,
             broker=self.broker,
@@ -240,6 +252,7 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("datasets", self._sweep_datasets())
         self._spawn("notices", self.notices.run())
         self._spawn("outbox", self._outbox.run())
         self._spawn("sweeper", self._sweeper.run())
@@ -294,6 +307,12 @@ class Services:
             except RunNotFound:
                 log.warning("run folder %s belongs to no run; removing it", run_id)
                 await self._offload.collect(self._folders.delete, run_id)
+
+    async def _sweep_datasets(self) -> None:
+        """Remove bytes of datasets that were deleted or never came to be."""
+        while True:
+            await self._offload.fetch(self.datasets.sweep, ORPHAN_SECONDS)
+            await asyncio.sleep(ORPHAN_SECONDS)
 
     async def _prewarm(self) -> None:
         for environment in self.environments.to_prepare():

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from mellea_jupyter.client import launch
 from mellea_jupyter.client.connection import Connection
-from mellea_jupyter.client.errors import ClientError, InvalidConfig
+from mellea_jupyter.client.errors import ClientError, InvalidConfig, invalid_config
 from mellea_jupyter.client.handle import RunHandle
 from mellea_jupyter.client.handle_async import AsyncRunHandle
 from mellea_jupyter.client.sync import MelleaClient
@@ -294,4 +294,4 @@ def parse_filters(
     try:
         return RunFilters.model_validate(values)
     except ValidationError as exc:
-        raise launch.invalid_config(exc) from exc
+        raise invalid_config(exc) from exc

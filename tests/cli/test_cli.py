@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mellea_jupyter.cli import main
+from mellea_jupyter.cli import doctor, main
 from mellea_jupyter.cli.doctor import check_data_dir, file_system_of
 from mellea_jupyter.cli.run import exit_code
 from mellea_jupyter.models.metrics import RunMetrics
@@ -208,12 +208,34 @@ def test_doctor_names_what_it_found_and_no_secret(
     checks = {check["name"]: check for check in json.loads(text)["checks"]}
     assert checks["server"]["state"] == "ok"
     assert checks["environment default"]["state"] == "ok"
+    assert checks["sqlite"]["state"] == checks["executor process"]["state"] == "ok"
+    assert {"server extension", "front end"} <= set(checks)
+    assert all(each["next_step"] for each in checks.values() if each["state"] != "ok")
     assert checks["model variables"]["finding"] == "OLLAMA_HOST, OPENAI_API_KEY"
     assert checks["ollama"]["next_step"]
     assert "sk-secret" not in text
     assert TOKEN not in text
     assert main(["doctor"]) == 0
     assert "✓ mellea:" in capsys.readouterr().out
+
+
+def test_doctor_finds_the_front_end_and_the_server_extension_where_jupyter_looks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "jupyter_path", lambda *parts: [str(tmp_path.joinpath(*parts))])
+    monkeypatch.setattr(doctor, "jupyter_config_path", lambda: [str(tmp_path)])
+    assert "install" in doctor.check_front_end().next_step.lower()
+    assert "enable" in doctor.check_server_extension().next_step
+    package = tmp_path / "labextensions" / doctor.FRONT_END / "package.json"
+    package.parent.mkdir(parents=True)
+    package.write_text("{}")
+    assert doctor.check_front_end().state == "ok"
+    settings = tmp_path / "jupyter_server_config.d" / "mellea_jupyter.json"
+    settings.parent.mkdir()
+    for is_enabled, state in ((True, "ok"), (False, "note")):
+        content = {"ServerApp": {"jpserver_extensions": {"mellea_jupyter": is_enabled}}}
+        settings.write_text(json.dumps(content))
+        assert doctor.check_server_extension().state == state
 
 
 def test_a_network_file_system_is_a_problem(

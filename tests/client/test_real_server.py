@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import subprocess
@@ -12,7 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mellea_jupyter.client import MelleaClient, ServerNotFound, discovery, launch, local_server
+from mellea_jupyter.client import (
+    MelleaClient,
+    RunHandle,
+    ServerNotFound,
+    discovery,
+    launch,
+    local_server,
+)
+from mellea_jupyter.client.aio import AsyncMelleaClient
+from mellea_jupyter.client.datasets import split_version
+from mellea_jupyter.client.errors import InvalidConfig, InvalidProgram, ServerError
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.testing.server import JupyterServer
 
@@ -140,3 +151,95 @@ def test_a_headless_server_that_can_not_start_shows_its_log(
     with pytest.raises(ServerNotFound, match="ended with code 1") as caught:
         discovery.find_server()
     assert "invalid literal" in str(caught.value)
+
+
+def test_environments_are_made_found_changed_and_deleted(client: MelleaClient) -> None:
+    made = client.environments.create("box", memory_mb=512)
+    assert made.available
+    assert client.environments.create("box", memory_mb=512).id == made.id
+    with pytest.raises(ServerError, match="'box'"):
+        client.environments.create("box", memory_mb=513)
+    assert client.environments.get_or_create("box", memory_mb=513) == client.environments.get(
+        made.id
+    )
+    changed = client.environments.update(made.id, memory_mb=None, python="/no/python")
+    assert (changed.memory_mb, changed.available) == (None, False)
+    with pytest.raises(InvalidConfig, match="memory_mb"):
+        client.environments.update(made.id, memory_mb="much")
+    with pytest.raises(InvalidConfig, match="cpus is for the docker executor"):
+        client.environments.create("other", cpus=2)
+    listed = client.environments.list(refresh=True)
+    assert {each.name for each in listed} == {"box", "This server's Python"}
+    assert client.environments.delete(made.id).id == made.id
+
+
+def text_of(handle: RunHandle) -> str:
+    return "\n".join(frame.message for frame in handle.logs() if frame.stream == "stdout")
+
+
+def test_data_beside_the_program_is_registered_as_it_is_bound(
+    server: JupyterServer, client: MelleaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.write("data/a@latest.txt", "odd name")
+    server.write(
+        "show.py",
+        "from mellea_jupyter import current_run\nprint(current_run.dataset('d').read_text())\n",
+    )
+    monkeypatch.chdir(server.root)
+    options = {"client": client, "wait": True}
+    first = launch.run("show.py", datasets={"d": "data/a@latest.txt"}, **options)  # type: ignore[arg-type]
+    assert text_of(first) == "odd name"
+    server.write("data/a@latest.txt", "newer")
+    again = launch.run("show.py", datasets=["d=data/a@latest.txt"], **options)  # type: ignore[arg-type]
+    assert text_of(again) == "newer"
+    (binding,) = first.run.config.datasets
+    assert binding.version is not None
+    old = f"{binding.dataset_id}@{binding.version[:8]}"
+    assert text_of(launch.run("show.py", datasets={"d": old}, **options)) == "odd name"  # type: ignore[arg-type]
+    (dataset,) = client.datasets.list().datasets
+    assert [each.version for each in client.datasets.versions(dataset.id)][1] == binding.version
+    assert client.datasets.get(dataset.id) == dataset
+    with pytest.raises(InvalidConfig, match="there is no file or folder"):
+        launch.run("show.py", datasets={"d": "nope.csv"}, client=client)
+    with pytest.raises(InvalidProgram, match="outside the root folder"):
+        client.datasets.add("/etc/hostname")
+    assert client.datasets.delete(dataset.id).id == dataset.id
+
+
+def test_the_awaiting_client_has_both(server: JupyterServer, client: MelleaClient) -> None:
+    server.write("data/b.txt", "b")
+
+    async def use() -> None:
+        async with AsyncMelleaClient(client.connection) as aio:
+            made = await aio.environments.get_or_create("aio", memory_mb=64)
+            assert await aio.environments.get_or_create("aio") == made
+            assert (await aio.environments.update(made.id, prewarm=1)).prewarm == 1
+            assert made.id in {each.id for each in await aio.environments.list()}
+            assert (await aio.environments.get(made.id)).prewarm == 1
+            await aio.environments.delete(made.id)
+            added = await aio.datasets.add(server.root / "data/b.txt", name="B")
+            assert (await aio.datasets.get(added.id)).name == "B"
+            assert added in (await aio.datasets.list()).datasets
+            assert len(await aio.datasets.versions(added.id)) == 1
+            await aio.datasets.delete(added.id)
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("ds_12@3", ("ds_12", "3")),
+        ("ds_12", ("ds_12", None)),
+        ("a/b.csv@latest", ("a/b.csv", "latest")),
+        ("a/b.csv@abcdef12", ("a/b.csv", "abcdef12")),
+        ("a/b@home.csv", ("a/b@home.csv", None)),
+        ("abfs://box@account/in/", ("abfs://box@account/in/", None)),
+        ("s3://data/a.csv@0123ab", ("s3://data/a.csv", "0123ab")),
+        ("@latest", ("@latest", None)),
+    ],
+)
+def test_a_version_is_what_follows_the_last_at_sign(
+    text: str, parts: tuple[str, str | None]
+) -> None:
+    assert split_version(text) == parts

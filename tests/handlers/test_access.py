@@ -26,6 +26,7 @@ EXAMPLES = {
     "asset_id": "prog_1",
     "artifact_id": "art_1",
     "environment_id": "box-1",
+    "dataset_id": "ds_1",
     "notice_id": "ntc_" + "0" * 32,
 }
 VERBS = ("get", "head", "post", "put", "patch", "delete")

@@ -49,8 +49,8 @@ def announced(
 
 def execute(server: JupyterServer, *cells: str) -> Any:
     """The notebook as it is saved after nobody has looked at it."""
-    notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat has no types
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
     )
     where = {"metadata": {"path": str(server.root)}}
     NotebookClient(notebook, timeout=DEADLINE_SECONDS, resources=where).execute()

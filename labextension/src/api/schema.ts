@@ -132,6 +132,28 @@ export type Complete = {
   status: RunStatus;
 };
 
+/** A registered dataset and its latest version. */
+export type Dataset = {
+  /** Stable id: the same path or URL gets the same one. */
+  id: string;
+  /** Where its bytes come from. */
+  kind: DatasetKind;
+  /** Shown name. */
+  name: string;
+  /** Relative to the server's root, where it has one. */
+  path: string | null;
+  /** Where the objects are, for `url`. */
+  url: string | null;
+  /** Who registered it. */
+  owner_id: string;
+  /** The version that was registered last. */
+  latest: DatasetVersion;
+  /** First registration. */
+  created_at: string;
+  /** Registration of the latest version. */
+  updated_at: string;
+};
+
 /** A dataset under the name by which the program asks for it. */
 export type DatasetBinding = {
   /** Variable name in the program. */
@@ -150,6 +172,47 @@ export type DatasetBindingInput = {
   dataset_id: string;
   /** A version, or "latest" (the default). */
   version?: string | null;
+};
+
+/** `POST /api/datasets`. Exactly one of `path` and `url`. */
+export type DatasetCreate = {
+  /** File or folder, relative to the server's root folder. */
+  path?: string | null;
+  /** An object, `s3://bucket/key`, or all below a prefix that ends with `/`; also `gs://` and `az://`. */
+  url?: string | null;
+  /** Shown name. */
+  name?: string | null;
+};
+
+/** Where a dataset's bytes come from. */
+export type DatasetKind = 'file' | 'folder' | 'url';
+
+/** A page of datasets, most recently registered first. */
+export type DatasetPage = {
+  /** The datasets. */
+  datasets: Dataset[];
+  /** Cursor of the next page; null on the last. */
+  next: string | null;
+};
+
+/** What a dataset held when it was registered. */
+export type DatasetVersion = {
+  /** SHA-256 over paths and checksums, 64 hexadecimal digits; the same content has the same one. The first 6 or more are enough to name it. */
+  version: string;
+  /** Number of files. */
+  file_count: number;
+  /** Sum of their sizes. */
+  size_bytes: number;
+  /** What was left out, with the reason; at most a thousand. */
+  skipped: SkippedFile[];
+  /** When it was registered last. */
+  created_at: string;
+};
+
+/** All versions of a dataset. */
+export type DatasetVersionList = {
+  /** Most recently registered first. */
+  versions: DatasetVersion[];
 };
 
 /** Where runs of it are placed, and whether that works at present. */
@@ -906,6 +969,14 @@ export type SkippedArtifact = {
   size_bytes: number | null;
 };
 
+/** Something in a folder that is not in the dataset, and why. */
+export type SkippedFile = {
+  /** Path relative to the dataset, with `/`. */
+  path: string;
+  /** What it is instead of data. */
+  reason: string;
+};
+
 /** One file of the source that ran. */
 export type SourceFile = {
   /** Relative path with `/`. */
@@ -1173,6 +1244,14 @@ export type GetAssetsAssetIdRunsQuery = {
   /** Column of `RunSort`, `-` for descending. */
   sort?: string;
   /** Runs on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_datasets`. */
+export type GetDatasetsQuery = {
+  /** Datasets on a page. */
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;

@@ -8,7 +8,7 @@ that version (compare-and-set), otherwise `VersionConflict` is raised and nothin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from pydantic import Field
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, PinnedFile
 from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run
@@ -74,7 +75,7 @@ class CallRow(Model):
 
 
 class RunStore(ABC):
-    """Runs, assets, placements and environments. See the module's docstring for the rules."""
+    """Runs and what they are made of. See the module's docstring for the rules."""
 
     @abstractmethod
     def create_run(self, new: NewRun) -> Created:
@@ -192,10 +193,14 @@ class RunStore(ABC):
         """A run's structured outputs, in the order they were declared."""
 
     @abstractmethod
-    def upsert_asset(self, asset: Asset, origin: str, files: Sequence[PinnedFile]) -> Asset:
-        """Record an asset by its origin key; a known origin keeps its id and `created_at`.
+    def upsert_asset(
+        self, asset: Asset, origin: str, files: Sequence[PinnedFile],
+        *, keep: Collection[str] = (),
+    ) -> Asset:  # fmt: skip
+        """Record an asset by its origin key; what is recorded.
 
-        `origin` identifies the same program: owner, kind, path, entry point.
+        `origin` identifies the same program: owner, kind, path, entry point. A known one keeps its
+        id and `created_at`, and the fields named in `keep`.
         """
 
     @abstractmethod
@@ -234,6 +239,43 @@ class RunStore(ABC):
     @abstractmethod
     def delete_environment(self, environment_id: str) -> None:
         """Remove it; runs that named it keep their records. Raises EnvironmentNotFound."""
+
+    @abstractmethod
+    def upsert_dataset(
+        self, dataset: Dataset, origin: str, files: Sequence[DatasetFile],
+        *, keep: Collection[str] = (),
+    ) -> Dataset:  # fmt: skip
+        """Record a dataset and its `latest` version by its origin key; what is recorded.
+
+        A known origin keeps its id and `created_at`, and the fields named in `keep`. A version
+        that it had before counts as registered now.
+        """
+
+    @abstractmethod
+    def get_dataset(self, dataset_id: str) -> Dataset:
+        """Raises DatasetNotFound."""
+
+    @abstractmethod
+    def list_datasets(
+        self, *, visible_to: str | None, limit: int, cursor: str | None
+    ) -> DatasetPage:
+        """Datasets, most recently registered first. Raises InvalidCursor."""
+
+    @abstractmethod
+    def list_dataset_versions(self, dataset_id: str) -> list[DatasetVersion]:
+        """All versions, most recently registered first; empty for a dataset that is not there."""
+
+    @abstractmethod
+    def dataset_files(self, version: str) -> list[DatasetFile]:
+        """Files of a version, ordered by path."""
+
+    @abstractmethod
+    def is_dataset_checksum_known(self, checksum: str) -> bool:
+        """Whether a file of any dataset has this checksum."""
+
+    @abstractmethod
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Remove it with its versions, and files that no other has. Raises DatasetNotFound."""
 
     @abstractmethod
     def changes(self) -> int:

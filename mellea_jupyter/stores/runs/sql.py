@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from mellea_jupyter.exceptions import (
     AssetNotFound,
     Conflict,
+    DatasetNotFound,
     EnvironmentNotFound,
     IdempotencyConflict,
     NameTaken,
@@ -25,6 +37,7 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
@@ -39,6 +52,9 @@ from mellea_jupyter.stores.runs.tables import (
     assets,
     audit,
     calls,
+    dataset_files,
+    dataset_versions,
+    datasets,
     environments,
     idempotency_keys,
     outputs,
@@ -53,6 +69,8 @@ _CONTRIBUTION = [
     runs.c[name]
     for name in ("owner_id", "asset_id", "model", "status", "created_ms", "duration_ms", *RUN_SUMS)
 ]
+Registered = TypeVar("Registered", Asset, Dataset)
+
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
 
@@ -281,20 +299,11 @@ class SqlRunStore(RunStore):
 
     # Assets
 
-    def upsert_asset(self, asset: Asset, origin: str, files: Sequence[PinnedFile]) -> Asset:
+    def upsert_asset(
+        self, asset: Asset, origin: str, files: Sequence[PinnedFile], *, keep: Collection[str] = ()
+    ) -> Asset:
         with self._writing() as connection:
-            known = connection.scalar(select(assets.c.doc).where(assets.c.origin == origin))
-            if known is not None:
-                first = Asset.model_validate_json(known)
-                kept = {"id": first.id, "created_at": first.created_at}
-                asset = asset.model_copy(update=kept)
-            columns = {
-                "origin": origin,
-                "owner_id": asset.owner_id,
-                "updated_ms": to_ms(asset.updated_at),
-                "doc": asset.model_dump_json(),
-            }
-            connection.execute(dialect.upsert(assets), {"id": asset.id, **columns})
+            asset = _upsert_by_origin(connection, assets, asset, origin, keep)
             if files:
                 rows = [{"content_hash": asset.content_hash, **dict(file)} for file in files]
                 connection.execute(dialect.upsert(pinned_files), rows)
@@ -308,21 +317,26 @@ class SqlRunStore(RunStore):
         return Asset.model_validate_json(doc)
 
     def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
-        where = [] if visible_to is None else [assets.c.owner_id == visible_to]
+        docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
+        return AssetPage(assets=tuple(map(Asset.model_validate_json, docs)), next=following)
+
+    def _newest(
+        self, table: Table, *, visible_to: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[str], str | None]:
+        """Documents of a page of assets or datasets, and the cursor of the next page."""
+        where = [] if visible_to is None else [table.c.owner_id == visible_to]
         if cursor is not None:
-            value, asset_id = cursors.decode(cursor, "assets", int)
-            key = tuple_(assets.c.updated_ms, assets.c.id)
-            where.append(key < tuple_(value, asset_id))
-        query = select(assets.c.updated_ms, assets.c.id, assets.c.doc).where(*where)
-        query = query.order_by(assets.c.updated_ms.desc(), assets.c.id.desc()).limit(limit + 1)
+            value, row_id = cursors.decode(cursor, table.name, int)
+            where.append(tuple_(table.c.updated_ms, table.c.id) < tuple_(value, row_id))
+        query = select(table.c.updated_ms, table.c.id, table.c.doc).where(*where)
+        query = query.order_by(table.c.updated_ms.desc(), table.c.id.desc()).limit(limit + 1)
         with self._reading() as connection:
             rows = connection.execute(query).all()
         following = None
         if len(rows) > limit:
             rows = rows[:limit]
-            following = cursors.encode("assets", rows[-1].updated_ms, rows[-1].id)
-        found = tuple(Asset.model_validate_json(row.doc) for row in rows)
-        return AssetPage(assets=found, next=following)
+            following = cursors.encode(table.name, rows[-1].updated_ms, rows[-1].id)
+        return [row.doc for row in rows], following
 
     def pinned_files(self, content_hash: str) -> list[PinnedFile]:
         columns = (pinned_files.c.path, pinned_files.c.checksum, pinned_files.c.size_bytes)
@@ -372,6 +386,69 @@ class SqlRunStore(RunStore):
         with self._writing() as connection:
             if not connection.execute(known).rowcount:
                 raise EnvironmentNotFound(environment_id)
+
+    # Datasets
+
+    def upsert_dataset(
+        self, dataset: Dataset, origin: str, files: Sequence[DatasetFile],
+        *, keep: Collection[str] = (),
+    ) -> Dataset:  # fmt: skip
+        latest = dataset.latest
+        with self._writing() as connection:
+            dataset = _upsert_by_origin(connection, datasets, dataset, origin, keep)
+            version = {
+                "dataset_id": dataset.id,
+                "version": latest.version,
+                "created_ms": to_ms(latest.created_at),
+                "doc": latest.model_dump_json(),
+            }
+            connection.execute(dialect.upsert(dataset_versions), version)
+            if files:
+                rows = [{"version": latest.version, **dict(file)} for file in files]
+                connection.execute(dialect.upsert(dataset_files), rows)
+        return dataset
+
+    def get_dataset(self, dataset_id: str) -> Dataset:
+        with self._reading() as connection:
+            doc = connection.scalar(select(datasets.c.doc).where(datasets.c.id == dataset_id))
+        if doc is None:
+            raise DatasetNotFound(dataset_id)
+        return Dataset.model_validate_json(doc)
+
+    def list_datasets(
+        self, *, visible_to: str | None, limit: int, cursor: str | None
+    ) -> DatasetPage:
+        docs, following = self._newest(datasets, visible_to=visible_to, limit=limit, cursor=cursor)
+        return DatasetPage(datasets=tuple(map(Dataset.model_validate_json, docs)), next=following)
+
+    def list_dataset_versions(self, dataset_id: str) -> list[DatasetVersion]:
+        versions = dataset_versions.c
+        query = select(versions.doc).where(versions.dataset_id == dataset_id)
+        query = query.order_by(versions.created_ms.desc(), versions.version)
+        with self._reading() as connection:
+            return [DatasetVersion.model_validate_json(doc) for doc in connection.scalars(query)]
+
+    def dataset_files(self, version: str) -> list[DatasetFile]:
+        columns = (dataset_files.c.path, dataset_files.c.checksum, dataset_files.c.size_bytes)
+        query = select(*columns).where(dataset_files.c.version == version)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(dataset_files.c.path)).all()
+        return [DatasetFile.model_validate(row._asdict()) for row in rows]
+
+    def is_dataset_checksum_known(self, checksum: str) -> bool:
+        query = select(dataset_files.c.version).where(dataset_files.c.checksum == checksum)
+        with self._reading() as connection:
+            return connection.scalar(query.limit(1)) is not None
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        versions = dataset_versions.c
+        of_it = select(versions.version).where(versions.dataset_id == dataset_id)
+        of_others = select(versions.version).where(versions.dataset_id != dataset_id)
+        only_its = dataset_files.c.version.in_(of_it) & dataset_files.c.version.not_in(of_others)
+        with self._writing() as connection:
+            connection.execute(delete(dataset_files).where(only_its))
+            if not connection.execute(delete(datasets).where(datasets.c.id == dataset_id)).rowcount:
+                raise DatasetNotFound(dataset_id)
 
     # The rest
 
@@ -541,6 +618,26 @@ def _placement(row: Row[Any]) -> Placement:
     handle = columns["handle"]
     columns["handle"] = None if handle is None else json.loads(handle)
     return Placement.model_validate(columns)
+
+
+def _upsert_by_origin(
+    connection: Connection, table: Table, value: Registered, origin: str, keep: Collection[str]
+) -> Registered:
+    """Record what was registered; where its origin is known, under the id of the first time."""
+    known = connection.scalar(select(table.c.doc).where(table.c.origin == origin))
+    if known is not None:
+        first = type(value).model_validate_json(known)
+        kept = {name: getattr(first, name) for name in ("id", "created_at", *keep)}
+        value = value.model_copy(update=kept)
+    columns = {
+        "id": value.id,
+        "origin": origin,
+        "owner_id": value.owner_id,
+        "updated_ms": to_ms(value.updated_at),
+        "doc": value.model_dump_json(),
+    }
+    connection.execute(dialect.upsert(table), columns)
+    return value
 
 
 def _environment_of_name(connection: Connection, like: Environment) -> Environment | None:

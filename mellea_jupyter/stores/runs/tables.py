@@ -180,6 +180,42 @@ environments = Table(
     Index("environments_of_owner", "owner_id", "name"),
 )
 
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("origin", String, nullable=False, unique=True),
+    Column("owner_id", String, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("datasets_by_updated", "updated_ms", "id"),
+    Index("datasets_of_owner", "owner_id", "updated_ms", "id"),
+)
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("dataset_id", String, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("version", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "version"),
+    Index("dataset_versions_of_version", "version"),
+    sqlite_with_rowid=False,
+)
+
+dataset_files = Table(
+    "dataset_files",
+    metadata,
+    Column("version", String, nullable=False),  # the same for all datasets with this content
+    Column("path", String, nullable=False),
+    Column("checksum", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("version", "path"),
+    Index("dataset_files_of_checksum", "checksum"),
+    sqlite_with_rowid=False,
+)
+
 audit = Table(
     "audit",
     metadata,

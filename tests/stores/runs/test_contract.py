@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from mellea_jupyter.clock import new_id
 from mellea_jupyter.exceptions import (
     AssetNotFound,
     Conflict,
+    DatasetNotFound,
     EnvironmentNotFound,
     IdempotencyConflict,
     InvalidCursor,
@@ -22,6 +24,7 @@ from mellea_jupyter.exceptions import (
 )
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetKind, PinnedFile
+from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetVersion
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
@@ -444,3 +447,80 @@ class TestEnvironments:
                 verb(made.id)
         with pytest.raises(EnvironmentNotFound):
             store.save_environment(made)
+
+
+def make_dataset(content: str, minute: int = 0, **fields: Any) -> Dataset:
+    """A dataset with a new id, whose latest version is this content."""
+    at = NOON + timedelta(minutes=minute)
+    latest = DatasetVersion(version=content * 8, file_count=1, size_bytes=1, created_at=at)
+    defaults = {
+        "id": new_id("ds"), "kind": "folder", "name": "data", "path": "data", "owner_id": "ada",
+        "latest": latest, "created_at": at, "updated_at": at,
+    }  # fmt: skip
+    return Dataset.model_validate({**defaults, **fields})
+
+
+def files_of(*contents: str) -> list[DatasetFile]:
+    return [DatasetFile(path=f"{c}.txt", checksum=c, size_bytes=1) for c in contents]
+
+
+class TestDatasets:
+    def test_the_same_origin_keeps_its_id_and_gets_a_version(self, store: RunStore) -> None:
+        first = store.upsert_dataset(make_dataset("a"), "ada/data", files_of("x", "y"))
+        second = store.upsert_dataset(
+            make_dataset("b", 1, name="new"), "ada/data", files_of("z"), keep=("name",)
+        )
+        assert (second.id, second.name, second.created_at) == (first.id, "data", first.created_at)
+        assert store.get_dataset(first.id) == second
+        versions = [each.version[0] for each in store.list_dataset_versions(first.id)]
+        assert versions == ["b", "a"]
+        assert store.dataset_files("a" * 8) == files_of("x", "y")
+        assert store.dataset_files("b" * 8) == files_of("z")
+
+    def test_a_version_that_was_there_before_is_the_latest_again(self, store: RunStore) -> None:
+        for minute, content in enumerate("aba"):
+            dataset = store.upsert_dataset(make_dataset(content, minute), "o", files_of(content))
+        assert [v.version[0] for v in store.list_dataset_versions(dataset.id)] == ["a", "b"]
+        assert dataset.latest.version[0] == "a"
+
+    def test_they_are_listed_newest_first_in_pages_and_by_owner(self, store: RunStore) -> None:
+        made = [
+            store.upsert_dataset(make_dataset("a", n, owner_id=owner), f"o{n}", [])
+            for n, owner in enumerate(("ada", "bob", "ada"))
+        ]
+        page = store.list_datasets(visible_to=None, limit=2, cursor=None)
+        assert [each.id for each in page.datasets] == [made[2].id, made[1].id]
+        rest = store.list_datasets(visible_to=None, limit=2, cursor=page.next)
+        assert ([each.id for each in rest.datasets], rest.next) == ([made[0].id], None)
+        own = store.list_datasets(visible_to="ada", limit=9, cursor=None)
+        assert [each.id for each in own.datasets] == [made[2].id, made[0].id]
+        with pytest.raises(InvalidCursor):
+            store.list_assets(visible_to=None, limit=2, cursor=page.next)
+
+    def test_a_deleted_one_takes_only_what_no_other_has(self, store: RunStore) -> None:
+        one = store.upsert_dataset(make_dataset("a"), "one", files_of("x"))
+        store.upsert_dataset(make_dataset("b"), "one", files_of("y"))
+        two = store.upsert_dataset(make_dataset("a"), "two", files_of("x"))
+        store.delete_dataset(one.id)
+        assert store.list_dataset_versions(one.id) == []
+        assert (store.dataset_files("a" * 8), store.dataset_files("b" * 8)) == (files_of("x"), [])
+        assert store.is_dataset_checksum_known("x")
+        assert not store.is_dataset_checksum_known("y")
+        assert store.get_dataset(two.id) == two
+        for verb in (store.get_dataset, store.delete_dataset):
+            with pytest.raises(DatasetNotFound):
+                verb(one.id)
+
+
+def test_an_asset_keeps_the_fields_it_is_told_to(store: RunStore) -> None:
+    def add(environment_id: str | None, *keep: str) -> Asset:
+        asset = Asset(
+            id=new_id("prog"), kind=AssetKind.FILE, name="a", entry_point="a.py", version="1",
+            content_hash="0", owner_id="ada", default_environment_id=environment_id,
+            created_at=NOON, updated_at=NOON,
+        )  # fmt: skip
+        return store.upsert_asset(asset, "origin", [], keep=keep)
+
+    first = add("box")
+    assert add(None, "default_environment_id") == first
+    assert add(None).default_environment_id is None
