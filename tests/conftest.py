@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from .frontend import build_wheel, copy_checkout
+
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the browser tests."""
+    group = parser.getgroup("browser", "browser tests (tests/e2e)")
+    group.addoption(
+        "--as-built",
+        action="store_true",
+        help="use mellea_jupyter/labextension as it stands, instead of building the front end",
+    )
+    group.addoption(
+        "--screenshots",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the screenshots here, e.g. docs/images for those of the README",
+    )
 
 
 def require(component: str, reason: str) -> NoReturn:
@@ -34,3 +54,20 @@ def no_descriptors_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files that git knows, with nothing built."""
+    for tool in ("git", "node", "npm"):
+        if shutil.which(tool) is None:
+            require(tool, "the front end can not be built without it")
+    folder = tmp_path_factory.mktemp("checkout")
+    copy_checkout(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built_wheel(checkout: Path) -> Path:
+    """The wheel with the built front end."""
+    return build_wheel(checkout)
