@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 	@"$(PY)" -m tools.demo $(ARGS)
 
 test: $(VENV)/.installed
-	"$(PY)" -m pytest $(ARGS)
+	"$(PY)" -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 lab: $(VENV)/.frontend
 	"$(PY)" -m jupyterlab --notebook-dir=examples $(ROOT) $(ARGS) examples/quickstart.ipynb

@@ -43,10 +43,10 @@ def make_run(tmp_path: Path) -> Iterator[MakeRun]:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """One fork server with mellea preloaded, for all tests."""
+    """One fork server with mellea preloaded, for all tests; other files may come in between."""
     with tempfile.TemporaryDirectory() as folder:
         preload = ("mellea", "mellea.backends.openai", "mellea.backends.ollama")
-        with ForkServer(Path(folder) / "s", *preload) as server:
+        with ForkServer(Path(folder) / "s", *preload, idle_seconds=7200) as server:
             yield server
 
 
