@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -31,6 +31,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="keep the screenshots here, e.g. docs/images for those of the README",
     )
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist=loadfile``, what needs the built front end stays on one worker.
+
+    So it is built once, and there is one browser and one JupyterLab beside the other tests.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            needs_it = file.startswith("tests/e2e/") or file == "tests/test_frontend.py"
+            return "front end" if needs_it else file
+
+    return Scheduling(config, log)
 
 
 def require(component: str, reason: str) -> NoReturn:

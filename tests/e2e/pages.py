@@ -25,6 +25,8 @@ class LabPage:
         """Load JupyterLab and wait for the extension."""
         self.page.goto(f"{self._address}{query}")
         self.wait_until_loaded()
+        if not query:  # the last to come, and it takes the focus
+            expect(self.page.get_by_role("tab", name="Launcher")).to_be_visible()
         return self
 
     def wait_until_loaded(self) -> None:
