@@ -177,11 +177,14 @@ class Desk:
 
     def new_page(self, server: JupyterServer) -> tuple[Page, PageWatch]:
         """A page that is logged in at the server."""
-        page = self._contexts(server).new_page()
+        page = self.watch(self._contexts(server).new_page(), server)
+        return page, self.opened[-1].watch
+
+    def watch(self, page: Page, server: JupyterServer) -> Page:
+        """Watch a page that another one has opened."""
         page.set_default_timeout(DEADLINE_MS)
-        watch = PageWatch(page)
-        self.opened.append(Opened(page, watch, server))
-        return page, watch
+        self.opened.append(Opened(page, PageWatch(page), server))
+        return page
 
     def new_lab(self, server: JupyterServer) -> tuple[LabPage, PageWatch]:
         """The same, for JupyterLab; it is not loaded yet."""
