@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Callable, Dict, Float, Integer, Unicode, default
+from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.handlers.routes import routes
@@ -70,9 +70,29 @@ class MelleaApp(ExtensionApp):
     log_cap_mb = Integer(
         256, min=1, help="Most output that is kept of a run, in MiB; the middle goes first."
     ).tag(config=True)
-    environments = Dict(
-        help="Further environments by id, e.g. {'big': {'python': '/opt/venv/bin/python', "
-        "'memory_mb': 8192}}.",
+    retention_days = Float(
+        14.0,
+        min=0.0,
+        help="Days that the log and artifacts of an ended run are kept; 0 keeps them for good. "
+        "Counts for runs that end from then on. Pinned runs keep theirs.",
+    ).tag(config=True)
+    retention_days_by_owner = Dict(
+        value_trait=Float(min=0.0),
+        help="The same for single owners, e.g. {'ada': 90}.",
+    ).tag(config=True)
+    environments = List(
+        Dict(),
+        help="Environments for all users, e.g. [{'id': 'big', 'python': '/opt/venv/bin/python', "
+        "'memory_mb': 8192}]. One with the id 'default' replaces the built-in one.",
+    ).tag(config=True)
+    environment_defaults = Dict(
+        help="Fields of environments that do not say otherwise, e.g. {'memory_mb': 4096}.",
+    ).tag(config=True)
+    default_environment_id = Unicode(
+        "default", help="Environment of runs that name none; one of the settings."
+    ).tag(config=True)
+    environment_check_seconds = Float(
+        30.0, min=0.0, help="Whether an environment works is asked again after so many seconds."
     ).tag(config=True)
     owner_resolver = Callable(
         help="Function (handler) -> mellea_jupyter.auth.owner.User that "
@@ -151,6 +171,7 @@ class MelleaApp(ExtensionApp):
         return self._services
 
     def _build(self) -> Services:
+        from mellea_jupyter.retention.policy import RetentionPolicy
         from mellea_jupyter.service.services import ServiceOptions, Services
 
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
@@ -164,7 +185,11 @@ class MelleaApp(ExtensionApp):
                 max_timeout_seconds=self.max_timeout_seconds,
                 grace_seconds=self.grace_seconds,
                 log_cap_bytes=self.log_cap_mb << 20,
+                retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,
+                environment_defaults=self.environment_defaults,
+                default_environment_id=self.default_environment_id,
+                environment_check_seconds=self.environment_check_seconds,
                 fork_server_idle_seconds=self.fork_server_idle_seconds,
                 prewarm=self.prewarm,
             )

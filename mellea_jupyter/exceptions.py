@@ -11,7 +11,9 @@
     ├── Conflict
     │   ├── IllegalTransition              the run's status does not allow the move
     │   ├── VersionConflict                somebody else changed the run first
-    │   └── IdempotencyConflict            same key, another body
+    │   ├── IdempotencyConflict            same key, another body
+    │   └── NameTaken                      its owner has another one of this name
+    ├── Expired                            the retention policy has removed it
     ├── PermissionDenied (PermissionError)
     ├── QuotaExceeded
     ├── LaunchFailed                       an executor could not place the run
@@ -148,6 +150,25 @@ class IdempotencyConflict(Conflict):
     """An `Idempotency-Key` was used before with another body."""
 
     code = "idempotency_conflict"
+
+
+class Expired(MelleaJupyterError):
+    """What was asked for existed, and the retention policy has removed it."""
+
+    code = "expired"
+
+
+class NameTaken(Conflict):
+    """An owner has another thing of this name; `details["id"]` is that one."""
+
+    code = "name_taken"
+
+    def __init__(self, noun: str, name: str, other_id: str) -> None:
+        super().__init__(
+            f"There is another {noun} named {name!r}",
+            hint=f"Change that one ({other_id}), or choose another name.",
+            id=other_id,
+        )
 
 
 class PermissionDenied(MelleaJupyterError, PermissionError):

@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "accounting": FOUNDATIONS,
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
+    "retention": FOUNDATIONS | {"stores"},
     "executors": FOUNDATIONS | {"environments", "runtime"},
     "service": FOUNDATIONS
     | {
@@ -40,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "assets",
         "accounting",
         "auth",
+        "retention",
         "environments",
         "executors",
         "demo",

@@ -16,6 +16,9 @@ COMMANDS: Final = {
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
     "rm": ("runs", "rm"),
+    "pin": ("retention", "pin"),
+    "unpin": ("retention", "unpin"),
+    "sweep": ("retention", "sweep"),
     "doctor": ("doctor", "doctor"),
 }
 """Command: module of this package and function in it."""
@@ -49,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_logs(commands)
     _add_retry(commands)
+    _add_retention(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
     return parser
@@ -122,3 +126,20 @@ def _add_retry(commands: Any) -> None:
         "--wait", action=argparse.BooleanOptionalAction, default=True, help="show it (default)"
     )
     retry.add_argument("--json", action="store_true", help="print the final run on stdout")
+
+
+def _add_retention(commands: Any) -> None:
+    for name, text in (
+        ("pin", "keep the log and artifacts of runs for good"),
+        ("unpin", "let them expire again"),
+    ):
+        pin = commands.add_parser(name, help=text)
+        pin.add_argument("runs", metavar="RUN", nargs="+", help="id, or its first digits")
+    sweep = commands.add_parser(
+        "sweep",
+        help="remove the logs and artifacts that have expired",
+        description="Remove the logs and artifacts that have expired, now instead of within the "
+        "hour. Records and metrics stay. For administrators.",
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    sweep.add_argument("--json", action="store_true", help="print the reply as JSON")

@@ -75,6 +75,7 @@ def show(flags: argparse.Namespace) -> int:
         ("variables", ", ".join(f"{name}={value}" for name, value in config.env_vars.items())),
         ("retry of", run.retry_of and f"{run.retry_of} (attempt {run.attempt})"),
         ("kept", ", ".join(ref.path for ref in run.artifacts)),
+        ("log and artifacts", phrases.expiry(run)),
         ("link", handle.url),
     ]
     rows += [(label, value) for label, value in optional if value]

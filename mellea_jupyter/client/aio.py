@@ -32,6 +32,7 @@ from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
 if TYPE_CHECKING:
@@ -206,6 +207,14 @@ class AsyncMelleaClient:
     async def list_outputs(self, run_id: str) -> list[StructuredOutput]:
         """Results the program declared, in order."""
         return await self._send(requests.list_outputs(run_id))
+
+    async def get_retention(self) -> RetentionReply:
+        """How long logs and artifacts are kept, and the disk that is used."""
+        return await self._send(requests.get_retention())
+
+    async def sweep(self, *, dry_run: bool = False) -> SweepReply:
+        """Remove the logs and artifacts that have expired; for administrators."""
+        return await self._send(requests.sweep(dry_run=dry_run))
 
     async def _send(self, call: Call[Reply]) -> Reply:
         try:

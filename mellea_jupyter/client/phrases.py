@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 
+from mellea_jupyter import clock
 from mellea_jupyter.models.run import Run, RunStatus
 
 SYMBOLS = {
@@ -148,6 +150,34 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
     if run.error_message and run.status != RunStatus.SUCCEEDED:
         rows.insert(2, ("error", run.error_message))
     return rows
+
+
+def size(size_bytes: int) -> str:
+    """`912 B`, `1.4 MB`: powers of 1000, as disks are sold."""
+    value, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+
+
+def expiry(run: Run, now: datetime | None = None) -> str:
+    """`expires in 3 days`, `pinned`, `expired on 2026-03-04`; empty for an active run."""
+    if run.artifacts_purged:
+        on = run.artifacts_purged_at
+        return f"expired on {on.astimezone():%Y-%m-%d}" if on else "expired"
+    if not run.is_terminal:
+        return ""
+    if run.pinned:
+        return "pinned: kept for good"
+    if run.expires_at is None:
+        return "kept for good"
+    left = (run.expires_at - (now or clock.now())).total_seconds()
+    if left <= 0:
+        return "expires within the hour"
+    days, hours = divmod(math.ceil(left / 3600), 24)
+    return f"expires in {count(days, 'day') if days else count(hours, 'hour')}"
 
 
 def _with(number: int, **others: int) -> str:

@@ -33,6 +33,7 @@ from mellea_jupyter.models.requests import (
     RunCreate,
     RunPatch,
 )
+from mellea_jupyter.models.retention import RetentionReply, SweepReply, SweepRequest
 from mellea_jupyter.models.run import Run
 
 Reply = TypeVar("Reply")
@@ -271,6 +272,17 @@ def download_artifact(run_id: str, artifact_id: str) -> Call[bytes]:
 def list_outputs(run_id: str) -> Call[list[StructuredOutput]]:
     """`GET /api/runs/{id}/outputs`: what the program declared with `current_run().output(…)`."""
     return Call("GET", _run(run_id, "outputs"), _parse_outputs)
+
+
+def get_retention() -> Call[RetentionReply]:
+    """`GET /api/retention`: the policy and the disk that is used."""
+    return Call("GET", "api/retention", RetentionReply.model_validate_json)
+
+
+def sweep(*, dry_run: bool) -> Call[SweepReply]:
+    """`POST /api/retention/sweep`: remove what has expired; for administrators."""
+    body = _body(SweepRequest(dry_run=dry_run))
+    return Call("POST", "api/retention/sweep", SweepReply.model_validate_json, content=body)
 
 
 def _parse_outputs(body: bytes) -> list[StructuredOutput]:

@@ -30,6 +30,7 @@ from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
 if TYPE_CHECKING:
@@ -201,6 +202,14 @@ class MelleaClient:
     def list_outputs(self, run_id: str) -> list[StructuredOutput]:
         """Results the program declared, in order."""
         return self._send(requests.list_outputs(run_id))
+
+    def get_retention(self) -> RetentionReply:
+        """How long logs and artifacts are kept, and the disk that is used."""
+        return self._send(requests.get_retention())
+
+    def sweep(self, *, dry_run: bool = False) -> SweepReply:
+        """Remove the logs and artifacts that have expired; for administrators."""
+        return self._send(requests.sweep(dry_run=dry_run))
 
     def _send(self, call: Call[Reply]) -> Reply:
         try:

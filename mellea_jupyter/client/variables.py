@@ -9,45 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
 import psutil
 
-PROVIDER_VARIABLES: Final = frozenset(
-    {
-        "ANTHROPIC_API_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_BEARER_TOKEN_BEDROCK",
-        "AWS_DEFAULT_REGION",
-        "AWS_REGION",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AZURE_API_BASE",
-        "AZURE_API_KEY",
-        "AZURE_API_VERSION",
-        "COHERE_API_KEY",
-        "DEEPSEEK_API_KEY",
-        "GEMINI_API_KEY",
-        "GOOGLE_API_KEY",
-        "GROQ_API_KEY",
-        "HF_TOKEN",
-        "MISTRAL_API_KEY",
-        "OLLAMA_API_KEY",
-        "OLLAMA_HOST",
-        "OPENAI_API_KEY",
-        "OPENAI_BASE_URL",
-        "OPENAI_ORG_ID",
-        "OPENROUTER_API_KEY",
-        "TOGETHERAI_API_KEY",
-        "XAI_API_KEY",
-    }
-)
-PROVIDER_PREFIXES: Final = ("WATSONX_", "RITS_")
-
-
-def is_provider_variable(name: str) -> bool:
-    """Whether a variable configures a model provider."""
-    return name in PROVIDER_VARIABLES or name.startswith(PROVIDER_PREFIXES)
+from mellea_jupyter.models.variables import is_provider_variable
 
 
 def provider_variables(environ: Mapping[str, str]) -> dict[str, str]:

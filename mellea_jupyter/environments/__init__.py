@@ -1,12 +1,12 @@
-"""Which interpreters (later images and kernels) a run may use, and whether they answer."""
+"""Which interpreters a run may use and what they have, and what the operator configured."""
 
+from mellea_jupyter.environments.configured import DEFAULT_ENVIRONMENT_ID, configured_environments
 from mellea_jupyter.environments.interpreter import Interpreter, InterpreterError, Interpreters
-from mellea_jupyter.environments.service import DEFAULT_ENVIRONMENT_ID, EnvironmentService
 
 __all__ = [
     "DEFAULT_ENVIRONMENT_ID",
-    "EnvironmentService",
     "Interpreter",
     "InterpreterError",
     "Interpreters",
+    "configured_environments",
 ]

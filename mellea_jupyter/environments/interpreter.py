@@ -50,6 +50,11 @@ class Interpreter:
     mellea_version: str | None
     package_dirs: tuple[str, ...]
 
+    @property
+    def version_text(self) -> str:
+        """The version as people write it: `3.11.7`."""
+        return ".".join(map(str, self.version))
+
     def package_stamp(self) -> str:
         """A text that differs after packages were installed or removed; costs some `stat` calls.
 
@@ -133,8 +138,7 @@ def _ask(path: str) -> Interpreter:
         raise InterpreterError(msg) from None
     if interpreter.version < MINIMUM_PYTHON:
         needed = ".".join(map(str, MINIMUM_PYTHON))
-        has = ".".join(map(str, interpreter.version))
-        msg = f"{path} is Python {has}; {needed} or newer is needed."
+        msg = f"{path} is Python {interpreter.version_text}; {needed} or newer is needed."
         raise InterpreterError(msg)
     return interpreter
 

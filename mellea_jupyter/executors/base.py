@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from mellea_jupyter.models.base import Model
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import Environment, EnvironmentProbe
 from mellea_jupyter.models.ids import RunId
 
 
@@ -117,6 +117,15 @@ class Executor(ABC):
     @abstractmethod
     def cleanup(self, handle: RunHandle, run_dir: Path) -> None:
         """Release what the executor holds for an ended run (sockets, containers). Idempotent."""
+
+    def probe(self, environment: Environment) -> EnvironmentProbe:
+        """Whether a run could start in this environment now, without starting one.
+
+        Called on a thread of its own kind, so it may take seconds; the answer is remembered for a
+        while. Bound your waiting: an engine that hangs must become an answer with a reason. An
+        executor that does not override this says that all its environments work.
+        """
+        return EnvironmentProbe(available=True)
 
     def prepare(self, environment: Environment) -> None:
         """Get warm for runs of this environment; called in the background, may do nothing."""

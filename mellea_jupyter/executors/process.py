@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter.environments.interpreter import Interpreter, InterpreterError, Interpreters
+from mellea_jupyter.environments.variables import inherited_variables
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import run_folder
 from mellea_jupyter.executors.base import Executor, LaunchSpec, Liveness, RunHandle
@@ -45,7 +46,7 @@ from mellea_jupyter.executors.forkservers import (
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
 from mellea_jupyter.executors.run_folder import LaunchRecord, launch_record, read_head
 from mellea_jupyter.executors.tree import find_tree, kill_tree
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import Environment, EnvironmentProbe
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.run import StatusReason
 from mellea_jupyter.runtime.forkserver import IMPORT_TIME_PREFIXES, RUN_ID_VARIABLE
@@ -220,13 +221,33 @@ class ProcessExecutor(Executor):
         threading.Thread(target=process.wait, name="mellea-supervisor-wait", daemon=True).start()
         return identity
 
-    def prepare(self, environment: Environment) -> None:
-        """Start the environment's fork server, with the variables of this server."""
-        if not self._warm:
-            return
+    def probe(self, environment: Environment) -> EnvironmentProbe:
+        """Whether its interpreter starts and has mellea.
+
+        The interpreter is started only when it or its packages changed since the last time.
+        """
         try:
             interpreter = self._interpreters.get(environment.python)
-            self.forkservers.prepare(interpreter, environment.preload, os.environ)
+        except InterpreterError as error:
+            return EnvironmentProbe(available=False, reason=str(error))
+        facts = {"interpreter": interpreter.path, "python": interpreter.version_text}
+        if interpreter.mellea_version is None:
+            reason = (
+                f"mellea is not installed in {interpreter.path}. "
+                f"Install it: {interpreter.path} -m pip install mellea"
+            )
+            return EnvironmentProbe(available=False, reason=reason, facts=facts)
+        facts["mellea"] = interpreter.mellea_version
+        return EnvironmentProbe(available=True, facts=facts)
+
+    def prepare(self, environment: Environment) -> None:
+        """Start the environment's fork server, with what its programs inherit of this server."""
+        if not self._warm:
+            return
+        variables = inherited_variables(environment, os.environ)
+        try:
+            interpreter = self._interpreters.get(environment.python)
+            self.forkservers.prepare(interpreter, environment.preload, variables)
         except (InterpreterError, UnsafeFolder):
             return  # each run says why it does not start, or not warm
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import Executor
@@ -25,22 +28,42 @@ _BUILT_IN = {
 }
 
 
-def create_executors(*, fork_server_idle_seconds: float = 1800.0) -> dict[str, Executor]:
-    """One executor of each kind that works here, by name.
+@dataclass(frozen=True, slots=True)
+class Executors:
+    """The executors of an installation.
 
-    A registered class is called without arguments. One that does not load is left out and logged:
-    runs of its environments are refused, others go on.
+    Attributes:
+        by_name: those that work here.
+        problems: why one that is offered is not among them, in a sentence with a next step.
+    """
+
+    by_name: Mapping[str, Executor]
+    problems: Mapping[str, str]
+
+
+def create_executors(options: Mapping[str, Mapping[str, Any]] | None = None) -> Executors:
+    """One executor of each kind that works here.
+
+    One that does not load is left out and logged: runs of its environments fail and say why,
+    others go on.
+
+    Args:
+        options: keyword arguments by executor; none for those it does not name.
     """
     executors: dict[str, Executor] = {}
+    problems: dict[str, str] = {}
     for name in list_executors():
         try:
-            loaded = load_executor(name)
+            executors[name] = load_executor(name)(**(options or {}).get(name, {}))
         except LaunchFailed as error:
-            log.warning("%s. %s", error, error.hint)
-            continue
-        options = {"warm_idle_seconds": fork_server_idle_seconds} if name == "process" else {}
-        executors[name] = loaded(**options)
-    return executors
+            problems[name] = f"{error}. {error.hint}"
+            log.warning("%s", problems[name])
+    return Executors(executors, problems)
+
+
+def no_executor(name: str) -> str:
+    """Why runs of this executor can not start, where nobody offers one of the name."""
+    return f"This installation has no {name} executor. Choose another environment."
 
 
 def list_executors() -> tuple[str, ...]:

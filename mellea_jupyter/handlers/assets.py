@@ -1,4 +1,4 @@
-"""Assets and environments: what runs execute, and in what."""
+"""Assets: what runs execute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import AssetQuery
     from mellea_jupyter.models.assets import Asset, AssetCreate
-    from mellea_jupyter.models.environments import EnvironmentList
     from mellea_jupyter.models.pages import AssetPage, RunPage, RunQuery
 
 
@@ -60,15 +59,3 @@ class AssetRunsHandler(ApiHandler):
         asset = await services.assets.get(asset_id, self.user)
         of_asset = query.model_copy(update={"asset_id": (asset.id,)})
         return await services.runs.list(of_asset, self.user)
-
-
-class EnvironmentsHandler(ApiHandler):
-    """`/environments`."""
-
-    @web.authenticated
-    @authorized(resource="environments")
-    @endpoint()
-    async def get(self) -> EnvironmentList:
-        """List the environments to choose from, with the reason where one does not work."""
-        services = await self.app.services()
-        return await services.list_environments()

@@ -39,6 +39,7 @@ _STATUS_OF_ERROR: tuple[tuple[type[errors.MelleaJupyterError], int], ...] = (
     (errors.InvalidInput, 422),
     (errors.IdempotencyConflict, 422),  # the request is wrong, not the state of a run
     (errors.Conflict, 409),
+    (errors.Expired, 410),
     (errors.PermissionDenied, 403),
     (errors.QuotaExceeded, 413),
     (errors.StoreBusy, 503),

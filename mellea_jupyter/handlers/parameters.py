@@ -31,6 +31,14 @@ class AssetQuery(Model):
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
+class EnvironmentQuery(Model):
+    """How current the answer has to be."""
+
+    refresh: bool = Field(
+        False, description="Check now and wait for the outcome, which may take seconds."
+    )
+
+
 class CallQuery(Model):
     """A page of LLM calls."""
 

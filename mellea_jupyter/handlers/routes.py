@@ -12,11 +12,12 @@ from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
     AssetsHandler,
-    EnvironmentsHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
+from mellea_jupyter.handlers.environments import EnvironmentHandler, EnvironmentsHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
@@ -39,6 +40,7 @@ PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
+    "environment_id": r"[A-Za-z0-9_.-]{1,100}",
 }
 
 Row = tuple[str, type[RequestHandler], dict[str, Any]]
@@ -64,13 +66,16 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
     ("/environments", EnvironmentsHandler),
+    ("/environments/{environment_id}", EnvironmentHandler),
     ("/users/me/runs", OwnRunsHandler),
+    ("/retention", RetentionHandler),
+    ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
 )
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mellea_jupyter.client.variables import is_provider_variable
+from mellea_jupyter.models.variables import is_provider_variable
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.variables import VariableName
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600
 DEFAULT_ARTIFACT_QUOTA_MB = 200
 MASK = "••••"
-
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-_SECRET_NAME = re.compile(
-    r"KEY|SECRET|PASSWORD|CREDENTIAL|TOKEN(?![A-Z])",  # MAX_TOKENS and TOKENIZERS_… are none
-    re.IGNORECASE,
-)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name is treated as a secret."""
-    return _SECRET_NAME.search(name) is not None
 
 
 class DatasetBinding(Model):

@@ -65,6 +65,10 @@ class Run(Model):
     owner_id: str = Field(description="Who started the run.")
 
     config: RunConfig = Field(description="How it is executed; secret values are masked.")
+    environment_id: str | None = Field(None, description="The environment it executes in.")
+    environment_name: str | None = Field(
+        None, description="Its name when the run was created; the environment may be gone since."
+    )
 
     status: RunStatus = Field(RunStatus.CREATED, description="Where the run is.")
     status_reason: str | None = Field(None, description="Why, for programs (`StatusReason`).")
@@ -87,6 +91,13 @@ class Run(Model):
     note: str | None = Field(None, max_length=10_000, description="A note people wrote.")
     tags: tuple[str, ...] = Field((), description="Labels, ordered, without repeats.")
     pinned: bool = Field(False, description="Kept by the retention policy.")
+    expires_at: Timestamp | None = Field(
+        None,
+        description="When its log and artifacts are removed; null while it is active or pinned, "
+        "where they are kept for good, and afterwards.",
+    )
+    artifacts_purged: bool = Field(False, description="Its log and artifacts have been removed.")
+    artifacts_purged_at: Timestamp | None = Field(None, description="When they were.")
 
     version: int = Field(0, ge=0, description="Grows with every change of the record.")
     host: str | None = Field(None, description="The machine that executes it.")

@@ -17,6 +17,7 @@ from typing import Self
 from mellea_jupyter import clock
 from mellea_jupyter.exceptions import StoreError
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.service.access import require_kept
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.journals.base import (
     EncodedBatch,
@@ -230,8 +231,8 @@ class LogSubscription:
         """The final status, once every batch has been given."""
 
     async def __aenter__(self) -> Self:
-        """Raises InvalidCursor when `after` is not a cursor of this log."""
-        run = await self._hub.get_run(self._run_id)
+        """Raises InvalidCursor: `after` is not of this log; Expired: the log has been removed."""
+        run = require_kept(await self._hub.get_run(self._run_id))
         self._position = await self._hub.position_after(run, self._after)
         self._channel = self._hub.join(run)
         return self

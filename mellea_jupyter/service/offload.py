@@ -30,6 +30,7 @@ class Offload:
         self._scan = ThreadPoolExecutor(2, thread_name_prefix="mellea-scan")
         self._place = ThreadPoolExecutor(4, thread_name_prefix="mellea-place")
         self._collect = ThreadPoolExecutor(2, thread_name_prefix="mellea-collect")
+        self._probe = ThreadPoolExecutor(4, thread_name_prefix="mellea-probe")
 
     async def write(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a store write, after those asked for before it.
@@ -48,12 +49,16 @@ class Offload:
         return await self._run(self._scan, functools.partial(fn, *args, **kwargs))
 
     async def place(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Get a program to run or to stop: pin, copy, probe, launch, find, cancel, kill."""
+        """Get a program to run or to stop: pin, copy, launch, find, cancel, kill."""
         return await self._run(self._place, functools.partial(fn, *args, **kwargs))
 
     async def collect(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Keep what a run produced, or remove it: takes as long as there are bytes."""
         return await self._run(self._collect, functools.partial(fn, *args, **kwargs))
+
+    async def probe(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask something that may not answer for seconds: an interpreter, an engine, a store."""
+        return await self._run(self._probe, functools.partial(fn, *args, **kwargs))
 
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
@@ -70,5 +75,6 @@ class Offload:
 
     def close(self) -> None:
         """Wait for the work in hand and stop the threads."""
-        for pool in (self._collect, self._place, self._scan, self._io, self._writer):
+        pools = (self._probe, self._collect, self._place, self._scan, self._io, self._writer)
+        for pool in pools:
             pool.shutdown(wait=True, cancel_futures=True)

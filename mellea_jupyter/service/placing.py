@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mellea_jupyter import clock
-from mellea_jupyter.environments.service import EnvironmentService
 from mellea_jupyter.exceptions import (
     EnvironmentNotFound,
     IllegalTransition,
@@ -19,11 +18,13 @@ from mellea_jupyter.exceptions import (
     RunNotFound,
 )
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
+from mellea_jupyter.executors.registry import no_executor
 from mellea_jupyter.lifecycle.transitions import LaunchRefused, Lost, apply
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.service import secrets
 from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.follower import Follower
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.records import RunRecords
@@ -58,6 +59,7 @@ class Placer:
         collector: Collector,
         environments: EnvironmentService,
         executors: Mapping[str, Executor],
+        executor_problems: Mapping[str, str],
         offload: Offload,
         lease: str,
         options: PlacingOptions,
@@ -72,6 +74,7 @@ class Placer:
         self._collector = collector
         self._environments = environments
         self._executors = executors
+        self._executor_problems = executor_problems
         self._offload = offload
         self._lease = lease
         self._options = options
@@ -171,9 +174,10 @@ class Placer:
         """All of a launch on one thread: each change of thread would cost the run's start."""
         placement = self._store.get_placement(run.id)
         try:
-            environment = self._environments.get(placement.environment_id)
+            environment = self._environments.load(placement.environment_id)
         except EnvironmentNotFound as error:
-            raise LaunchFailed(str(error), reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
+            msg = f"The environment {placement.environment_id!r} was deleted"
+            raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
         executor = self._executor(environment.executor)
         run_dir = self._folders.path(run.id)
         try:
@@ -184,7 +188,7 @@ class Placer:
                 grace_seconds=self._options.grace_seconds,
                 log_cap_bytes=self._options.log_cap_bytes,
             )  # fmt: skip
-            kept = {**secrets.take_from(spec["env"]), **secrets.read(run_dir)}
+            kept = {**secrets.take_from(spec["env"], environment), **secrets.read(run_dir)}
         except OSError as error:
             msg = f"The run's folder could not be prepared: {error}"
             raise LaunchFailed(msg) from error
@@ -268,5 +272,5 @@ class Placer:
         try:
             return self._executors[name]
         except KeyError:
-            msg = f"There is no executor {name!r} in this installation"
+            msg = self._executor_problems.get(name) or no_executor(name)
             raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from None

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mellea_jupyter import clock
 from mellea_jupyter.exceptions import VersionConflict
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.runs.base import RunStore
@@ -19,10 +21,13 @@ from mellea_jupyter.stores.runs.base import RunStore
 class RunRecords:
     """Compare-and-set updates of runs, published to the broker."""
 
-    def __init__(self, *, store: RunStore, broker: Broker, offload: Offload) -> None:
+    def __init__(
+        self, *, store: RunStore, broker: Broker, offload: Offload, retention: RetentionPolicy
+    ) -> None:
         self._store = store
         self._broker = broker
         self._offload = offload
+        self._retention = retention
 
     async def get(self, run_id: str) -> Run:
         """The stored run.
@@ -48,7 +53,7 @@ class RunRecords:
     def _update(self, run_id: str, change: Callable[[Run], Run], folded_seq: int | None) -> Run:
         while True:
             run = self._store.get_run(run_id)
-            changed = change(run)
+            changed = self._retention.stamped(change(run), clock.now())
             try:
                 self._store.save_run(changed, expected_version=run.version, folded_seq=folded_seq)
             except VersionConflict:

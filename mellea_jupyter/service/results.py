@@ -14,6 +14,7 @@ from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.calls import CallPage, LlmCall, SourceFile, SourceReply
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.service.access import require_kept
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
@@ -49,9 +50,10 @@ class RunResults:
 
         Raises:
             RunNotFound: no such run for this user.
+            Expired: the log has been removed.
             InvalidCursor: a cursor is not one of this log.
         """
-        run = await self._get_run(run_id, user)
+        run = require_kept(await self._get_run(run_id, user))
 
         def read() -> LogPage:
             with self._journals.open(run_id, complete=run.is_terminal) as reader:
@@ -67,8 +69,9 @@ class RunResults:
 
         Raises:
             RunNotFound: no such run for this user.
+            Expired: the log has been removed.
         """
-        run = await self._get_run(run_id, user)
+        run = require_kept(await self._get_run(run_id, user))
         reader = self._journals.open(run_id, complete=run.is_terminal)
         try:
             chunks = reader.iter_text() if form == "text" else reader.iter_ndjson()
@@ -117,8 +120,9 @@ class RunResults:
         Raises:
             RunNotFound: no such run for this user.
             ArtifactNotFound: the run has no such artifact.
+            Expired: its artifacts have been removed.
         """
-        run = await self._get_run(run_id, user)
+        run = require_kept(await self._get_run(run_id, user))
         for artifact in run.artifacts:
             if artifact.id == artifact_id:
                 return artifact

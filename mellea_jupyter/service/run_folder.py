@@ -9,22 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mellea_jupyter.environments.variables import inherited_variables
 from mellea_jupyter.models.assets import AssetKind
-from mellea_jupyter.models.config import is_secret_name
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.models.variables import is_secret_name
 from mellea_jupyter.service import secrets
 from mellea_jupyter.stores.runs.base import Placement
 
 _SUBFOLDERS = ("source", "inputs", "work", "outputs", "journal")
-_SERVER_PREFIXES = ("JPY", "JUPYTER", "MELLEA_JUPYTER_")
 
 DEMO_PREFIX = "demo/"
-
-
-def program_environment(server: Mapping[str, str]) -> dict[str, str]:
-    """What a program inherits of the server's environment: no token or address of the server."""
-    return {name: value for name, value in server.items() if not name.startswith(_SERVER_PREFIXES)}
 
 
 class RunFolders:
@@ -86,7 +81,7 @@ def build_spec(
         "working_directory": os.fspath(_working_directory(run, placement, run_dir)),
         "output_dir": os.fspath(output_dir),
         "env": {
-            **program_environment(server_environment),
+            **inherited_variables(environment, server_environment),
             **extra_environment,
             **open_vars,
             "MELLEA_RUN_ID": run.id,

@@ -18,7 +18,6 @@ from pydantic import ValidationError
 
 from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
-from mellea_jupyter.environments.service import EnvironmentService
 from mellea_jupyter.exceptions import (
     Conflict,
     DatasetNotFound,
@@ -31,6 +30,7 @@ from mellea_jupyter.lifecycle.statuses import RETRYABLE
 from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
 from mellea_jupyter.models.assets import Asset
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
+from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
@@ -40,6 +40,7 @@ from mellea_jupyter.service.access import require_access, visible_to
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer
 from mellea_jupyter.service.records import RunRecords
@@ -67,6 +68,7 @@ class _Plan:
 
     request: RunCreate
     asset: Asset
+    environment: Environment
     placement: Placement
     retry_of: Run | None = None
 
@@ -120,8 +122,11 @@ class RunService:
                 return replayed
         asset = await self._assets.get(request.asset_id, user)
         config = await self._checked(request.config, asset)
-        environment_id = config.environment_id or asset.default_environment_id
-        environment = self._environments.get(environment_id)
+        environment = await self._environments.resolve(
+            config.environment_id or asset.default_environment_id, user
+        )
+        if config.environment_id is not None:  # it may have been named
+            config = config.model_copy(update={"environment_id": environment.id})
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -131,7 +136,8 @@ class RunService:
             program_dir=asset.program_dir,
             kind=asset.kind,
         )
-        plan = _Plan(request.model_copy(update={"config": config}), asset, placement)
+        request = request.model_copy(update={"config": config})
+        plan = _Plan(request, asset, environment, placement)
         return await self._record(plan, user, idempotency_key, request_hash)
 
     async def _find_replayed(self, user: User, key: str, request_hash: str) -> Created | None:
@@ -194,6 +200,8 @@ class RunService:
                 asset_name=plan.asset.name,
                 owner_id=user.owner_id,
                 config=config,
+                environment_id=plan.environment.id,
+                environment_name=plan.environment.name,
                 created_at=clock.now(),
                 name=plan.request.name,
                 note=plan.request.note,
@@ -269,7 +277,9 @@ class RunService:
         )
         config = await self._checked(secrets.restore(config, kept), asset)
         placement = await self._offload.io(self._store.get_placement, run_id)
-        environment = self._environments.get(config.environment_id or placement.environment_id)
+        environment = await self._environments.resolve(
+            config.environment_id or placement.environment_id, user
+        )
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -286,7 +296,7 @@ class RunService:
             note=original.note,
             tags=original.tags,
         )
-        plan = _Plan(create, asset, placement, retry_of=original)
+        plan = _Plan(create, asset, environment, placement, retry_of=original)
         owner = replace(user, owner_id=original.owner_id)
         created = await self._record(plan, owner, idempotency_key, request_hash)
         await self._audit(user, "retry", created.run.id, retry_of=run_id)

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mellea_jupyter.models.config import MASK, RunConfig, is_secret_name
+from mellea_jupyter.environments.variables import secret_names
+from mellea_jupyter.models.config import MASK, RunConfig
+from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.variables import is_secret_name
 
 FILE_NAME = "secrets"
 
@@ -25,13 +28,13 @@ def split(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
     return config.model_copy(update={"env_vars": masked}), secrets
 
 
-def take_from(environment: dict[str, str]) -> dict[str, str]:
-    """Remove the secret variables from an environment and return them.
+def take_from(variables: dict[str, str], environment: Environment) -> dict[str, str]:
+    """Remove the secret variables from a program's variables and return them.
 
     What the program inherits of the server holds keys as well: they belong with the run's own.
     """
-    names = [name for name in environment if is_secret_name(name)]
-    return {name: environment.pop(name) for name in names}
+    names = secret_names(environment, variables)
+    return {name: variables.pop(name) for name in names}
 
 
 def restore(config: RunConfig, kept: Mapping[str, str]) -> RunConfig:

@@ -10,27 +10,34 @@ import asyncio
 import logging
 import platform
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mellea_jupyter.environments.interpreter import Interpreters
-from mellea_jupyter.environments.service import EnvironmentService
-from mellea_jupyter.exceptions import LaunchFailed, RunNotFound
-from mellea_jupyter.executors.base import Executor
+from mellea_jupyter.auth.owner import User
+from mellea_jupyter.environments.configured import (
+    DEFAULT_ENVIRONMENT_ID,
+    configured_environments,
+)
+from mellea_jupyter.exceptions import PermissionDenied, RunNotFound
 from mellea_jupyter.executors.process import ProcessExecutor
-from mellea_jupyter.executors.registry import list_executors, load_executor
-from mellea_jupyter.models.environments import EnvironmentList
+from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.retention import RetentionReply, SweepReply
+from mellea_jupyter.retention.policy import RetentionPolicy
+from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.dispatcher import Dispatcher
+from mellea_jupyter.service.environments import EnvironmentService
+from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer, PlacingOptions
+from mellea_jupyter.service.probing import Probing
 from mellea_jupyter.service.reconciler import Reconciler
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.results import RunResults
@@ -57,7 +64,11 @@ class ServiceOptions:
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
     log_cap_bytes: int = 256 << 20
-    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
+    environments: Sequence[Mapping[str, Any]] = ()
+    environment_defaults: Mapping[str, Any] = field(default_factory=dict)
+    default_environment_id: str = DEFAULT_ENVIRONMENT_ID
+    environment_check_seconds: float = 30.0
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
 
@@ -78,20 +89,36 @@ class Services:
         self._lease = ServiceLease(data_dir / "services")
         self._offload = Offload()
         self._store = SqlRunStore.open(data_dir / "runs.sqlite")
-        interpreters = Interpreters()
-        self._executors: dict[str, Executor] = {
-            ProcessExecutor.name: ProcessExecutor(
-                warm_idle_seconds=options.fork_server_idle_seconds, interpreters=interpreters
-            ),
-            **_further_executors(),
-        }
+        executors = create_executors(
+            {ProcessExecutor.name: {"warm_idle_seconds": options.fork_server_idle_seconds}}
+        )
+        self._executors = executors.by_name
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
         artifacts = ObjectArtifactStore(data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
-        records = RunRecords(store=self._store, broker=self.broker, offload=self._offload)
-        self.environments = EnvironmentService(options.environments, interpreters=interpreters)
+        records = RunRecords(
+            store=self._store,
+            broker=self.broker,
+            offload=self._offload,
+            retention=options.retention,
+        )
+        probing = Probing(
+            probers={name: executor.probe for name, executor in self._executors.items()},
+            problems=executors.problems,
+            offload=self._offload,
+            max_age_seconds=options.environment_check_seconds,
+        )
+        self.environments = EnvironmentService(
+            store=self._store,
+            offload=self._offload,
+            probing=probing,
+            configured=configured_environments(options.environments, options.environment_defaults),
+            defaults=options.environment_defaults,
+            default_id=options.default_environment_id,
+            executors=frozenset((*self._executors, *executors.problems)),
+        )
         self.assets = AssetService(
             store=self._store,
             root=options.root_dir,
@@ -107,6 +134,7 @@ class Services:
             collector=Collector(artifacts=artifacts, offload=self._offload),
             environments=self.environments,
             executors=self._executors,
+            executor_problems=executors.problems,
             offload=self._offload,
             lease=self._lease.id,
             options=PlacingOptions(options.grace_seconds, options.log_cap_bytes),
@@ -155,6 +183,16 @@ class Services:
             offload=self._offload,
             get_run=self.runs.get,
         )
+        self._kept = KeptBytes(
+            data_dir=data_dir, folders=folders, journals=journals, artifacts=artifacts
+        )
+        self._sweeper = Sweeper(
+            store=self._store,
+            records=records,
+            offload=self._offload,
+            size_of=self._kept.size_of,
+            remove=self._kept.remove,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
         self.active_runs = 0
@@ -170,6 +208,7 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("sweeper", self._sweeper.run())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())
 
@@ -196,10 +235,22 @@ class Services:
                 active.discard(event.run_id)
             self.active_runs = len(active)
 
-    async def list_environments(self) -> EnvironmentList:
-        """All environments, each just probed."""
-        found = await self._offload.place(self.environments.probe_all)
-        return EnvironmentList(environments=found)
+    async def retention(self) -> RetentionReply:
+        """The policy and the disk that is used; walks the data folder."""
+        used, free = await self._offload.collect(self._kept.disk_use)
+        return RetentionReply(days=self.options.retention.days, used_bytes=used, free_bytes=free)
+
+    async def sweep(self, user: User, *, dry_run: bool) -> SweepReply:
+        """Remove what has expired, or say what it would be.
+
+        Raises:
+            PermissionDenied: the user is no administrator.
+        """
+        if not user.is_admin:
+            raise PermissionDenied(
+                "Only administrators sweep", hint="What has expired goes by itself within an hour."
+            )
+        return await self._sweeper.sweep(dry_run=dry_run)
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""
@@ -211,10 +262,10 @@ class Services:
                 await self._offload.collect(self._folders.delete, run_id)
 
     async def _prewarm(self) -> None:
-        environment = self.environments.get(None)
-        executor = self._executors.get(environment.executor)
-        if executor is not None:
-            await self._offload.place(executor.prepare, environment)
+        for environment in self.environments.to_prepare():
+            executor = self._executors.get(environment.executor)
+            if executor is not None:
+                await self._offload.place(executor.prepare, environment)
 
     async def stop(self) -> None:
         """Stop watching; placed runs go on. Then close what `__init__` opened. Idempotent."""
@@ -222,6 +273,7 @@ class Services:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.environments.close()
         await self._placer.close()
         await self.logs.close()
         self.broker.close()
@@ -234,19 +286,6 @@ class Services:
         self._demo.close()
         self._store.close()
         self._lease.close()
-
-
-def _further_executors() -> dict[str, Executor]:
-    """Executors that other packages registered; one that does not load is logged and left out."""
-    found: dict[str, Executor] = {}
-    for name in list_executors():
-        if name == ProcessExecutor.name:
-            continue
-        try:
-            found[name] = load_executor(name)()
-        except LaunchFailed as error:
-            log.warning("The executor %r is left out: %s", name, error)
-    return found
 
 
 class _DemoModel:

@@ -49,7 +49,11 @@ def test_one_that_does_not_work_says_why(name: str, sentence: str, register: Non
 def test_those_that_work_are_created_and_the_others_left_out(
     register: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert sorted(registry.create_executors(fork_server_idle_seconds=5)) == ["mine", "process"]
+    made = registry.create_executors({"process": {"warm_idle_seconds": 5}})
+    assert sorted(made.by_name) == ["mine", "process"]
+    assert sorted(made.problems) == ["broken", "wrong"]
+    assert "can not be loaded" in made.problems["broken"]
+    assert "Repair or remove" in made.problems["broken"]
     assert "can not be loaded" in caplog.text
 
 

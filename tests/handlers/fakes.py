@@ -249,6 +249,13 @@ class FakeAssets:
         return AssetPage(assets=tuple(self.assets.values())[:limit])
 
 
+class FakeEnvironments:
+    """`EnvironmentService` with the built-in environment alone."""
+
+    async def list(self, user: User, *, refresh: bool = False) -> EnvironmentList:
+        return EnvironmentList(environments=(Environment(id="default", name="This server"),))
+
+
 def log_frame(number: int, text: str) -> LogFrame:
     """Line `number` of a log; its cursor is `<number>.1`."""
     return LogFrame(
@@ -369,11 +376,9 @@ class FakeServices:
         self.runs = FakeRuns(self.broker)
         self.results = FakeResults(self.runs)
         self.assets = FakeAssets()
+        self.environments = FakeEnvironments()
         self.logs = FakeLogs()
         self.active_runs = 0
-
-    async def list_environments(self) -> EnvironmentList:
-        return EnvironmentList(environments=(Environment(id="default", name="This server"),))
 
     async def stop(self) -> None:
         self.broker.close()

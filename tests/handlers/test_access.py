@@ -102,7 +102,9 @@ def matching(path: str) -> list[str]:
 
 
 def test_each_path_has_one_handler_of_its_own() -> None:
-    examples = {"run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1"}
+    examples = {
+        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+    }  # fmt: skip
     for path, handler in ROUTES:
         for prefix in ("/api", "/mellea/api"):
             found = matching(prefix + path.format(**examples))
@@ -144,7 +146,9 @@ def test_a_parameter_matches_one_segment_only() -> None:
 
 
 async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> None:
-    examples = {"run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1"}
+    examples = {
+        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
+    }  # fmt: skip
     for path, handler in ROUTES:
         if handler is RunsChannel:
             continue
@@ -190,7 +194,7 @@ async def test_the_authorizer_is_asked_for_action_and_resource(
         f"api/runs/{RUN.replace('0', 'A')}",
         "api/assets/a/b",
         f"mellea/api/runs/{RUN}/nothing",
-        "api/environments/default",
+        "api/environments/default/x",
     ],
 )
 async def test_an_unknown_path_gets_the_error_shape(ask: Ask, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mellea_jupyter.models.config import is_secret_name
+from mellea_jupyter.models.variables import is_secret_name
 
 
 @pytest.mark.parametrize(

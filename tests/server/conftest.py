@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mellea_jupyter.executors.registry import GROUP
 from mellea_jupyter.testing.server import JupyterServer
 
+PACKAGE_ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).parents[1] / "runtime" / "scenarios"
 
 
@@ -17,11 +20,27 @@ SCENARIOS = Path(__file__).parents[1] / "runtime" / "scenarios"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     home = tmp_path_factory.mktemp("server")
     options = ["--MelleaApp.grace_seconds=1.5"]
-    environment = {"SERVER_ACCESS_TOKEN": "inherited-5b8e0d44"}
+    offered = offer_broken_executor(tmp_path_factory.mktemp("packages"))
+    environment = {
+        "SERVER_ACCESS_TOKEN": "inherited-5b8e0d44",
+        "LAB_PASSCODE": "passed-key-0b1c2d3e",
+        "PYTHONPATH": os.pathsep.join((str(PACKAGE_ROOT), str(offered))),
+    }
     with JupyterServer(home, options=options, environment=environment) as running:
         for path in SCENARIOS.glob("*.py"):
             running.write(path.name, path.read_text("utf-8"))
         yield running
+
+
+def offer_broken_executor(folder: Path) -> Path:
+    """Install a package that offers the executor `broken`, whose module is not there."""
+    info = folder / "broken_executor-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-executor\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[{GROUP}]\nbroken = broken_executor.executor:BrokenExecutor\n"
+    )
+    return folder
 
 
 @pytest.fixture

@@ -140,28 +140,114 @@ export type DatasetBindingInput = {
 
 /** Where runs of it are placed, and whether that works at present. */
 export type Environment = {
+  /** Shown name; an owner has each name once. */
+  name: string;
+  /** What places its runs: `process`, `docker`, `kernel`, or one that another package registered. */
+  executor: string;
+  /** Interpreter of the process executor, a path or a command; the server's own when absent. */
+  python: string | null;
+  /** Kernelspec of the kernel executor, as `jupyter kernelspec list` names it. */
+  kernel_name: string | null;
+  /** Image of the docker executor, e.g. `python:3.12-slim` or one with a digest. */
+  image: string | null;
+  /** Processors a run may use at once. Docker only. */
+  cpus: number | null;
+  /** Most memory of a run and all its processes, in MiB. */
+  memory_mb: number | null;
+  /** Most processes and threads of a run. Docker only. */
+  pids_limit: number | null;
+  /** Docker only. `none`: no network. `bridge`: as the engine gives it, and the default. `internal`: a network without a way out of the machine. */
+  network: 'none' | 'bridge' | 'internal' | null;
+  /** Variables of the server that its programs get, by name; read when a run starts, never stored, and masked in logs by value. Absent: all for process and kernel, those that configure model providers for docker. */
+  env_passthrough: string[] | null;
+  /** Modules that a prepared interpreter has imported. */
+  preload: string[];
+  /** Prepared interpreters or containers that are kept ready for it. */
+  prewarm: number;
   /** Environment id. */
   id: string;
-  /** Shown name. */
-  name: string;
-  /** The executor that places its runs. */
-  executor: 'process' | 'docker' | 'kernel';
-  /** Interpreter, for the process executor. */
-  python: string | null;
-  /** Modules that a warm interpreter has imported. */
-  preload: string[];
-  /** Memory limit of a run, in MiB. */
-  memory_mb: number | null;
+  /** Whose it is; null is for everybody: the server's or an administrator's. */
+  owner_id: string | null;
+  /** Comes from the server's settings and can not be changed here. */
+  is_configured: boolean;
+  /** When it was made. */
+  created_at: string | null;
+  /** When it was changed last. */
+  updated_at: string | null;
   /** Whether a run can start in it now. */
   available: boolean;
-  /** Why not. */
+  /** Why not, and the next step. */
   reason: string | null;
+  /** When that was found out; null while the first check goes on. */
+  checked_at: string | null;
+  /** What the check found; see `EnvironmentProbe`. */
+  facts: Record<string, string>;
+};
+
+/** `POST /api/environments`. */
+export type EnvironmentCreate = {
+  /** Shown name; an owner has each name once. */
+  name: string;
+  /** What places its runs: `process`, `docker`, `kernel`, or one that another package registered. */
+  executor?: string;
+  /** Interpreter of the process executor, a path or a command; the server's own when absent. */
+  python?: string | null;
+  /** Kernelspec of the kernel executor, as `jupyter kernelspec list` names it. */
+  kernel_name?: string | null;
+  /** Image of the docker executor, e.g. `python:3.12-slim` or one with a digest. */
+  image?: string | null;
+  /** Processors a run may use at once. Docker only. */
+  cpus?: number | null;
+  /** Most memory of a run and all its processes, in MiB. */
+  memory_mb?: number | null;
+  /** Most processes and threads of a run. Docker only. */
+  pids_limit?: number | null;
+  /** Docker only. `none`: no network. `bridge`: as the engine gives it, and the default. `internal`: a network without a way out of the machine. */
+  network?: 'none' | 'bridge' | 'internal' | null;
+  /** Variables of the server that its programs get, by name; read when a run starts, never stored, and masked in logs by value. Absent: all for process and kernel, those that configure model providers for docker. */
+  env_passthrough?: string[] | null;
+  /** Modules that a prepared interpreter has imported. */
+  preload?: string[];
+  /** Prepared interpreters or containers that are kept ready for it. */
+  prewarm?: number;
+  /** For everybody to use; only administrators may make or change such. */
+  shared?: boolean;
 };
 
 /** All environments a user may choose from. */
 export type EnvironmentList = {
   /** Ordered by name. */
   environments: Environment[];
+  /** Environment of runs that name none. */
+  default_id: string;
+};
+
+/** `PATCH /api/environments/{id}`; absent fields stay, null resets one to its default. */
+export type EnvironmentPatch = {
+  /** Shown name. */
+  name?: string | null;
+  /** What places its runs. */
+  executor?: string | null;
+  /** Interpreter of the process executor. */
+  python?: string | null;
+  /** Kernelspec of the kernel executor. */
+  kernel_name?: string | null;
+  /** Image of the docker executor. */
+  image?: string | null;
+  /** Processors a run may use at once. */
+  cpus?: number | null;
+  /** Most memory of a run, in MiB. */
+  memory_mb?: number | null;
+  /** Most processes and threads of a run. */
+  pids_limit?: number | null;
+  /** Which network a container has. */
+  network?: 'none' | 'bridge' | 'internal' | null;
+  /** Variables of the server that its programs get. */
+  env_passthrough?: string[] | null;
+  /** Modules imported beforehand. */
+  preload?: string[] | null;
+  /** Prepared interpreters or containers. */
+  prewarm?: number | null;
 };
 
 /** A message could not be served. The connection and other topics go on. */
@@ -300,6 +386,16 @@ export type Logs = {
   cursor: string;
 };
 
+/** The policy, and the disk that runs take. */
+export type RetentionReply = {
+  /** Days that logs and artifacts are kept after a run ended; 0: for good. */
+  days: number;
+  /** Taken by all runs, artifacts and records of this store. */
+  used_bytes: number;
+  /** Left on the disk that holds them. */
+  free_bytes: number;
+};
+
 /** `POST /api/runs/{id}/retry`. */
 export type RetryRequest = {
   /** Fields of RunConfig to replace; `env_vars` merge by key, null removes. */
@@ -320,6 +416,10 @@ export type Run = {
   owner_id: string;
   /** How it is executed; secret values are masked. */
   config: RunConfig;
+  /** The environment it executes in. */
+  environment_id: string | null;
+  /** Its name when the run was created; the environment may be gone since. */
+  environment_name: string | null;
   /** Where the run is. */
   status: RunStatus;
   /** Why, for programs (`StatusReason`). */
@@ -356,6 +456,12 @@ export type Run = {
   tags: string[];
   /** Kept by the retention policy. */
   pinned: boolean;
+  /** When its log and artifacts are removed; null while it is active or pinned, where they are kept for good, and afterwards. */
+  expires_at: string | null;
+  /** Its log and artifacts have been removed. */
+  artifacts_purged: boolean;
+  /** When they were. */
+  artifacts_purged_at: string | null;
   /** Grows with every change of the record. */
   version: number;
   /** The machine that executes it. */
@@ -679,6 +785,40 @@ export type SummaryReply = {
   groups: SummaryGroup[];
 };
 
+/** What a sweep removed, or would remove. */
+export type SweepReply = {
+  /** As asked for: nothing was removed. */
+  dry_run: boolean;
+  /** Those that expired first come first. */
+  runs: SweptRun[];
+  /** Of all of them. */
+  size_bytes: number;
+  /** Runs that could not be swept; the server's log says why. */
+  failed: number;
+  /** There are more than one sweep removes; ask again. */
+  more: boolean;
+};
+
+/** A sweep to do now. */
+export type SweepRequest = {
+  /** Only say what would be removed. */
+  dry_run?: boolean;
+};
+
+/** A run whose log and artifacts expired. */
+export type SweptRun = {
+  /** The run. */
+  run_id: string;
+  /** Its program. */
+  asset_name: string;
+  /** Whose it is. */
+  owner_id: string;
+  /** When they expired. */
+  expired_at: string;
+  /** Of its folder and artifacts. Content that another run keeps too is counted, though it stays. */
+  size_bytes: number;
+};
+
 /** Hear no more of a topic. Answered by `unsubscribed`, also when there was nothing to end. */
 export type Unsubscribe = {
   type: 'unsubscribe';
@@ -809,6 +949,18 @@ export type GetAssetsAssetIdRunsQuery = {
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;
+};
+
+/** Query string of `get_environments`. */
+export type GetEnvironmentsQuery = {
+  /** Check now and wait for the outcome, which may take seconds. */
+  refresh?: boolean;
+};
+
+/** Query string of `get_environments_environment_id`. */
+export type GetEnvironmentsEnvironmentIdQuery = {
+  /** Check now and wait for the outcome, which may take seconds. */
+  refresh?: boolean;
 };
 
 /** Query string of `get_users_me_runs`. */

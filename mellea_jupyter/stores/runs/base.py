@@ -17,6 +17,7 @@ from pydantic import Field
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, PinnedFile
 from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run
 
@@ -72,7 +73,7 @@ class CallRow(Model):
 
 
 class RunStore(ABC):
-    """Runs, assets and placements. See the module's docstring for the rules."""
+    """Runs, assets, placements and environments. See the module's docstring for the rules."""
 
     @abstractmethod
     def create_run(self, new: NewRun) -> Created:
@@ -140,6 +141,10 @@ class RunStore(ABC):
         """All `created` runs, oldest first: normally none, as runs are recorded as queued."""
 
     @abstractmethod
+    def list_expired(self, now: datetime, *, limit: int) -> list[Run]:
+        """Runs whose `expires_at` has come, those that expired first come first."""
+
+    @abstractmethod
     def list_waiting(self) -> list[Run]:
         """All `created` and `queued` runs in the order in which they will be claimed."""
 
@@ -199,6 +204,31 @@ class RunStore(ABC):
     @abstractmethod
     def pinned_files(self, content_hash: str) -> list[PinnedFile]:
         """Files of a pinned source, ordered by path."""
+
+    @abstractmethod
+    def add_environment(self, environment: Environment) -> Environment:
+        """Record it; where its owner has one of this name, give that one and record nothing."""
+
+    @abstractmethod
+    def get_environment(self, environment_id: str) -> Environment:
+        """As it was recorded; whether it works is not stored. Raises EnvironmentNotFound."""
+
+    @abstractmethod
+    def list_environments(self, *, visible_to: str | None) -> list[Environment]:
+        """All that this owner has and those shared with everybody, or all for None; by name."""
+
+    @abstractmethod
+    def save_environment(self, environment: Environment) -> None:
+        """Replace it.
+
+        Raises:
+            EnvironmentNotFound
+            NameTaken: its owner has another one of this name.
+        """
+
+    @abstractmethod
+    def delete_environment(self, environment_id: str) -> None:
+        """Remove it; runs that named it keep their records. Raises EnvironmentNotFound."""
 
     @abstractmethod
     def changes(self) -> int:

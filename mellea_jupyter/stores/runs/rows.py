@@ -57,6 +57,7 @@ def run_columns(run: Run) -> dict[str, Any]:
         "duration_ms": duration if known_duration else None,
         **_usage_columns(run.metrics),
         "attempt": run.attempt,
+        "expires_ms": None if run.expires_at is None else to_ms(run.expires_at),
         "doc": run.model_dump_json(),
     }
 

@@ -19,7 +19,7 @@ from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.tables import metadata
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002", "0003")
 """All revisions in `migrations/versions`, oldest first."""
 
 

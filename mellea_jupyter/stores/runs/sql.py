@@ -19,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from mellea_jupyter.exceptions import (
     AssetNotFound,
     Conflict,
+    EnvironmentNotFound,
     IdempotencyConflict,
+    NameTaken,
     RunNotFound,
     StoreBusy,
     StoreError,
@@ -28,6 +30,7 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.runs import cursors, queries, rollup, schema
@@ -39,6 +42,7 @@ from mellea_jupyter.stores.runs.tables import (
     assets,
     audit,
     calls,
+    environments,
     idempotency_keys,
     outputs,
     pinned_files,
@@ -228,6 +232,12 @@ class SqlRunStore(RunStore):
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
 
+    def list_expired(self, now: datetime, *, limit: int) -> list[Run]:
+        query = select(runs.c.doc).where(runs.c.expires_ms <= to_ms(now))
+        with self._reading() as connection:
+            docs = connection.scalars(query.order_by(runs.c.expires_ms, runs.c.id).limit(limit))
+            return [load_run(doc) for doc in docs]
+
     def list_waiting(self) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])
         query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
@@ -336,6 +346,48 @@ class SqlRunStore(RunStore):
         with self._reading() as connection:
             rows = connection.execute(query.order_by(pinned_files.c.path)).all()
         return [PinnedFile.model_validate(row._asdict()) for row in rows]
+
+    # Environments
+
+    def add_environment(self, environment: Environment) -> Environment:
+        with self._writing() as connection:
+            same = _environment_of_name(connection, environment)
+            if same is not None:
+                return same
+            columns = {"id": environment.id, **_environment_columns(environment)}
+            connection.execute(insert(environments), columns)
+        return environment
+
+    def get_environment(self, environment_id: str) -> Environment:
+        query = select(environments.c.doc).where(environments.c.id == environment_id)
+        with self._reading() as connection:
+            doc = connection.scalar(query)
+        if doc is None:
+            raise EnvironmentNotFound(environment_id)
+        return Environment.model_validate_json(doc)
+
+    def list_environments(self, *, visible_to: str | None) -> list[Environment]:
+        query = select(environments.c.doc).order_by(environments.c.name, environments.c.id)
+        if visible_to is not None:
+            owner_id = environments.c.owner_id
+            query = query.where(owner_id.is_(None) | (owner_id == visible_to))
+        with self._reading() as connection:
+            return [Environment.model_validate_json(doc) for doc in connection.scalars(query)]
+
+    def save_environment(self, environment: Environment) -> None:
+        with self._writing() as connection:
+            same = _environment_of_name(connection, environment)
+            if same is not None and same.id != environment.id:
+                raise NameTaken("environment", same.name, same.id)
+            known = update(environments).where(environments.c.id == environment.id)
+            if not connection.execute(known.values(_environment_columns(environment))).rowcount:
+                raise EnvironmentNotFound(environment.id)
+
+    def delete_environment(self, environment_id: str) -> None:
+        known = delete(environments).where(environments.c.id == environment_id)
+        with self._writing() as connection:
+            if not connection.execute(known).rowcount:
+                raise EnvironmentNotFound(environment_id)
 
     # The rest
 
@@ -518,6 +570,21 @@ def _placement(row: Row[Any]) -> Placement:
     handle = columns["handle"]
     columns["handle"] = None if handle is None else json.loads(handle)
     return Placement.model_validate(columns)
+
+
+def _environment_of_name(connection: Connection, like: Environment) -> Environment | None:
+    """What the owner has under this name."""
+    same = (
+        environments.c.owner_id.is_not_distinct_from(like.owner_id),
+        environments.c.name == like.name,
+    )
+    doc = connection.scalar(select(environments.c.doc).where(*same))
+    return None if doc is None else Environment.model_validate_json(doc)
+
+
+def _environment_columns(environment: Environment) -> dict[str, Any]:
+    doc = environment.model_dump_json(exclude={"available", "reason", "checked_at", "facts"})
+    return {"owner_id": environment.owner_id, "name": environment.name, "doc": doc}
 
 
 def _call_columns(run_id: str, call: CallRow) -> dict[str, Any]:

@@ -58,6 +58,7 @@ runs = Table(
     Column("retry_root", String),  # the first run of the chain of retries; null for a first run
     Column("attempt", Integer, nullable=False),
     Column("doc", Text, nullable=False),
+    Column("expires_ms", BigInteger),  # null: nothing of the run is to be removed
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -76,6 +77,7 @@ for _column in ("model", "status"):
 Index("runs_of_owner_status", runs.c.owner_id, runs.c.status, runs.c.created_ms, runs.c.id)
 Index("runs_of_asset_cost", runs.c.asset_id, runs.c.cost_pico_usd, runs.c.id)
 Index("runs_of_retry_root", runs.c.retry_root)
+Index("runs_by_expires_ms", runs.c.expires_ms)
 
 run_tags = Table(
     "run_tags",
@@ -166,6 +168,16 @@ pinned_files = Table(
     Column("size_bytes", BigInteger, nullable=False),
     PrimaryKeyConstraint("content_hash", "path"),
     sqlite_with_rowid=False,
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner_id", String),  # null: shared with everybody
+    Column("name", String, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("environments_of_owner", "owner_id", "name"),
 )
 
 audit = Table(

@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 
+from mellea_jupyter.clock import new_id
 from mellea_jupyter.exceptions import (
     AssetNotFound,
     Conflict,
+    EnvironmentNotFound,
     IdempotencyConflict,
     InvalidCursor,
     InvalidInput,
+    NameTaken,
     RunNotFound,
     VersionConflict,
 )
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetKind, PinnedFile
+from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
@@ -377,3 +381,66 @@ def _asset(asset_id: str, minute: int) -> Asset:
         created_at=moment,
         updated_at=moment,
     )
+
+
+def make_environment(name: str, owner_id: str | None = "ada", **fields: Any) -> Environment:
+    """An environment with a new id."""
+    defaults = {"id": new_id("env"), "name": name, "owner_id": owner_id}
+    return Environment.model_validate({**defaults, **fields})
+
+
+class TestEnvironments:
+    def test_a_stored_environment_is_read_as_it_was_but_for_what_a_probe_found(
+        self, store: RunStore
+    ) -> None:
+        made = make_environment("box", memory_mb=512, created_at=NOON, env_passthrough=("A", "B"))
+        probed = made.model_copy(
+            update={"available": False, "reason": "gone", "facts": {"a": "b"}, "checked_at": NOON}
+        )
+        assert store.add_environment(probed) == probed
+        assert store.get_environment(made.id) == made
+
+    def test_an_owner_has_a_name_once_and_adding_again_gives_the_first(
+        self, store: RunStore
+    ) -> None:
+        first = store.add_environment(make_environment("box"))
+        assert store.add_environment(make_environment("box", memory_mb=1)) == first
+        assert store.list_environments(visible_to=None) == [first]
+        for owner_id in ("bob", None):
+            other = make_environment("box", owner_id)
+            assert store.add_environment(other) == other
+        shared = make_environment("box", None, memory_mb=2)
+        assert store.add_environment(shared).memory_mb is None
+
+    def test_an_owner_sees_their_own_and_those_that_are_shared(self, store: RunStore) -> None:
+        for name, owner_id in (("b", "ada"), ("a", None), ("c", "bob")):
+            store.add_environment(make_environment(name, owner_id))
+
+        def seen(visible_to: str | None) -> str:
+            return " ".join(e.name for e in store.list_environments(visible_to=visible_to))
+
+        assert (seen("ada"), seen("bob"), seen("eve"), seen(None)) == ("a b", "a c", "a", "a b c")
+
+    def test_a_saved_environment_replaces_the_old_one(self, store: RunStore) -> None:
+        made = store.add_environment(make_environment("box"))
+        changed = made.model_copy(update={"name": "crate", "memory_mb": 9})
+        store.save_environment(changed)
+        assert store.get_environment(made.id) == changed
+        assert store.add_environment(make_environment("box")).id != made.id
+
+    def test_a_name_that_is_taken_is_refused_and_nothing_changes(self, store: RunStore) -> None:
+        one, two = (store.add_environment(make_environment(name)) for name in ("one", "two"))
+        with pytest.raises(NameTaken, match="'one'") as caught:
+            store.save_environment(two.model_copy(update={"name": "one"}))
+        assert caught.value.details["id"] == one.id
+        assert store.get_environment(two.id) == two
+
+    def test_an_unknown_environment_is_not_found(self, store: RunStore) -> None:
+        made = store.add_environment(make_environment("box"))
+        store.delete_environment(made.id)
+        assert store.list_environments(visible_to=None) == []
+        for verb in (store.get_environment, store.delete_environment):
+            with pytest.raises(EnvironmentNotFound):
+                verb(made.id)
+        with pytest.raises(EnvironmentNotFound):
+            store.save_environment(made)

@@ -60,22 +60,23 @@ def test_an_older_schema_is_migrated_after_a_backup(tmp_path: Path) -> None:
     store.close()
     scripts = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, scripts)
-    (scripts / "versions" / "0002_more.py").write_text(
+    newest = schema.REVISIONS[-1]
+    (scripts / "versions" / "9999_more.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        f"revision, down_revision, branch_labels, depends_on = '9999', '{newest}', None, None\n"
         "def upgrade():\n    op.add_column('assets', sa.Column('more', sa.String()))\n"
     )
     engine = dialect.make_engine(path, 5)
     for _ in range(2):
-        schema.prepare(engine, path, revisions=("0001", "0002"), migrations=scripts)
+        schema.prepare(engine, path, revisions=(*schema.REVISIONS, "9999"), migrations=scripts)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(more) FROM assets")) == 0
         assert connection.scalar(text("SELECT id FROM runs")) == run.id
     engine.dispose()
-    (backup,) = tmp_path.glob("runs.db.0001.*.bak")
+    (backup,) = tmp_path.glob(f"runs.db.{newest}.*.bak")
     assert "more" not in str(_dump(backup))
 
-    with pytest.raises(SchemaTooNew, match="0002") as caught:
+    with pytest.raises(SchemaTooNew, match="9999") as caught:
         SqlRunStore.open(path)
     assert "Upgrade" in caught.value.hint
 
