@@ -1,35 +1,13 @@
-"""Chromium as the tests drive it, and a record of what a page does that it should not."""
+"""A record of what a page does, and should not do."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Error, Page, Playwright, Request, WebSocket
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, WebSocket
 
-ARGUMENTS = (
-    "--no-sandbox",  # containers, and whoever runs the tests as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A request to anywhere else ends here, and `PageWatch` reports it.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 OUR_SOCKET = "runs/ws"
-
-
-def find_chromium(playwright: Playwright) -> str | None:
-    """The browser to use: one that is named, one on the path, or one that Playwright installed."""
-    named = os.environ.get("CHROMIUM")
-    on_path = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    candidates = [named, *on_path, playwright.chromium.executable_path]
-    return next((path for path in candidates if path and Path(path).is_file()), None)
 
 
 class PageWatch:

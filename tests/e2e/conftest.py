@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from mellea_jupyter.stores.runs.sql import SqlRunStore
+from mellea_jupyter.testing.lab import CHROMIUM_ARGUMENTS, configure_lab, find_chromium
 from mellea_jupyter.testing.seeding import seed_runs
 from mellea_jupyter.testing.server import JupyterServer
 from tests.conftest import require
 from tests.frontend import ROOT
 
-from .browser import ARGUMENTS, PageWatch, find_chromium
+from .browser import PageWatch
 from .pages import LabPage
 
-DEADLINE_MS = 15_000
+DEADLINE_MS = 45_000
 """How long an expectation may take to come true: generous, since the machine may be busy."""
 
 SEEDED_RUNS = 10_000
@@ -42,7 +43,7 @@ StartLab = Callable[..., JupyterServer]
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember failures, for the fixtures that keep what explains them."""
     report = yield
     if report.failed:
@@ -92,7 +93,9 @@ def browser() -> Iterator[Browser]:
         chromium = find_chromium(playwright)
         if chromium is None:
             require("chromium", "install it, or name one in the variable CHROMIUM")
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=list(CHROMIUM_ARGUMENTS)
+        )
         expect.set_options(timeout=DEADLINE_MS)
         yield browser
         browser.close()
@@ -106,7 +109,7 @@ def start_lab(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> I
     def start(*, prepare: Callable[[JupyterServer], None] | None = None, **kwargs: Any) -> Any:
         home = tmp_path_factory.mktemp("lab")
         server = JupyterServer(home, app="lab", environment=frontend.environment, **kwargs)
-        _configure(home / "config")
+        configure_lab(home / "config")
         if prepare is not None:
             prepare(server)
         servers.append(server)
@@ -115,14 +118,6 @@ def start_lab(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> I
     yield start
     for server in servers:
         server.stop()
-
-
-def _configure(folder: Path) -> None:
-    """No news: they come from the internet, in a notice over the page."""
-    settings = folder / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True, mode=0o700)
-    text = json.dumps({"fetchNews": "false", "checkForUpdates": False})
-    (settings / "notification.jupyterlab-settings").write_text(text, "utf-8")
 
 
 @pytest.fixture(scope="package")
@@ -219,8 +214,8 @@ def desk(
     yield desk
     failed = request.node.stash.get(FAILED, False)
     try:
-        for opened in desk.opened:
-            failed or opened.watch.check()
+        for opened in [] if failed else desk.opened:
+            opened.watch.check()
     except AssertionError:
         failed = True
         raise

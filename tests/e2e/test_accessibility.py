@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -42,15 +41,15 @@ def violations(part: Locator, rules: str) -> list[str]:
 def test_axe_finds_nothing_serious(
     lab: LabPage,
     server: JupyterServer,
-    http: httpx.Client,
     frontend: Frontend,
     choose_theme: Callable[[str], None],
     theme: str,
 ) -> None:
     rules = frontend.axe.read_text("utf-8")
     server.write("writing.py", WRITING)
-    run = server.create(http, "writing.py")
-    server.wait_for(http, run["id"])
+    with server.http() as http:
+        run = server.create(http, "writing.py")
+        server.wait_for(http, run["id"])
     choose_theme(theme)
     tab = lab.open_run(run["id"])
     expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)

@@ -26,9 +26,7 @@ print("counted", number, flush=True)
 REFUSED = r"ERR_CONNECTION_REFUSED|WebSocket connection to|Failed to fetch|NetworkError"
 
 
-def test_a_killed_server_comes_back_and_everything_goes_on(
-    desk: Desk, start_lab: StartLab
-) -> None:
+def test_a_killed_server_comes_back_and_everything_goes_on(desk: Desk, start_lab: StartLab) -> None:
     server = start_lab()
     end = server.home / "end"
     server.write("counting.py", COUNTING.replace('"END"', repr(str(end))))

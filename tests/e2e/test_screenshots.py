@@ -7,7 +7,7 @@ Nothing is compared pixel by pixel; the test says that each picture can be taken
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +59,22 @@ def http(gallery: tuple[JupyterServer, dict[str, Any]]) -> Iterator[httpx.Client
         yield client
 
 
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where the pictures go."""
+    folder: Path = request.config.getoption("--screenshots") or tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_panels_are_pictured(
     desk: Desk,
     gallery: tuple[JupyterServer, dict[str, Any]],
-    choose_theme: Any,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
+    choose_theme: Callable[[str], None],
+    folder: Path,
     theme: str,
 ) -> None:
-    folder: Path = request.config.getoption("--screenshots") or tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
     server, trip = gallery
     choose_theme(f"JupyterLab {theme.title()}")
     lab, _ = desk.new_lab(server)

@@ -19,7 +19,6 @@ def test_without_runs_the_sidebar_and_the_dashboard_say_what_to_do(
     expect(lab.sidebar).to_contain_text("Run with Mellea…")
     dashboard = lab.open_dashboard()
     expect(dashboard.root).to_contain_text("No runs yet.")
-    lab.page.screenshot(path="/tmp/e2e/empty.png")
     lab.sidebar.get_by_role("button", name="Run a file…").click()
     expect(lab.dialog).to_contain_text("Run with Mellea")
 
@@ -34,5 +33,4 @@ def test_without_the_server_part_the_sidebar_names_the_command(
         "jupyter server extension enable mellea_jupyter"
     )
     dashboard = lab.open_dashboard()
-    lab.page.screenshot(path="/tmp/e2e/missing.png")
     expect(dashboard.root.get_by_role("alert")).to_be_visible()

@@ -8,7 +8,8 @@ import mellea
 from mellea.stdlib.sampling import RepairTemplateStrategy
 
 print("plain text with ünïcödé and a 🌊")
-print("\x1b[1;31mred\x1b[0m, \x1b[4munderlined\x1b[0m, \x1b]8;;https://example.org\x07a link\x1b]8;;\x07")
+link = "\x1b]8;;https://example.org\x07a link\x1b]8;;\x07"
+print(f"\x1b[1;31mred\x1b[0m, \x1b[4munderlined\x1b[0m, {link}")
 print("<script>alert('text, not markup')</script>")
 print("to stderr", file=sys.stderr, flush=True)
 for done in range(0, 101, 20):
