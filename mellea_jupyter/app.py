@@ -70,6 +70,11 @@ class MelleaApp(ExtensionApp):
     log_cap_mb = Integer(
         256, min=1, help="Most output that is kept of a run, in MiB; the middle goes first."
     ).tag(config=True)
+    artifacts_url = Unicode(
+        "",
+        help="Object store for artifacts, e.g. 's3://bucket/runs'; its credentials come from the "
+        "environment. Empty: a folder in data_dir.",
+    ).tag(config=True)
     retention_days = Float(
         14.0,
         min=0.0,
@@ -185,6 +190,7 @@ class MelleaApp(ExtensionApp):
                 max_timeout_seconds=self.max_timeout_seconds,
                 grace_seconds=self.grace_seconds,
                 log_cap_bytes=self.log_cap_mb << 20,
+                artifacts_url=self.artifacts_url,
                 retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,
                 environment_defaults=self.environment_defaults,

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
+from jupyter_server.auth import User as JupyterUser
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.utils import ensure_async
 from tornado import web
 from tornado.iostream import StreamClosedError
 
@@ -15,7 +19,14 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mellea_jupyter.models.artifacts import ArtifactList
+    from mellea_jupyter.handlers.parameters import LinkQuery
+    from mellea_jupyter.models.artifacts import (
+        ArtifactLink,
+        ArtifactList,
+        ArtifactRef,
+        LinkRequest,
+    )
+    from mellea_jupyter.service.services import Services
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
@@ -62,20 +73,11 @@ class ArtifactsHandler(ApiHandler):
         )
 
 
-class ArtifactHandler(DownloadHandler):
-    """`/runs/{run_id}/artifacts/{artifact_id}`."""
+class ArtifactDownloadHandler(DownloadHandler):
+    """Sends an artifact, or the part of it that was asked for."""
 
-    @web.authenticated
-    @authorized(resource="runs")
-    @endpoint(
-        media=("application/octet-stream",),
-        errors=(416,),
-        headers={"Range": "One range of bytes, to go on with a download (206)."},
-    )
-    async def get(self, run_id: str, artifact_id: str) -> None:
-        """Download an artifact. Always as an attachment, with the type of its name."""
-        services = await self.app.services()
-        artifact = await services.results.get_artifact(run_id, artifact_id, self.user)
+    async def send_artifact(self, services: Services, artifact: ArtifactRef) -> None:
+        """Reply with the artifact's bytes; one range of them where the request has one."""
         tag = f'"{artifact.checksum}"'
         start, end = 0, artifact.size_bytes
         asked = self.request.headers.get("Range")
@@ -108,3 +110,59 @@ class ArtifactHandler(DownloadHandler):
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         return start, end
+
+
+class ArtifactHandler(ArtifactDownloadHandler):
+    """`/runs/{run_id}/artifacts/{artifact_id}`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(
+        media=("application/octet-stream",),
+        errors=(416,),
+        headers={"Range": "One range of bytes, to go on with a download (206)."},
+    )
+    async def get(self, run_id: str, artifact_id: str) -> None:
+        """Download an artifact. Always as an attachment, with the type of its name."""
+        services = await self.app.services()
+        artifact = await services.results.get_artifact(run_id, artifact_id, self.user)
+        await self.send_artifact(services, artifact)
+
+
+class ArtifactLinkHandler(ApiHandler):
+    """`/runs/{run_id}/artifacts/{artifact_id}/url`."""
+
+    @web.authenticated
+    @authorized(resource="runs", action="read")
+    @endpoint()
+    async def post(self, run_id: str, artifact_id: str, body: LinkRequest) -> ArtifactLink:
+        """Make a link that downloads the artifact without a token, for a limited time."""
+        from mellea_jupyter.models.artifacts import ArtifactLink
+
+        services = await self.app.services()
+        signature, expires_at = await services.results.sign_link(
+            run_id, artifact_id, self.user, expires_in=body.expires_in
+        )
+        path = self.request.path.removesuffix("/url")
+        query = urlencode({"link_key": signature})
+        origin = f"{self.request.protocol}://{self.request.host}"
+        return ArtifactLink(url=f"{origin}{path}/signed?{query}", expires_at=expires_at)
+
+
+class SignedArtifactHandler(ArtifactDownloadHandler):
+    """`/runs/{run_id}/artifacts/{artifact_id}/signed`."""
+
+    @allow_unauthenticated
+    @endpoint(media=("application/octet-stream",), errors=(416,), is_open=True)
+    async def get(self, run_id: str, artifact_id: str, query: LinkQuery) -> None:
+        """Download an artifact by a link. Needs no token; the link is bound to who made it.
+
+        The server's authorizer is asked for that user, and so is whose run it is.
+        """
+        services = await self.app.services()
+        user = await services.results.read_link(run_id, artifact_id, query.link_key)
+        signed_by = JupyterUser(username=user.id, name=user.name)
+        if not await ensure_async(self.authorizer.is_authorized(self, signed_by, "read", "runs")):
+            raise web.HTTPError(403)
+        artifact = await services.results.get_artifact(run_id, artifact_id, user)
+        await self.send_artifact(services, artifact)

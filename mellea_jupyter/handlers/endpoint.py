@@ -71,6 +71,7 @@ class Endpoint:
         media: content types of a success.
         headers: request headers it reads, with a description.
         fixed: query fields that the path decides, which a request may not give.
+        is_open: it needs no login: what it is asked with says who may.
     """
 
     method: Callable[..., Awaitable[Any]]
@@ -79,6 +80,7 @@ class Endpoint:
     media: tuple[str, ...]
     headers: Mapping[str, str]
     fixed: tuple[str, ...]
+    is_open: bool
 
     @functools.cached_property
     def hints(self) -> dict[str, Any]:
@@ -90,6 +92,10 @@ class Endpoint:
         """The model of the query string."""
         model: type[BaseModel] | None = self.hints.get("query")
         return model
+
+    def query_requires(self, name: str) -> bool:
+        """Whether a request must have this query parameter."""
+        return self.query is not None and self.query.model_fields[name].is_required()
 
     @functools.cached_property
     def body(self) -> type[BaseModel] | None:
@@ -152,11 +158,12 @@ def endpoint(
     media: tuple[str, ...] = (JSON,),
     headers: Mapping[str, str] = types.MappingProxyType({}),
     fixed: tuple[str, ...] = (),
+    is_open: bool = False,
 ) -> Callable[[Verb], Callable[..., Awaitable[None]]]:
     """Make an annotated method a verb of the API. See `Endpoint` for the parameters."""
 
     def decorate(method: Verb) -> Callable[..., Awaitable[None]]:
-        described = Endpoint(method, status, errors, media, headers, fixed)
+        described = Endpoint(method, status, errors, media, headers, fixed, is_open)
 
         @functools.wraps(method)
         async def verb(self: ApiHandler, **path: str) -> None:

@@ -199,6 +199,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         **_texts(described.method),
         "parameters": [*_path_parameters(described), *_other_parameters(described, schemas)],
         **described_body,
+        # Where the link itself says who asks.
+        **({"security": []} if described.is_open else {}),
         "responses": _responses(described, schemas),
     }
 
@@ -230,7 +232,7 @@ def _other_parameters(described: Endpoint, schemas: _Schemas) -> Iterator[dict[s
             yield {
                 "name": name,
                 "in": "query",
-                "required": False,
+                "required": described.query_requires(name),
                 "description": schema.get("description", ""),
                 "schema": inner,
             }

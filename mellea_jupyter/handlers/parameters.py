@@ -77,6 +77,12 @@ class LogPageQuery(Model):
         return self
 
 
+class LinkQuery(Model):
+    """What a link carries. Jupyter keeps parameters with `key` in their name out of its log."""
+
+    link_key: str = Field(min_length=1, max_length=4000, description="As the link has it.")
+
+
 class LogStreamQuery(Model):
     """Where a live log begins."""
 

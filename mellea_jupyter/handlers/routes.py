@@ -7,7 +7,12 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from mellea_jupyter.handlers.artifacts import ArtifactHandler, ArtifactsHandler
+from mellea_jupyter.handlers.artifacts import (
+    ArtifactHandler,
+    ArtifactLinkHandler,
+    ArtifactsHandler,
+    SignedArtifactHandler,
+)
 from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
@@ -58,6 +63,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),

@@ -6,6 +6,9 @@ from pydantic import Field, JsonValue
 
 from mellea_jupyter.models.base import Model, Timestamp
 
+DEFAULT_LINK_SECONDS = 3600
+LONGEST_LINK_SECONDS = 7 * 24 * 3600
+
 
 class ArtifactRef(Model):
     """One file a run produced."""
@@ -27,6 +30,21 @@ class SkippedArtifact(Model):
     path: str = Field(description="Path relative to the run's output folder, with `/`.")
     reason: str = Field(description="`quota`, `link`, `not_regular`, `unreadable`, `changed` …")
     size_bytes: int | None = Field(None, description="Size, where it is known.")
+
+
+class LinkRequest(Model):
+    """A download link to make."""
+
+    expires_in: int = Field(
+        DEFAULT_LINK_SECONDS, ge=1, le=LONGEST_LINK_SECONDS, description="Seconds that it works."
+    )
+
+
+class ArtifactLink(Model):
+    """A link that downloads an artifact without a token. Whoever has it can use it."""
+
+    url: str = Field(description="The link.")
+    expires_at: Timestamp = Field(description="When it stops working.")
 
 
 class StructuredOutput(Model):

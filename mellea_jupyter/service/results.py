@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
-from mellea_jupyter.exceptions import ArtifactNotFound
+from mellea_jupyter.auth.signing import LinkSigner, SignedLink
+from mellea_jupyter.exceptions import ArtifactNotFound, PermissionDenied
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.calls import CallPage, LlmCall, SourceFile, SourceReply
 from mellea_jupyter.models.frames import LogPage
@@ -35,6 +38,7 @@ class RunResults:
         journals: JournalStore,
         artifacts: ArtifactStore,
         folders: RunFolders,
+        signer: LinkSigner,
         offload: Offload,
         get_run: Callable[[str, User], Awaitable[Run]],
     ) -> None:
@@ -42,6 +46,7 @@ class RunResults:
         self._journals = journals
         self._artifacts = artifacts
         self._folders = folders
+        self._signer = signer
         self._offload = offload
         self._get_run = get_run
 
@@ -127,6 +132,32 @@ class RunResults:
             if artifact.id == artifact_id:
                 return artifact
         raise ArtifactNotFound(artifact_id, hint="The run's artifact list has the ids.")
+
+    async def sign_link(
+        self, run_id: str, artifact_id: str, user: User, *, expires_in: int
+    ) -> tuple[str, datetime]:
+        """A signature that lets its bearer read the artifact as this user, and its last moment.
+
+        Raises:
+            RunNotFound, ArtifactNotFound, Expired: as for `get_artifact`.
+        """
+        await self.get_artifact(run_id, artifact_id, user)
+        expires = int(clock.now().timestamp()) + expires_in
+        link = SignedLink(run_id, artifact_id, user, expires)
+        return await self._offload.io(self._signer.sign, link), clock.from_unix(expires)
+
+    async def read_link(self, run_id: str, artifact_id: str, signature: str) -> User:
+        """Who may read the artifact by this signature.
+
+        Raises:
+            PermissionDenied: it is for something else, was changed, or has expired.
+        """
+        link = await self._offload.io(self._signer.read, signature)
+        if link is None or (link.run_id, link.artifact_id) != (run_id, artifact_id):
+            raise PermissionDenied(
+                "The link is not valid, or has expired", hint="Ask for a new one."
+            )
+        return link.user
 
     def iter_artifact(
         self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter.auth.owner import User
+from mellea_jupyter.auth.signing import LinkSigner
 from mellea_jupyter.environments.configured import (
     DEFAULT_ENVIRONMENT_ID,
     configured_environments,
@@ -64,6 +65,7 @@ class ServiceOptions:
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
     log_cap_bytes: int = 256 << 20
+    artifacts_url: str = ""
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     environments: Sequence[Mapping[str, Any]] = ()
     environment_defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class Services:
         self._executors = executors.by_name
         self._demo = _DemoModel()
         journals = FileJournalStore(data_dir / "runs")
-        artifacts = ObjectArtifactStore(data_dir / "artifacts")
+        artifacts = ObjectArtifactStore(options.artifacts_url or data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         records = RunRecords(
@@ -180,6 +182,7 @@ class Services:
             journals=journals,
             artifacts=artifacts,
             folders=folders,
+            signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
         )

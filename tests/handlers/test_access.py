@@ -22,6 +22,7 @@ from tests.handlers.fakes import FakeServices, make_run
 
 RUN = "00000000-0000-4000-8000-000000000000"
 VERBS = ("get", "head", "post", "put", "patch", "delete")
+OPEN = {"SignedArtifactHandler.get"}  # let in by the signature of the link; tested with artifacts
 
 # -- the table ---------------------------------------------------------------------------------
 
@@ -49,6 +50,8 @@ def faults(handler: type[web.RequestHandler]) -> list[str]:
         if method is getattr(web.RequestHandler, verb):
             continue  # answered with 405
         name = f"{handler.__name__}.{verb}"
+        if name in OPEN:
+            continue
         if verb not in vars(handler):
             found.append(f"{name} is inherited")
         layers = list(wrappers(method))
@@ -153,6 +156,8 @@ async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> 
         if handler is RunsChannel:
             continue
         for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+            if f"{handler.__name__}.{verb.lower()}" in OPEN:
+                continue
             reply = await ask(
                 verb, "api" + path.format(**examples), headers={"Authorization": "token nope"}
             )

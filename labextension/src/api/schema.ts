@@ -8,6 +8,14 @@ export type JsonValue =
   | JsonValue[]
   | { [key: string]: JsonValue };
 
+/** A link that downloads an artifact without a token. Whoever has it can use it. */
+export type ArtifactLink = {
+  /** The link. */
+  url: string;
+  /** When it stops working. */
+  expires_at: string;
+};
+
 /** What a run kept and what it did not. */
 export type ArtifactList = {
   /** Kept files, ordered by path. */
@@ -305,6 +313,12 @@ export type Lagged = {
   topic: string;
   /** Cursor of the last line that was sent. */
   resume: string | null;
+};
+
+/** A download link to make. */
+export type LinkRequest = {
+  /** Seconds that it works. */
+  expires_in?: number;
 };
 
 /** One LLM call, as the program's runtime reported it. */
@@ -909,6 +923,12 @@ export type GetRunsRunIdLogsQuery = {
 export type GetRunsRunIdLogsStreamQuery = {
   /** Lines after this cursor; `Last-Event-ID` wins. */
   after?: string | null;
+};
+
+/** Query string of `get_runs_run_id_artifacts_artifact_id_signed`. */
+export type GetRunsRunIdArtifactsArtifactIdSignedQuery = {
+  /** As the link has it. */
+  link_key: string;
 };
 
 /** Query string of `get_runs_run_id_calls`. */

@@ -28,6 +28,7 @@ class ArtifactStore(ABC):
 
         Raises:
             ArtifactNotFound: the bytes are not there any more.
+            StoreError: the store does not answer.
         """
 
     @abstractmethod

@@ -8,11 +8,14 @@
     staging/<random>                      a large file on its way
 
 A run's reference is written before its blob is looked for, and a blob is removed only when no
-reference to it is left, so that runs can share blobs and be deleted in any order.
+reference to it is left, so that runs can share blobs and be deleted in any order. In a folder, a
+file lock keeps those two steps of several servers apart; a bucket belongs to one server.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import mimetypes
 import os
@@ -24,13 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mellea_jupyter import clock
-from mellea_jupyter.exceptions import ArtifactNotFound
+from mellea_jupyter.exceptions import ArtifactNotFound, StoreError
 from mellea_jupyter.models.artifacts import ArtifactList, ArtifactRef, SkippedArtifact
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.artifacts.walk import Found, walk
 
 if TYPE_CHECKING:
-    from obstore.store import LocalStore
+    from obstore.store import ObjectStore
 
 _CHUNK_BYTES: Final = 1 << 20
 MAX_FILES: Final = 20_000  # kept of one run; the record that lists them stays readable
@@ -54,18 +57,44 @@ class _Changed(Exception):
 
 
 class ObjectArtifactStore(ArtifactStore):
-    """Artifacts in a folder, through obstore. Safe to use from several threads."""
+    """Artifacts in a folder or a bucket, through obstore. Safe to use from several threads."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._references_lock = threading.Lock()
+    def __init__(self, location: Path | str) -> None:
+        """`location`: a folder, or a URL such as `s3://bucket/prefix`.
+
+        Credentials, region and endpoint of a bucket come from the environment, under the names
+        that its provider's own tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` …).
+        """
+        self._location = location
+        self._lock = threading.Lock()
 
     @cached_property
-    def _store(self) -> LocalStore:
-        from obstore.store import LocalStore
+    def _store(self) -> ObjectStore:
+        from obstore.exceptions import BaseError
+        from obstore.store import LocalStore, from_url
 
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LocalStore(self._root)
+        if isinstance(self._location, Path):
+            self._location.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return LocalStore(self._location)
+        try:
+            return from_url(self._location)
+        except (BaseError, ValueError) as error:
+            raise StoreError(
+                f"The artifact store can not be opened: {error}",
+                hint="Set artifacts_url to the URL of a folder or bucket, e.g. s3://bucket/runs.",
+            ) from error
+
+    @contextlib.contextmanager
+    def _references_lock(self) -> Iterator[None]:
+        """No reference or blob changes meanwhile: in this process, and in a folder in any."""
+        with self._lock:
+            if not isinstance(self._location, Path):
+                yield
+                return
+            self._location.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (self._location / "lock").open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it back
+                yield
 
     def collect(self, run_id: str, output_dir: Path, *, quota_bytes: int) -> ArtifactList:
         earlier = {a.path: a for a in self._manifest(run_id).artifacts}
@@ -105,6 +134,7 @@ class ObjectArtifactStore(ArtifactStore):
         self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None
     ) -> Iterator[bytes]:
         import obstore
+        from obstore.exceptions import BaseError
 
         stop = artifact.size_bytes if end is None else min(end, artifact.size_bytes)
         key = _blob_key(artifact.checksum)
@@ -117,10 +147,14 @@ class ObjectArtifactStore(ArtifactStore):
                 yield bytes(chunk)
         except FileNotFoundError as error:
             raise ArtifactNotFound(artifact.id, hint="It was removed from the store.") from error
+        except BaseError as error:
+            raise StoreError(
+                "The artifact store does not answer", hint="Try again; its log may say more."
+            ) from error
 
     def delete_run(self, run_id: str) -> None:
         checksums = {artifact.checksum for artifact in self._manifest(run_id).artifacts}
-        with self._references_lock:
+        with self._references_lock():
             for checksum in sorted(checksums):
                 self._delete(_reference_key(checksum, run_id))
                 if not self._is_referenced(checksum):
@@ -136,7 +170,7 @@ class ObjectArtifactStore(ArtifactStore):
         if file.status.st_size <= _SMALL_BYTES:
             data = b"".join(_read(file))
             checksum = hashlib.sha256(data).hexdigest()
-            with self._references_lock:
+            with self._references_lock():
                 self._put(_reference_key(checksum, run_id), b"")
                 if not self._exists(_blob_key(checksum)):
                     self._put(_blob_key(checksum), data)
@@ -146,7 +180,7 @@ class ObjectArtifactStore(ArtifactStore):
         try:
             self._put(staged, _hashed(file, digest))
             checksum = digest.hexdigest()
-            with self._references_lock:
+            with self._references_lock():
                 self._put(_reference_key(checksum, run_id), b"")
                 if not self._exists(_blob_key(checksum)):
                     self._rename(staged, _blob_key(checksum))
