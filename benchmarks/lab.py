@@ -53,13 +53,14 @@ READY = "jupyterapp.commands.hasCommand('mellea:run-open')"
 OPENED = """async ([runId, last]) => {
     const began = performance.now();
     await jupyterapp.commands.execute('mellea:run-open', { runId });
-    for (;;) {
+    while (performance.now() - began < 60_000) {
         const log = [...document.querySelectorAll('[role="log"]')].find(each => each.offsetParent);
         if (log?.textContent.includes(last) && log.scrollHeight > log.clientHeight) {
             return performance.now() - began;
         }
         await new Promise(requestAnimationFrame);
     }
+    throw new Error('the log did not appear');
 }"""
 
 COUNTED = """count => Number(
@@ -97,6 +98,12 @@ def open_lab(page: Page, server: JupyterServer) -> None:
     page.wait_for_function("window.jupyterapp")
 
 
+def wait_ready(page: Page) -> None:
+    """Until our commands are there and the layout is restored, which closes what came before."""
+    page.wait_for_function(READY)
+    page.evaluate(RESTORED)
+
+
 def log_in(browser: Browser, server: JupyterServer) -> BrowserContext:
     """A browser profile that the server knows."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -110,7 +117,7 @@ def open_log(context: BrowserContext, server: JupyterServer, run: dict[str, Any]
     page = context.new_page()
     try:
         open_lab(page, server)
-        page.wait_for_function(READY)
+        wait_ready(page)
         last = f"line {run['config']['args'][0]} of a long log"
         return (page.evaluate(OPENED, [run["id"], last]) / 1000,)
     finally:
@@ -172,7 +179,7 @@ def _growth(context: BrowserContext, server: JupyterServer) -> float:
         page = context.new_page()
         try:
             open_lab(page, server)
-            page.wait_for_function(READY)
+            wait_ready(page)
             page.evaluate("id => jupyterapp.commands.execute('mellea:run-open', {runId: id})",
                           run["id"])  # fmt: skip
             page.wait_for_function(COUNTED, arg=RATE)

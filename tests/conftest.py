@@ -26,10 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="use mellea_jupyter/labextension as it stands, instead of building the front end",
     )
     group.addoption(
-        "--screenshots",
-        type=Path,
-        metavar="FOLDER",
-        help="keep the screenshots here, e.g. docs/images for those of the README",
+        "--screenshots", action="store_true", help="make the pictures of the README anew"
     )
 
 

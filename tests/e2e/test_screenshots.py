@@ -1,6 +1,6 @@
 """Pictures of the panels in both themes, for people to look at and for the README.
 
-`pytest tests/e2e/test_screenshots.py --screenshots=docs/images` makes those of the README anew.
+They are in `build/e2e/pictures`. With `--screenshots`, those that the README shows are made anew.
 Nothing is compared pixel by pixel; the test says that each picture can be taken, error-free.
 """
 
@@ -20,7 +20,7 @@ from mellea_jupyter.testing.seeding import seed_runs
 from mellea_jupyter.testing.server import JupyterServer
 from tests.frontend import ROOT
 
-from .conftest import Desk, StartLab
+from .conftest import KEPT, Desk, StartLab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -60,11 +60,16 @@ def http(gallery: tuple[JupyterServer, dict[str, Any]]) -> Iterator[httpx.Client
 
 
 @pytest.fixture
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where the pictures go."""
-    folder: Path = request.config.getoption("--screenshots") or tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def keep(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """What is done with a picture that was taken."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+
+    def keep(picture: Path) -> None:
+        place = Path("docs", "images", picture.name)
+        if request.config.getoption("--screenshots") and place.as_posix() in readme:
+            shutil.copyfile(picture, ROOT / place)
+
+    return keep
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -72,7 +77,7 @@ def test_the_panels_are_pictured(
     desk: Desk,
     gallery: tuple[JupyterServer, dict[str, Any]],
     choose_theme: Callable[[str], None],
-    folder: Path,
+    keep: Callable[[Path], None],
     theme: str,
 ) -> None:
     server, trip = gallery
@@ -81,9 +86,10 @@ def test_the_panels_are_pictured(
     lab.page.set_viewport_size({"width": 1180, "height": 720})
 
     def take(name: str) -> None:
-        picture = folder / f"{name}-{theme}.png"
+        picture = KEPT / "pictures" / f"{name}-{theme}.png"
         lab.page.screenshot(path=picture, animations="disabled")
         assert picture.stat().st_size > 10_000
+        keep(picture)
 
     tab = lab.open_run(trip["id"])
     lab.show_sidebar()
