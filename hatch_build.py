@@ -19,7 +19,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SKIP = "MELLEA_JUPYTER_SKIP_FRONTEND"
 BUILT = "mellea_jupyter/labextension"
 INSTALLED = "share/jupyter/labextensions/mellea-jupyter"
-TARGETS = ("mellea_jupyter/labextension/package.json",)
+TARGETS = (
+    "mellea_jupyter/labextension/package.json",
+    "mellea_jupyter/widgets/static/widget.js",
+    "mellea_jupyter/widgets/static/widget.css",
+)
 MINIMUM_NODE = (20, 19)
 COMMANDS = (
     ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"),

@@ -13,13 +13,27 @@ if TYPE_CHECKING:
     from mellea_jupyter.client.launch import connect, run
     from mellea_jupyter.magics import load_ipython_extension
     from mellea_jupyter.runtime import current_run
+    from mellea_jupyter.widgets import (
+        LogView,
+        RunCard,
+        RunMetrics,
+        RunsDashboard,
+        RunsTable,
+        cost_summary,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LogView",
+    "RunCard",
     "RunHandle",
+    "RunMetrics",
+    "RunsDashboard",
+    "RunsTable",
     "__version__",
     "connect",
+    "cost_summary",
     "current_run",
     "load_ipython_extension",
     "run",
@@ -32,6 +46,10 @@ def __getattr__(name: str) -> Any:
             import mellea_jupyter.client
 
             return getattr(mellea_jupyter.client, name)
+        case "LogView" | "RunCard" | "RunMetrics" | "RunsDashboard" | "RunsTable" | "cost_summary":
+            import mellea_jupyter.widgets
+
+            return getattr(mellea_jupyter.widgets, name)
         case "load_ipython_extension":
             from mellea_jupyter.magics import load_ipython_extension
 

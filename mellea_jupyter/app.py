@@ -11,11 +11,11 @@ import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
+from traitlets import Bool, Callable, Dict, Enum, Float, Integer, List, Unicode, default
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.handlers.routes import routes
@@ -24,6 +24,8 @@ from mellea_jupyter.handlers.streams import OpenStreams
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+    from mellea_jupyter.notifications.mail import Security
+    from mellea_jupyter.notifications.setup import Channels
     from mellea_jupyter.service.services import Services
 
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
@@ -31,6 +33,7 @@ TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a 
 ROOT_VARIABLE = "MELLEA_JUPYTER_ROOT_DIR"
 ACTIVITY_SECONDS = 30.0
 START_DELAY_SECONDS = 1.0
+SCHEMA_PATH = Path(__file__).parent / "event_schemas" / "run" / "v1.yaml"
 
 
 class MelleaApp(ExtensionApp):
@@ -113,6 +116,34 @@ class MelleaApp(ExtensionApp):
     heartbeat_seconds = Float(
         15.0, min=0.05, help="Seconds between comments on an idle log stream."
     ).tag(config=True)
+    public_url = Unicode(
+        help="Where people reach this server, its base URL included, e.g. "
+        "'https://lab.example.org/user/ada/': for links in mails and webhooks. On JupyterHub 5 the "
+        "hub tells it, where its public_url is set.",
+    ).tag(config=True)
+    smtp_host = Unicode(help="Mail server that takes our mail; empty: no mail.").tag(config=True)
+    smtp_port = Integer(587, min=1, max=65535, help="Its port.").tag(config=True)
+    smtp_security = Enum(
+        ["starttls", "tls", "none"],
+        "starttls",
+        help="How the connection is protected: 'starttls' (usually port 587), 'tls' from the "
+        "start (465), or 'none' (25, on the same machine only). A server with a certificate of "
+        "your own authority: set SSL_CERT_FILE.",
+    ).tag(config=True)
+    smtp_username = Unicode(help="Login at the mail server; empty: none.").tag(config=True)
+    smtp_password_file = Unicode(
+        help="File with the password in its first line, readable by its owner only.",
+    ).tag(config=True)
+    mail_from = Unicode(help="Sender of mails, e.g. 'runs@example.org'.").tag(config=True)
+    mail_address_template = Unicode(
+        help="Where mail goes for users who gave no address: '{username}@example.org'.",
+    ).tag(config=True)
+    webhook_url = Unicode(
+        help="Address that gets a POST for each run that ends; empty: none.",
+    ).tag(config=True)
+    webhook_secret_file = Unicode(
+        help="File with the key that signs webhooks in its first line, readable by its owner only.",
+    ).tag(config=True)
     max_body_bytes = Integer(
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
@@ -137,6 +168,9 @@ class MelleaApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Let handlers find this app."""
         self.settings["mellea_jupyter"] = self
+        if self.serverapp is not None and self.serverapp.event_logger is not None:
+            # Before other extensions ask for its events.
+            self.serverapp.event_logger.register_event_schema(SCHEMA_PATH)
 
     def initialize_handlers(self) -> None:
         """Register all routes, at the configured prefix and at the alias."""
@@ -177,8 +211,10 @@ class MelleaApp(ExtensionApp):
 
     def _build(self) -> Services:
         from mellea_jupyter.retention.policy import RetentionPolicy
+        from mellea_jupyter.service.notices import MailDesk
         from mellea_jupyter.service.services import ServiceOptions, Services
 
+        channels = self._channels()
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
         return Services(
             ServiceOptions(
@@ -198,8 +234,32 @@ class MelleaApp(ExtensionApp):
                 environment_check_seconds=self.environment_check_seconds,
                 fork_server_idle_seconds=self.fork_server_idle_seconds,
                 prewarm=self.prewarm,
+                channels=channels.all,
+                mail=MailDesk(
+                    unavailable_reason=channels.no_mail_reason,
+                    address_template=self.mail_address_template,
+                    send_test=None if channels.mail is None else channels.mail.send_test,
+                ),
             )
         )
+
+    def _channels(self) -> Channels:
+        from mellea_jupyter.notifications.setup import ChannelSettings, make_channels
+
+        settings = ChannelSettings(
+            public_url=self.public_url,
+            smtp_host=self.smtp_host,
+            smtp_port=self.smtp_port,
+            smtp_security=cast("Security", self.smtp_security),
+            smtp_username=self.smtp_username,
+            smtp_password_file=self.smtp_password_file,
+            mail_from=self.mail_from,
+            mail_address_template=self.mail_address_template,
+            webhook_url=self.webhook_url,
+            webhook_secret_file=self.webhook_secret_file,
+        )
+        events = None if self.serverapp is None else self.serverapp.event_logger
+        return make_channels(settings, events)
 
     def current_activity(self) -> dict[str, int] | None:
         """Active runs, so that an idle server with runs does not shut itself down."""

@@ -5,6 +5,7 @@
     MelleaJupyterError
     ├── NotFound (LookupError)
     │   ├── RunNotFound · AssetNotFound · EnvironmentNotFound · DatasetNotFound · ArtifactNotFound
+    │   ├── NoticeNotFound
     ├── InvalidInput (ValueError)          a request that can not be accepted; names the field
     │   ├── InvalidCursor
     │   └── InvalidProgram                 a path or source that can not become an asset
@@ -12,6 +13,7 @@
     │   ├── IllegalTransition              the run's status does not allow the move
     │   ├── VersionConflict                somebody else changed the run first
     │   ├── IdempotencyConflict            same key, another body
+    │   ├── MailNotSent                    the mail server did not take a mail
     │   └── NameTaken                      its owner has another one of this name
     ├── Expired                            the retention policy has removed it
     ├── PermissionDenied (PermissionError)
@@ -92,6 +94,13 @@ class ArtifactNotFound(NotFound):
     noun = "artifact"
 
 
+class NoticeNotFound(NotFound):
+    """No such notice for this user."""
+
+    code = "notice_not_found"
+    noun = "notice"
+
+
 class InvalidInput(MelleaJupyterError, ValueError):
     """A request that can not be accepted; `field` says which part of it."""
 
@@ -150,6 +159,12 @@ class IdempotencyConflict(Conflict):
     """An `Idempotency-Key` was used before with another body."""
 
     code = "idempotency_conflict"
+
+
+class MailNotSent(Conflict):
+    """A mail that somebody waits for could not be sent; the text says why."""
+
+    code = "mail_not_sent"
 
 
 class Expired(MelleaJupyterError):

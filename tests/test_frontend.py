@@ -34,6 +34,7 @@ def test_the_wheel_carries_the_built_extension(built_wheel: Path) -> None:
     assert f"{BUILT}/install.json" in names
     assert any(name.startswith(f"{BUILT}/static/remoteEntry") for name in names)
     assert not [name for name in names if name.startswith("mellea_jupyter/labextension")]
+    assert {f"mellea_jupyter/widgets/static/widget.{kind}" for kind in ("js", "css")} <= set(names)
 
 
 def test_jupyterlab_finds_the_installed_extension(built_wheel: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": {"models"},
     "exceptions": set(),
     "models": {"exceptions"},
+    "event_schemas": set(),  # no code
     "runtime": set(),
     "demo": set(),
     "lifecycle": FOUNDATIONS,
@@ -34,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "environments": FOUNDATIONS,
     "retention": FOUNDATIONS | {"stores"},
     "executors": FOUNDATIONS | {"environments", "runtime"},
+    "notifications": FOUNDATIONS,
     "service": FOUNDATIONS
     | {
         "lifecycle",
@@ -44,11 +46,13 @@ ALLOWED: dict[str, set[str]] = {
         "retention",
         "environments",
         "executors",
+        "notifications",
         "demo",
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
     "client": FOUNDATIONS | {"demo"},
-    "magics": FOUNDATIONS | {"client"},
+    "widgets": FOUNDATIONS | {"client"},
+    "magics": FOUNDATIONS | {"client", "widgets"},
 }
 """Package or module of `mellea_jupyter`: those it may import besides itself.
 

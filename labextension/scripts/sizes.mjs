@@ -1,4 +1,5 @@
-// Prints what the built lab extension weighs and fails when its eager part is over the budget.
+// Prints what the built lab extension and the widget weigh, and fails when the extension's eager
+// part or the widget is over its budget.
 // Eager: the entry and the chunks that the entry's module `./extension` and `./style` need.
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -7,10 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 const BUDGET_BYTES = 60 * 1024;
-const FOLDER = path.resolve(
-  path.dirname(fileURLToPath(import.meta.url)),
-  '../../mellea_jupyter/labextension/static'
-);
+const WIDGET_BUDGET_BYTES = 40 * 1024;
+const PACKAGE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../mellea_jupyter');
+const FOLDER = path.join(PACKAGE, 'labextension/static');
 
 const files = readdirSync(FOLDER).filter(name => name.endsWith('.js'));
 const text = Object.fromEntries(
@@ -36,6 +36,14 @@ for (const name of files.sort()) {
 console.log(
   `${String(eager).padStart(8)} B gzip  entry and eager chunks, budget ${BUDGET_BYTES} B`
 );
-if (eager > BUDGET_BYTES) {
+
+let widget = 0;
+for (const name of ['widget.js', 'widget.css']) {
+  const bytes = gzipSync(readFileSync(path.join(PACKAGE, 'widgets/static', name))).length;
+  widget += bytes;
+  console.log(`${String(bytes).padStart(8)} B gzip  widget ${name}`);
+}
+console.log(`${String(widget).padStart(8)} B gzip  widget, budget ${WIDGET_BUDGET_BYTES} B`);
+if (eager > BUDGET_BYTES || widget > WIDGET_BUDGET_BYTES) {
   process.exit(1);
 }

@@ -1,5 +1,14 @@
 // Command ids and the shape of their arguments.
 
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+/** What runs commands by their id: JupyterLab's registry, or the few of a widget elsewhere. */
+export interface ICommands {
+  /** Components leave out what the place they are drawn in can not do. */
+  hasCommand(id: string): boolean;
+  execute(id: string, args?: ReadonlyPartialJSONObject): Promise<unknown>;
+}
+
 /** All commands of the extension. */
 export namespace CommandIDs {
   export const openRun = 'mellea:run-open';
@@ -17,6 +26,8 @@ export namespace CommandIDs {
   export const launch = 'mellea:launch';
   export const openDashboard = 'mellea:dashboard-open';
   export const showSidebar = 'mellea:sidebar-show';
+  export const toggleNotices = 'mellea:notices-toggle';
+  export const editNoticePreferences = 'mellea:notices-preferences';
   export const openFromLink = 'mellea:run-open-link';
 }
 

@@ -7,6 +7,7 @@ import { noticesPlugin } from './plugins/notices.js';
 import { runPlugin } from './plugins/run.js';
 import { runsPlugin } from './plugins/runs.js';
 import { sidebarPlugin } from './plugins/sidebar.js';
+import { viewsPlugin } from './plugins/views.js';
 
 export { IMelleaRuns } from './tokens.js';
 
@@ -17,5 +18,6 @@ export default [
   launchPlugin,
   sidebarPlugin,
   dashboardPlugin,
-  noticesPlugin
+  noticesPlugin,
+  viewsPlugin
 ];

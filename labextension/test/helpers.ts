@@ -1,6 +1,14 @@
 // Values and stand-ins for the server that several tests share.
 
-import type { GetRunsRunIdLogsQuery, LogFrame, LogPage, Run } from '../src/api/schema.js';
+import type {
+  GetRunsRunIdLogsQuery,
+  LogFrame,
+  LogPage,
+  Notice,
+  NoticeRun,
+  NotificationSettings,
+  Run
+} from '../src/api/schema.js';
 import type { ITopicListener } from '../src/api/stream.js';
 import type { ITranslation } from '../src/format.js';
 import type { ILogSource } from '../src/logview/core/source.js';
@@ -111,6 +119,60 @@ export function makeRun(change: Partial<Run> = {}): Run {
     kill_at: null,
     progress: null,
     models_used: [],
+    ...change
+  };
+}
+
+export function makeNoticeRun(change: Partial<NoticeRun> = {}): NoticeRun {
+  return {
+    run_id: '11111111-1111-4111-8111-111111111111',
+    name: 'trip.py',
+    status: 'succeeded',
+    reason: '',
+    owner_id: 'ann',
+    finished_at: '2026-01-15T10:30:00.000Z',
+    total_duration_ms: 3200,
+    llm_calls: 2,
+    estimated_cost_usd: 0.0041,
+    unpriced_calls: 0,
+    link: 'lab?mellea-run=11111111-1111-4111-8111-111111111111',
+    ...change
+  };
+}
+
+export function makeNotice(change: Partial<Notice> = {}): Notice {
+  const run = makeNoticeRun();
+  return {
+    id: 'ntc_1',
+    user_id: 'ann',
+    type: 'run_complete',
+    title: 'Run succeeded: trip.py',
+    body: '3.2 s · $0.0041',
+    link: run.link,
+    runs: [run],
+    run_count: 1,
+    by_status: { succeeded: 1 },
+    created_at: '2026-01-15T10:30:00.000Z',
+    updated_at: '2026-01-15T10:30:00.000Z',
+    read_at: null,
+    ...change
+  };
+}
+
+export function makeNotificationSettings(
+  change: Partial<NotificationSettings> = {}
+): NotificationSettings {
+  return {
+    email_on_run_complete: false,
+    email_on_shared_complete: false,
+    toast_enabled: true,
+    failures_only: false,
+    quiet_hours: null,
+    time_zone: 'UTC',
+    email_address: null,
+    email_available: true,
+    email_unavailable_reason: null,
+    default_email_address: null,
     ...change
   };
 }

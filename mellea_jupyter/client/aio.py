@@ -15,7 +15,7 @@ import httpx
 
 from mellea_jupyter.client import requests
 from mellea_jupyter.client.connection import Connection
-from mellea_jupyter.client.errors import ConnectionFailed
+from mellea_jupyter.client.errors import ConnectionFailed, UnexpectedReply
 from mellea_jupyter.client.requests import Call
 from mellea_jupyter.client.stream import LogCursor, follow_log_async
 from mellea_jupyter.client.transport import (
@@ -122,9 +122,24 @@ class AsyncMelleaClient:
                 return
             query = query.model_copy(update={"cursor": page.next})
 
-    async def summarize_runs(self, filters: RunFilters | None = None) -> SummaryReply:
-        """Totals over the runs a filter selects."""
-        return await self._send(requests.summarize_runs(filters or RunFilters()))
+    async def summarize_runs(
+        self,
+        filters: RunFilters | None = None,
+        *,
+        group_by: str | None = None,
+        utc_offset_minutes: int | None = None,
+    ) -> SummaryReply:
+        """Totals over the runs a filter selects, and with `group_by` of each group.
+
+        Args:
+            filters: which runs.
+            group_by: `day`, `owner`, `asset`, `model` or `status`.
+            utc_offset_minutes: where a day begins, minutes east of UTC.
+        """
+        call = requests.summarize_runs(
+            filters or RunFilters(), group_by=group_by, utc_offset_minutes=utc_offset_minutes
+        )
+        return await self._send(call)
 
     async def cancel_run(self, run_id: str) -> Run:
         """Ask for a stop; does not wait for it. A run that has ended raises `ServerError` (409)."""
@@ -207,6 +222,44 @@ class AsyncMelleaClient:
     async def list_outputs(self, run_id: str) -> list[StructuredOutput]:
         """Results the program declared, in order."""
         return await self._send(requests.list_outputs(run_id))
+
+    async def forward(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: requests.Params = (),
+        content: bytes | None = None,
+        most_bytes: int,
+    ) -> tuple[int, bytes]:
+        """Send what somebody else asks for; gives the status and the body, whatever they are.
+
+        Args:
+            method: the HTTP method.
+            path: relative to the API's prefix, without a query.
+            params: the query.
+            content: a JSON body.
+            most_bytes: size of the longest body to accept.
+
+        Raises:
+            UnexpectedReply: the body is longer.
+        """
+        call = Call(method, f"api/{path}", bytes, params, content)
+        with httpx_errors(self.connection):
+            request = self._http.build_request(**arguments(call))
+            response = await self._http.send(request, stream=True)
+            try:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > most_bytes:
+                        raise UnexpectedReply(
+                            f"The reply is longer than {most_bytes // 2**20} MiB",
+                            hint="Read it in Python: run.logs(), run.artifact(…).save(…).",
+                        )
+            finally:
+                await response.aclose()
+        return response.status_code, bytes(body)
 
     async def get_retention(self) -> RetentionReply:
         """How long logs and artifacts are kept, and the disk that is used."""

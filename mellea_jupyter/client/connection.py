@@ -49,6 +49,10 @@ class Connection:
         """The link that opens a run in JupyterLab, without a token; None where there is no lab."""
         return f"{self.base_url}lab?mellea-run={quote(run_id)}" if self.has_lab else None
 
+    def artifact_url(self, run_id: str, artifact_id: str) -> str:
+        """Where an artifact is downloaded from, without a token: for who is logged in there."""
+        return f"{self.api_url}api/runs/{quote(run_id)}/artifacts/{quote(artifact_id)}"
+
     def contains(self, path: Path) -> bool:
         """Whether the server can be asked for this absolute path."""
         return self.root_dir is not None and _resolved(path).is_relative_to(

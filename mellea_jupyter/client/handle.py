@@ -15,8 +15,10 @@ from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
 
 if TYPE_CHECKING:
+    from mellea_jupyter.client.connection import Connection
     from mellea_jupyter.client.handle_async import AsyncRunHandle
     from mellea_jupyter.client.sync import MelleaClient
+    from mellea_jupyter.widgets.views import RunCard
 
 FIRST_POLL_SECONDS: Final = 0.02
 LONGEST_POLL_SECONDS: Final = 1.0
@@ -66,6 +68,11 @@ class RunHandle:
     def url(self) -> str | None:
         """The link that opens the run in JupyterLab; None where there is no lab."""
         return self._client.connection.run_url(self.id)
+
+    @property
+    def connection(self) -> Connection:
+        """The server it is on."""
+        return self._client.connection
 
     @property
     def client(self) -> MelleaClient:
@@ -173,11 +180,21 @@ class RunHandle:
     def __repr__(self) -> str:
         return f"<RunHandle {phrases.short_id(self.id)} {self._run.status.value}>"
 
-    def _repr_html_(self) -> str:
-        return phrases.as_html(self._run, self.url)
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return card_of(self)._repr_mimebundle_(include, exclude)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": phrases.as_text(self._run), "text/html": self._repr_html_()}
+    def _ipython_display_(self) -> None:
+        card_of(self)._ipython_display_()
+
+
+def card_of(handle: RunHandle | AsyncRunHandle) -> RunCard:
+    """How a handle is displayed.
+
+    Widgets are built on the client, not the other way round, so the package's root is asked.
+    """
+    import mellea_jupyter
+
+    return mellea_jupyter.RunCard(handle)
 
 
 class Artifact:

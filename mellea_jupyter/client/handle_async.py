@@ -17,6 +17,7 @@ from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
 from mellea_jupyter.client.handle import (
     Polls,
+    card_of,
     choose_artifact,
     raise_unless_succeeded,
     save_target,
@@ -38,6 +39,11 @@ class AsyncRunHandle:
     def id(self) -> str:
         """The run's id."""
         return self._run.id
+
+    @property
+    def connection(self) -> Connection:
+        """The server it is on."""
+        return self._connection
 
     @property
     def run(self) -> Run:
@@ -146,9 +152,11 @@ class AsyncRunHandle:
     def __repr__(self) -> str:
         return f"<AsyncRunHandle {phrases.short_id(self.id)} {self._run.status.value}>"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        html = phrases.as_html(self._run, self.url)
-        return {"text/plain": phrases.as_text(self._run), "text/html": html}
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return card_of(self)._repr_mimebundle_(include, exclude)
+
+    def _ipython_display_(self) -> None:
+        card_of(self)._ipython_display_()
 
 
 class AsyncArtifact:

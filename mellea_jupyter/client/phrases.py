@@ -1,4 +1,4 @@
-"""A run in words: the one line, the closing table's rows and the static notebook snapshot."""
+"""A run in words: the one line, the heading and the closing table's rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import signal
 from datetime import UTC, datetime
 from decimal import Decimal
-from html import escape
 
 from mellea_jupyter import clock
 from mellea_jupyter.models.run import Run, RunStatus
@@ -189,17 +188,3 @@ def _with(number: int, **others: int) -> str:
 def as_text(run: Run) -> str:
     """Two lines for a terminal."""
     return f"{heading(run)}\n{one_line(run)}"
-
-
-def as_html(run: Run, url: str | None) -> str:
-    """A static card. Every value is escaped: names and messages come from programs."""
-    rows = "".join(
-        f"<tr><th scope='row' style='text-align:left;padding-right:1em'>{escape(label)}</th>"
-        f"<td style='text-align:left'>{escape(value)}</td></tr>"
-        for label, value in summary_rows(run)
-    )
-    link = f"<a href='{escape(url, quote=True)}' target='_blank'>Open the run</a>" if url else ""
-    return (
-        f"<div class='mellea-run'><b>{escape(title_of(run))}</b> · "
-        f"{escape(one_line(run))}<table>{rows}</table>{link}</div>"
-    )

@@ -180,11 +180,13 @@ def list_asset_runs(asset_id: str, query: RunQuery) -> Call[RunPage]:
     return Call("GET", path, RunPage.model_validate_json, _filter_params(query))
 
 
-def summarize_runs(filters: RunFilters) -> Call[SummaryReply]:
+def summarize_runs(
+    filters: RunFilters, *, group_by: str | None = None, utc_offset_minutes: int | None = None
+) -> Call[SummaryReply]:
     """`GET /api/runs/summary`."""
-    return Call(
-        "GET", "api/runs/summary", SummaryReply.model_validate_json, _filter_params(filters)
-    )
+    grouping = _params({"group_by": group_by, "utc_offset_minutes": utc_offset_minutes})
+    params = _filter_params(filters) + grouping
+    return Call("GET", "api/runs/summary", SummaryReply.model_validate_json, params)
 
 
 def cancel_run(run_id: str) -> Call[Run]:

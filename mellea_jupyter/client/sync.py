@@ -119,9 +119,24 @@ class MelleaClient:
                 return
             query = query.model_copy(update={"cursor": page.next})
 
-    def summarize_runs(self, filters: RunFilters | None = None) -> SummaryReply:
-        """Totals over the runs a filter selects."""
-        return self._send(requests.summarize_runs(filters or RunFilters()))
+    def summarize_runs(
+        self,
+        filters: RunFilters | None = None,
+        *,
+        group_by: str | None = None,
+        utc_offset_minutes: int | None = None,
+    ) -> SummaryReply:
+        """Totals over the runs a filter selects, and with `group_by` of each group.
+
+        Args:
+            filters: which runs.
+            group_by: `day`, `owner`, `asset`, `model` or `status`.
+            utc_offset_minutes: where a day begins, minutes east of UTC.
+        """
+        call = requests.summarize_runs(
+            filters or RunFilters(), group_by=group_by, utc_offset_minutes=utc_offset_minutes
+        )
+        return self._send(call)
 
     def cancel_run(self, run_id: str) -> Run:
         """Ask for a stop; does not wait for it. A run that has ended raises `ServerError` (409)."""

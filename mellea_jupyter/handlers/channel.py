@@ -8,6 +8,7 @@ log topic whose lines took longer than `lag_seconds` to leave ends with `lagged`
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.auth.owner import User
     from mellea_jupyter.models.base import Model
     from mellea_jupyter.models.events import RunEvent
+    from mellea_jupyter.models.notifications import NoticeEvent
     from mellea_jupyter.service.services import Services
     from mellea_jupyter.stores.journals.base import EncodedBatch
 
@@ -146,7 +148,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
             elif kind == "runs":
                 await self._follow_runs(topic)
             else:
-                await self._confirm(topic)
+                await self._follow_notices(topic)
         except WebSocketClosedError:
             raise
         except Exception as error:  # the boundary of one topic: the others go on
@@ -182,6 +184,14 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
                     continue
                 await self._send_event(topic, event)
 
+    async def _follow_notices(self, topic: str) -> None:
+        async with aclosing(self._services.notices.watch(self._user)) as events:
+            async for event in events:
+                if event is None:
+                    await self._confirm(topic)
+                else:
+                    await self._send_event(topic, event)
+
     async def _follow_logs(self, topic: str, run_id: str, after: str | None) -> None:
         from mellea_jupyter.models.websocket import Complete, Lagged
 
@@ -203,7 +213,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
 
         await self._send(Subscribed(topic=topic))
 
-    async def _send_event(self, topic: str, event: RunEvent) -> None:
+    async def _send_event(self, topic: str, event: RunEvent | NoticeEvent) -> None:
         from mellea_jupyter.models.websocket import Event
 
         await self._send(Event(topic=topic, event=event))

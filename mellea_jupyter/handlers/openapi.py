@@ -35,6 +35,7 @@ _PARAMETER_TEXTS = {
     "run_id": "A run's id.",
     "asset_id": "An asset's id.",
     "artifact_id": "The id of an artifact of this run.",
+    "notice_id": "A notice's id.",
     "environment_id": "An environment's id, or its name where that is plain text.",
 }
 

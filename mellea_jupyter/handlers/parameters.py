@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.frames import LogLevel, LogStream
+from mellea_jupyter.models.notifications import DEFAULT_NOTICE_PAGE, MAX_NOTICE_PAGE
 from mellea_jupyter.models.pages import DEFAULT_PAGE, MAX_PAGE, RunFilters
 
 _CURSOR = 200  # characters; ours are far shorter
@@ -28,6 +29,16 @@ class AssetQuery(Model):
     """A page of assets."""
 
     limit: int = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="Assets on a page.")
+    cursor: str | None = Field(None, description="Opaque, from the page before.")
+
+
+class NoticeQuery(Model):
+    """A page of notices."""
+
+    unread: bool = Field(False, description="Only unread ones.")
+    limit: int = Field(
+        DEFAULT_NOTICE_PAGE, ge=1, le=MAX_NOTICE_PAGE, description="Notices on a page."
+    )
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 

@@ -22,6 +22,13 @@ from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.document import OpenApiHandler, UnknownPathHandler
 from mellea_jupyter.handlers.environments import EnvironmentHandler, EnvironmentsHandler
 from mellea_jupyter.handlers.logs import LogsHandler, LogStreamHandler
+from mellea_jupyter.handlers.notifications import (
+    NoticeHandler,
+    NoticesHandler,
+    PreferencesHandler,
+    ReadAllHandler,
+    TestMailHandler,
+)
 from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
@@ -45,6 +52,7 @@ PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
+    "notice_id": r"ntc_[0-9a-f]{32}",
     "environment_id": r"[A-Za-z0-9_.-]{1,100}",
 }
 
@@ -75,6 +83,11 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/environments", EnvironmentsHandler),
     ("/environments/{environment_id}", EnvironmentHandler),
     ("/users/me/runs", OwnRunsHandler),
+    ("/users/me/notification-preferences", PreferencesHandler),
+    ("/users/me/notification-preferences/test-mail", TestMailHandler),
+    ("/notifications", NoticesHandler),
+    ("/notifications/read", ReadAllHandler),
+    ("/notifications/{notice_id}", NoticeHandler),
     ("/retention", RetentionHandler),
     ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
@@ -82,7 +95,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|retention)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|environments|notifications|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

@@ -1,4 +1,8 @@
-"""The magics: the terminal's flags in a notebook, and a `RunHandle` as the result."""
+"""The magics: the terminal's flags in a notebook, and a `RunHandle` as the result.
+
+In a notebook the handle is displayed as the run's card, and `--wait` only keeps the cell busy until
+the run has ended. IPython in a terminal gets the run as text.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +68,7 @@ class MelleaMagics(Magics):
         """Replaced below by the parser's own help."""
         from mellea_jupyter.client import launch
         from mellea_jupyter.client.errors import ClientError
+        from mellea_jupyter.widgets.display import has_front_end
 
         try:
             flags, args = parse_line(line)
@@ -72,7 +77,10 @@ class MelleaMagics(Magics):
             client = launch.default_client(program.path)
             handle = launch.start_run(client, program, config, **labels_of(flags))
             if flags.wait:
-                self._show(handle)
+                if has_front_end():
+                    _wait(handle)
+                else:
+                    self._show(handle)
         except (UsageError, ClientError) as exc:
             # IPython shows it as one message, without a traceback through our code.
             raise IPythonUsageError(str(exc)) from exc
@@ -108,6 +116,17 @@ def parse_line(line: str) -> tuple[argparse.Namespace, list[str]]:
         raise UsageError(f"the line can not be split into words: {exc}") from exc
     words, args = split_program_args(words)
     return make_parser().parse_args(words), args
+
+
+def _wait(handle: Any) -> None:
+    """Show the card at once, and its end before the cell ends."""
+    from mellea_jupyter.widgets.display import show_first
+    from mellea_jupyter.widgets.views import RunCard
+
+    shown = show_first(RunCard(handle))
+    handle.wait()
+    shown.view.accept(handle.run)
+    shown.finish()
 
 
 def _program(flags: argparse.Namespace, cell: str | None) -> Any:

@@ -17,6 +17,7 @@ from pydantic import Field, JsonValue, StringConstraints, TypeAdapter
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.events import RunEvent
 from mellea_jupyter.models.frames import LogFrame
+from mellea_jupyter.models.notifications import NoticeEvent
 from mellea_jupyter.models.run import RunStatus
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -63,11 +64,11 @@ class Unsubscribed(Model):
 
 
 class Event(Model):
-    """Something happened to a run. Changes in quick succession may come as their last one."""
+    """Something happened to a run or a notice. Quick successions may come as their last one."""
 
     type: Literal["event"] = "event"
     topic: str = Field(description="The topic it was asked for by.")
-    event: RunEvent = Field(discriminator="type", description="What happened.")
+    event: RunEvent | NoticeEvent = Field(discriminator="type", description="What happened.")
 
 
 class Logs(Model):

@@ -14,17 +14,20 @@ from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.notices import NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.runs.base import RunStore
 
 
 class RunRecords:
-    """Compare-and-set updates of runs, published to the broker."""
+    """Compare-and-set updates of runs, published to the broker; a run's end is told with it."""
 
     def __init__(
-        self, *, store: RunStore, broker: Broker, offload: Offload, retention: RetentionPolicy
-    ) -> None:
+        self, *, store: RunStore, broker: Broker, offload: Offload, retention: RetentionPolicy,
+        notices: NoticeService,
+    ) -> None:  # fmt: skip
         self._store = store
+        self._notices = notices
         self._broker = broker
         self._offload = offload
         self._retention = retention
@@ -48,14 +51,22 @@ class RunRecords:
         """
         run = await self._offload.write(self._update, run_id, change, folded_seq)
         self._broker.publish(RunChanged(run=run))
+        if run.is_terminal:
+            self._notices.look()
         return run
 
     def _update(self, run_id: str, change: Callable[[Run], Run], folded_seq: int | None) -> Run:
         while True:
             run = self._store.get_run(run_id)
             changed = self._retention.stamped(change(run), clock.now())
+            ends = changed.is_terminal and not run.is_terminal
             try:
-                self._store.save_run(changed, expected_version=run.version, folded_seq=folded_seq)
+                self._store.save_run(
+                    changed,
+                    expected_version=run.version,
+                    folded_seq=folded_seq,
+                    tell=self._notices.tell(changed) if ends else (),
+                )
             except VersionConflict:
                 continue
             return changed

@@ -26,6 +26,7 @@ from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
+from mellea_jupyter.notifications.base import Channel
 from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
@@ -36,7 +37,9 @@ from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
+from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.placing import Placer, PlacingOptions
 from mellea_jupyter.service.probing import Probing
 from mellea_jupyter.service.reconciler import Reconciler
@@ -46,6 +49,7 @@ from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.service.runs import RunDefaults, RunService
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
+from mellea_jupyter.stores.notices.sql import SqlNoticeStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 
 log = logging.getLogger(__name__)
@@ -73,6 +77,8 @@ class ServiceOptions:
     environment_check_seconds: float = 30.0
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
+    channels: Sequence[Channel] = ()
+    mail: MailDesk = field(default_factory=MailDesk)
 
 
 class Services:
@@ -100,11 +106,23 @@ class Services:
         artifacts = ObjectArtifactStore(options.artifacts_url or data_dir / "artifacts")
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
+        notices = SqlNoticeStore(self._store.transactions)
+        self.notices = NoticeService(
+            store=notices,
+            offload=self._offload,
+            lease=self._lease.id,
+            channels=options.channels,
+            mail=options.mail,
+        )
+        self._outbox = Outbox(
+            store=notices, offload=self._offload, lease=self._lease, channels=options.channels
+        )
         records = RunRecords(
             store=self._store,
             broker=self.broker,
             offload=self._offload,
             retention=options.retention,
+            notices=self.notices,
         )
         probing = Probing(
             probers={name: executor.probe for name, executor in self._executors.items()},
@@ -211,6 +229,8 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("notices", self.notices.run())
+        self._spawn("outbox", self._outbox.run())
         self._spawn("sweeper", self._sweeper.run())
         if self.options.prewarm:
             self._spawn("prewarm", self._prewarm())

@@ -7,8 +7,9 @@ replaced by dictionaries and lists that tests fill.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from mellea_jupyter import clock
@@ -22,6 +23,7 @@ from mellea_jupyter.exceptions import (
     IllegalTransition,
     InvalidCursor,
     MelleaJupyterError,
+    NoticeNotFound,
     RunNotFound,
 )
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
@@ -30,6 +32,17 @@ from mellea_jupyter.models.calls import CallPage, SourceReply
 from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogPage, LogStream
+from mellea_jupyter.models.notifications import (
+    Notice,
+    NoticeChanged,
+    NoticeEvent,
+    NoticePage,
+    NotificationPreferences,
+    NotificationPreferencesPatch,
+    NotificationSettings,
+    TestMailReply,
+    UnreadCount,
+)
 from mellea_jupyter.models.pages import (
     AssetPage,
     RunFilters,
@@ -368,6 +381,84 @@ class FakeLogSubscription:
                 return None
 
 
+@dataclass
+class FakeNotices:
+    """`NoticeService` over a dictionary, with one queue of events a watcher."""
+
+    notices: dict[str, Notice] = field(default_factory=dict)
+    queries: list[tuple[bool, int, str | None]] = field(default_factory=list)
+    preferences: NotificationPreferences = field(default_factory=NotificationPreferences)
+    watchers: list[tuple[str, asyncio.Queue[NoticeEvent]]] = field(default_factory=list)
+    failure: MelleaJupyterError | None = None
+
+    def put(self, notice: Notice) -> Notice:
+        """Store a notice and tell its user's watchers."""
+        self.notices[notice.id] = notice
+        for user_id, queue in self.watchers:
+            if user_id == notice.user_id:
+                unread = self._unread(user_id)
+                queue.put_nowait(NoticeChanged(notice=notice, unread=unread))
+        return notice
+
+    def _of(self, user_id: str) -> list[Notice]:
+        return [notice for notice in self.notices.values() if notice.user_id == user_id]
+
+    def _unread(self, user_id: str) -> int:
+        return sum(notice.read_at is None for notice in self._of(user_id))
+
+    async def list(
+        self, user: User, *, unread_only: bool, limit: int, cursor: str | None
+    ) -> NoticePage:
+        self.queries.append((unread_only, limit, cursor))
+        if cursor is not None:
+            raise InvalidCursor("cursor", "is not one of this listing")
+        found = tuple(self._of(user.owner_id)[:limit])
+        return NoticePage(notifications=found, next=None, unread=self._unread(user.owner_id))
+
+    async def mark(self, notice_id: str, user: User, *, read: bool) -> Notice:
+        notice = self.notices.get(notice_id)
+        if notice is None or notice.user_id != user.owner_id:
+            raise NoticeNotFound(notice_id)
+        read_at = clock.now() if read else None
+        return self.put(notice.model_copy(update={"read_at": read_at}))
+
+    async def mark_all_read(self, user: User, *, until: datetime | None) -> UnreadCount:
+        for notice in self._of(user.owner_id):
+            if until is None or notice.updated_at <= until:
+                self.put(notice.model_copy(update={"read_at": clock.now()}))
+        return UnreadCount(unread=self._unread(user.owner_id))
+
+    async def settings(self, user: User) -> NotificationSettings:
+        return NotificationSettings(
+            **dict(self.preferences),
+            email_available=False,
+            email_unavailable_reason="no mail here",
+            default_email_address=None,
+        )
+
+    async def change_preferences(
+        self, patch: NotificationPreferencesPatch, user: User
+    ) -> NotificationSettings:
+        given = patch.model_dump(exclude_unset=True)
+        self.preferences = self.preferences.model_copy(update=given)
+        return await self.settings(user)
+
+    async def send_test_mail(self, user: User, address: str | None) -> TestMailReply:
+        if self.failure is not None:
+            raise self.failure
+        return TestMailReply(address=address or "ada@example.org")
+
+    async def watch(self, user: User) -> AsyncGenerator[NoticeEvent | None]:
+        entry = (user.owner_id, asyncio.Queue[NoticeEvent]())
+        self.watchers.append(entry)
+        try:
+            yield None
+            while True:
+                yield await entry[1].get()
+        finally:
+            self.watchers.remove(entry)
+
+
 class FakeServices:
     """What `MelleaApp.services()` gives in these tests."""
 
@@ -378,6 +469,7 @@ class FakeServices:
         self.assets = FakeAssets()
         self.environments = FakeEnvironments()
         self.logs = FakeLogs()
+        self.notices = FakeNotices()
         self.active_runs = 0
 
     async def stop(self) -> None:

@@ -21,6 +21,13 @@ from tests.handlers.conftest import Ask, body
 from tests.handlers.fakes import FakeServices, make_run
 
 RUN = "00000000-0000-4000-8000-000000000000"
+EXAMPLES = {
+    "run_id": RUN,
+    "asset_id": "prog_1",
+    "artifact_id": "art_1",
+    "environment_id": "box-1",
+    "notice_id": "ntc_" + "0" * 32,
+}
 VERBS = ("get", "head", "post", "put", "patch", "delete")
 OPEN = {"SignedArtifactHandler.get"}  # let in by the signature of the link; tested with artifacts
 
@@ -105,9 +112,7 @@ def matching(path: str) -> list[str]:
 
 
 def test_each_path_has_one_handler_of_its_own() -> None:
-    examples = {
-        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
-    }  # fmt: skip
+    examples = EXAMPLES
     for path, handler in ROUTES:
         for prefix in ("/api", "/mellea/api"):
             found = matching(prefix + path.format(**examples))
@@ -149,9 +154,7 @@ def test_a_parameter_matches_one_segment_only() -> None:
 
 
 async def test_every_verb_refuses_a_wrong_token_in_the_error_shape(ask: Ask) -> None:
-    examples = {
-        "run_id": RUN, "asset_id": "prog_1", "artifact_id": "art_1", "environment_id": "box-1",
-    }  # fmt: skip
+    examples = EXAMPLES
     for path, handler in ROUTES:
         if handler is RunsChannel:
             continue

@@ -18,11 +18,13 @@ from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.kept_bytes import KeptBytes
+from mellea_jupyter.service.notices import NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
+from mellea_jupyter.stores.notices.sql import SqlNoticeStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 from tests.stores.runs.conftest import NOON, make_run, new
 
@@ -51,6 +53,9 @@ class Place:
             broker=Broker(),
             offload=self.offload,
             retention=RetentionPolicy(14),
+            notices=NoticeService(
+                store=SqlNoticeStore(self.store.transactions), offload=self.offload, lease="none"
+            ),
         )
 
     def sweep(self, *, dry_run: bool = False) -> SweepReply:

@@ -7,17 +7,24 @@ import type {
   CallPage,
   EnvironmentList,
   ErrorBody,
+  GetNotificationsQuery,
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
   GetRunsSummaryQuery,
   LogPage,
+  Notice,
+  NoticePage,
+  NotificationPreferencesPatch,
+  NotificationSettings,
   Run,
   RunCreate,
   RunPage,
   RunPatch,
   SourceReply,
   StructuredOutput,
-  SummaryReply
+  SummaryReply,
+  TestMailReply,
+  UnreadCount
 } from './schema.js';
 import type { ITransport } from './transport.js';
 
@@ -139,8 +146,42 @@ export class RunsApi {
     return this.write('POST', 'assets', body);
   }
 
+  getAsset(assetId: string): Promise<Asset> {
+    return this.read(`assets/${assetId}`, {});
+  }
+
   listEnvironments(): Promise<EnvironmentList> {
     return this.read('environments', {});
+  }
+
+  listNotices(query: GetNotificationsQuery, options?: IReadOptions): Promise<NoticePage> {
+    return this.read('notifications', query, options);
+  }
+
+  markNotice(noticeId: string, read: boolean): Promise<Notice> {
+    return this.write('PATCH', `notifications/${noticeId}`, { read });
+  }
+
+  /** Mark what was updated up to a time as read. */
+  markNoticesRead(until: string): Promise<UnreadCount> {
+    return this.write('POST', 'notifications/read', { until });
+  }
+
+  getNotificationSettings(options?: IReadOptions): Promise<NotificationSettings> {
+    return this.read('users/me/notification-preferences', {}, options);
+  }
+
+  updateNotificationPreferences(
+    patch: NotificationPreferencesPatch
+  ): Promise<NotificationSettings> {
+    return this.write('PATCH', 'users/me/notification-preferences', patch);
+  }
+
+  /** Send a mail now; null: wherever this user's mails go. */
+  sendTestMail(address: string | null): Promise<TestMailReply> {
+    return this.write('POST', 'users/me/notification-preferences/test-mail', {
+      email_address: address
+    });
   }
 
   /** Where the whole log is downloaded from. */

@@ -297,13 +297,13 @@ export type ErrorDetails = {
   stack_trace: string | null;
 };
 
-/** Something happened to a run. Changes in quick succession may come as their last one. */
+/** Something happened to a run or a notice. Quick successions may come as their last one. */
 export type Event = {
   type: 'event';
   /** The topic it was asked for by. */
   topic: string;
   /** What happened. */
-  event: RunChanged | RunDeleted;
+  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged;
 };
 
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
@@ -398,6 +398,151 @@ export type Logs = {
   frames: LogFrame[];
   /** Cursor of the last one, to subscribe after. */
   cursor: string;
+};
+
+/** Something to tell one user. Runs that end together share a notice. */
+export type Notice = {
+  /** `ntc_…`. */
+  id: string;
+  /** Who is told. */
+  user_id: string;
+  /** What it is about. */
+  type: NoticeType;
+  /** One line. */
+  title: string;
+  /** More, one line; no prompts, completions or secrets. */
+  body: string;
+  /** Opens the (first) run; relative to the server's base URL. */
+  link: string;
+  /** The runs in the order they ended, at most 20. */
+  runs: NoticeRun[];
+  /** All runs of the notice. */
+  run_count: number;
+  /** All its runs per status. */
+  by_status: Record<string, number>;
+  /** When the first run ended. */
+  created_at: string;
+  /** When the last one did. */
+  updated_at: string;
+  /** When it was read; null: unread. */
+  read_at: string | null;
+};
+
+/** A notice is new, got another run, or was marked as read or unread. */
+export type NoticeChanged = {
+  type: 'notice_changed';
+  /** The notice as it is now. */
+  notice: Notice;
+  /** All unread notices of the user. */
+  unread: number;
+};
+
+/** A page of notices: unread ones first, the latest first. */
+export type NoticePage = {
+  /** The notices. */
+  notifications: Notice[];
+  /** Cursor of the next page; null on the last. */
+  next: string | null;
+  /** All unread notices of the user. */
+  unread: number;
+};
+
+/** `PATCH /api/notifications/{notice_id}`. */
+export type NoticePatch = {
+  /** Whether it counts as read. */
+  read: boolean;
+};
+
+/** A run in a notice: facts only, nothing that the program or a model wrote. */
+export type NoticeRun = {
+  /** The run. */
+  run_id: string;
+  /** Its name, or that of its program; one line. */
+  name: string;
+  /** How it ended. */
+  status: RunStatus;
+  /** Why, a few words; empty where the status says it all. */
+  reason: string;
+  /** Whose run it is. */
+  owner_id: string;
+  /** When it ended. */
+  finished_at: string;
+  /** From its creation to its end. */
+  total_duration_ms: number;
+  /** LLM calls it made. */
+  llm_calls: number;
+  /** Cost of the priced calls. */
+  estimated_cost_usd: number | null;
+  /** Calls without a price. */
+  unpriced_calls: number;
+  /** Opens the run; relative to the server's base URL. */
+  link: string;
+};
+
+/** What a notice is about. */
+export type NoticeType = 'run_complete' | 'shared_run_complete';
+
+/** Many notices changed at once: read the list anew. */
+export type NoticesChanged = {
+  type: 'notices_changed';
+  /** All unread notices of the user. */
+  unread: number;
+};
+
+/** `PATCH /api/users/me/notification-preferences`; absent fields stay. */
+export type NotificationPreferencesPatch = {
+  /** Mail about own runs. */
+  email_on_run_complete?: boolean | null;
+  /** Mail about shared runs. */
+  email_on_shared_complete?: boolean | null;
+  /** Toasts in JupyterLab. */
+  toast_enabled?: boolean | null;
+  /** Only about failed runs. */
+  failures_only?: boolean | null;
+  /** When mails wait; null removes. */
+  quiet_hours?: QuietHours | null;
+  /** IANA name of the zone. */
+  time_zone?: string | null;
+  /** Where mails go; null or empty removes. */
+  email_address?: string | null;
+};
+
+/** The preferences, and what this server can do with them. */
+export type NotificationSettings = {
+  /** Mail when an own run failed, or ended after more than a minute. */
+  email_on_run_complete: boolean;
+  /** The same for runs that others share; no run can be shared yet. */
+  email_on_shared_complete: boolean;
+  /** A toast in JupyterLab when a run ends. */
+  toast_enabled: boolean;
+  /** Toasts and mails about failed runs only. */
+  failures_only: boolean;
+  /** When mails wait; null: never. */
+  quiet_hours: QuietHours | null;
+  /** IANA name of the zone of `quiet_hours`. */
+  time_zone: string;
+  /** Where mails go; null: where the operator's template says. */
+  email_address: string | null;
+  /** Whether this server can send mail. */
+  email_available: boolean;
+  /** Why not. */
+  email_unavailable_reason: string | null;
+  /** Where mails go without `email_address`; null: nowhere. */
+  default_email_address: string | null;
+};
+
+/** When no mail is sent; what falls into them is sent at their end. */
+export type QuietHours = {
+  /** `22:00`, in the user's time zone. */
+  start: string;
+  /** `07:00`; before `start` means on the next day. */
+  end: string;
+};
+
+/** `POST /api/notifications/read`. */
+export type ReadAllRequest = {
+  /** Only notices that were last updated at or before; else all. */
+  until?: string | null;
 };
 
 /** The policy, and the disk that runs take. */
@@ -833,6 +978,24 @@ export type SweptRun = {
   size_bytes: number;
 };
 
+/** A test mail was taken by the mail server. */
+export type TestMailReply = {
+  /** Where it goes. */
+  address: string;
+};
+
+/** `POST /api/users/me/notification-preferences/test-mail`. */
+export type TestMailRequest = {
+  /** Where to; null: where mails go according to the preferences. */
+  email_address?: string | null;
+};
+
+/** How many notices wait. */
+export type UnreadCount = {
+  /** All unread notices of the user. */
+  unread: number;
+};
+
 /** Hear no more of a topic. Answered by `unsubscribed`, also when there was nothing to end. */
 export type Unsubscribe = {
   type: 'unsubscribe';
@@ -1002,6 +1165,16 @@ export type GetUsersMeRunsQuery = {
   /** Column of `RunSort`, `-` for descending. */
   sort?: string;
   /** Runs on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_notifications`. */
+export type GetNotificationsQuery = {
+  /** Only unread ones. */
+  unread?: boolean;
+  /** Notices on a page. */
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;

@@ -1,7 +1,15 @@
 // The websocket: one a tab, any number of topics. It carries what is new; history is read over
 // REST. A lost connection is made again with growing, jittered pauses; log topics resume by cursor.
 
-import type { ClientMessage, LogFrame, RunDeleted, Run, ServerMessage } from './schema.js';
+import type {
+  ClientMessage,
+  LogFrame,
+  NoticeChanged,
+  NoticesChanged,
+  RunDeleted,
+  Run,
+  ServerMessage
+} from './schema.js';
 
 /** Where the connection is. `idle`: nobody listens, so there is none. */
 export type StreamState = 'idle' | 'connecting' | 'open' | 'reconnecting';
@@ -12,6 +20,7 @@ export interface ITopicListener {
   onSubscribed?(): void;
   onRun?(run: Run): void;
   onDeleted?(event: RunDeleted): void;
+  onNotice?(event: NoticeChanged | NoticesChanged): void;
   /** New log lines. */
   onFrames?(frames: LogFrame[], cursor: string): void;
   /** The server gave up on the topic because we read too slowly: read anew and subscribe again. */
@@ -21,9 +30,15 @@ export interface ITopicListener {
   onError?(message: string, code: string): void;
 }
 
+/** What is used of a websocket. */
+export type ISocket = Pick<
+  WebSocket,
+  'readyState' | 'onopen' | 'onmessage' | 'onclose' | 'send' | 'close'
+>;
+
 /** The parts of the browser that tests replace. */
 export interface IStreamEnvironment {
-  openSocket(): WebSocket;
+  openSocket(): ISocket;
   setTimeout(callback: () => void, milliseconds: number): number;
   clearTimeout(handle: number): void;
   /** In [0, 1). */
@@ -50,7 +65,7 @@ export function pauseBefore(attempt: number, random: number): number {
 /** The connection of this tab. */
 export class RunsStream {
   private topics = new Map<string, ITopic>();
-  private socket: WebSocket | null = null;
+  private socket: ISocket | null = null;
   private timer: number | null = null;
   private attempt = 0;
   private stateListeners = new Set<(state: StreamState) => void>();
@@ -235,9 +250,7 @@ function tell(listener: ITopicListener, message: ServerMessage): void {
     case 'unsubscribed':
       return;
     case 'event':
-      return message.event.type === 'run_changed'
-        ? listener.onRun?.(message.event.run)
-        : listener.onDeleted?.(message.event);
+      return tellEvent(listener, message.event);
     case 'logs':
       return listener.onFrames?.(message.frames, message.cursor);
     case 'lagged':
@@ -248,6 +261,25 @@ function tell(listener: ITopicListener, message: ServerMessage): void {
       return listener.onError?.(message.message, message.code);
     default: {
       const unknown: never = message;
+      return unknown;
+    }
+  }
+}
+
+function tellEvent(
+  listener: ITopicListener,
+  event: Extract<ServerMessage, { type: 'event' }>['event']
+): void {
+  switch (event.type) {
+    case 'run_changed':
+      return listener.onRun?.(event.run);
+    case 'run_deleted':
+      return listener.onDeleted?.(event);
+    case 'notice_changed':
+    case 'notices_changed':
+      return listener.onNotice?.(event);
+    default: {
+      const unknown: never = event;
       return unknown;
     }
   }

@@ -2,6 +2,7 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import type { ISocket } from './stream.js';
 
 /** What the API client needs of the place it runs in. */
 export interface ITransport {
@@ -10,7 +11,7 @@ export interface ITransport {
   /** The address of `path` for links and downloads. */
   url(path: string): string;
   /** Open the websocket at `path`. */
-  openSocket(path: string): WebSocket;
+  openSocket(path: string): ISocket;
 }
 
 /** Works whatever prefix the operator chose for `/api`. */

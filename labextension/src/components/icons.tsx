@@ -20,6 +20,8 @@ const PATHS = {
   refresh: 'M13 8a5 5 0 1 1-1.5-3.5M13 2.5v2.7h-2.7',
   table: 'M2.5 3.5h11v9h-11zM2.5 6.5h11M6 6.5v6',
   download: 'M8 2.5v7M5 7l3 3 3-3M3 13h10',
+  bell: 'M4 11.5V7.2a4 4 0 0 1 8 0v4.3l1.2 1H2.8zM6.8 14.2h2.4',
+  settings: 'M2.5 5h6M12 5h1.5M10 3.2v3.6M2.5 11H4M7.5 11h6M5.8 9.2v3.6',
   close: 'M4 4l8 8M12 4l-8 8'
 } as const;
 

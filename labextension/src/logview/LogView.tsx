@@ -39,6 +39,8 @@ interface ILogViewProps {
   downloadUrl: string | null;
   /** Address of a line; null where there is none. */
   lineUrl: ((line: number) => string) | null;
+  /** Without filters and search, where a few lines are all there is room for. */
+  isCompact?: boolean;
   trans: ITranslation;
 }
 
@@ -70,17 +72,19 @@ export function LogView(props: ILogViewProps): ReactElement {
 
   return (
     <div className="jp-MelleaLog" onKeyDown={onKeyDown}>
-      <LogToolbar
-        model={model}
-        trans={trans}
-        searchBox={searchBox}
-        firstLine={list.firstLine}
-        isWrapped={isWrapped}
-        onWrap={setWrapped}
-        hasTime={hasTime}
-        onTime={setTime}
-        downloadUrl={props.downloadUrl}
-      />
+      {props.isCompact !== true && (
+        <LogToolbar
+          model={model}
+          trans={trans}
+          searchBox={searchBox}
+          firstLine={list.firstLine}
+          isWrapped={isWrapped}
+          onWrap={setWrapped}
+          hasTime={hasTime}
+          onTime={setTime}
+          downloadUrl={props.downloadUrl}
+        />
+      )}
       <div className="jp-MelleaLog-body">
         <div
           className="jp-MelleaLog-scroller"

@@ -1,78 +1,132 @@
-// Today's cost in the status bar, a toast when a run ends, and the menus and shortcuts of
-// `schema/plugin.json`.
+// What is told outside of the panels: the bell, toasts when runs end, today's cost in the status
+// bar. Also the menus and shortcuts of `schema/plugin.json`.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
-import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ICommandPalette, IToolbarWidgetRegistry, Notification } from '@jupyterlab/apputils';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
-import type { Run } from '../api/schema.js';
+import type { Notice } from '../api/schema.js';
 import { CommandIDs } from '../commands.js';
-import { reasonText, statusText } from '../components/status.js';
-import { formatCost, formatDuration } from '../format.js';
-import { isUnmet, runTitle } from '../models/statuses.js';
+import { NoticesModel, wantsToast } from '../models/notices.js';
+import { describeError } from '../panels/launch/index.js';
+import { NoticesBell } from '../panels/notices/bell.js';
+import { NoticesPopup } from '../panels/notices/popup.js';
+import { editPreferences } from '../panels/notices/preferences.js';
 import { TodayItem } from '../panels/status.js';
 import { IMelleaRuns } from '../tokens.js';
 import { SETTINGS_ID } from './settings.js';
 
+const BELL = 'mellea-notices';
+
 /** Notices. Its id is that of the settings. */
 export const noticesPlugin: JupyterFrontEndPlugin<void> = {
   id: SETTINGS_ID,
-  description: 'Today’s cost in the status bar, and a notice when a run ends.',
+  description: 'The bell with notices, toasts when runs end, today’s cost in the status bar.',
   autoStart: true,
   requires: [IMelleaRuns],
-  optional: [ITranslator, ISettingRegistry, IStatusBar],
+  optional: [ITranslator, IStatusBar, IToolbarWidgetRegistry, ICommandPalette],
   activate: (
     app: JupyterFrontEnd,
-    { runs }: IMelleaRuns,
+    { api, stream, runs }: IMelleaRuns,
     translator: ITranslator | null,
-    registry: ISettingRegistry | null,
-    statusBar: IStatusBar | null
+    statusBar: IStatusBar | null,
+    toolbars: IToolbarWidgetRegistry | null,
+    palette: ICommandPalette | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('mellea_jupyter');
-    let areToastsOn = true;
-    registry?.load(SETTINGS_ID).then(
-      settings => {
-        const read = (): void => {
-          areToastsOn = settings.composite['toasts'] !== false;
-        };
-        read();
-        settings.changed.connect(read);
+    const model = new NoticesModel(api, stream);
+    const report = (error: unknown): void => {
+      Notification.error(describeError(error), { autoClose: 8000 });
+    };
+    const popup = new NoticesPopup(
+      model,
+      {
+        openRun: runId => void app.commands.execute(CommandIDs.openRun, { runId }),
+        openDashboard: () => void app.commands.execute(CommandIDs.openDashboard),
+        editPreferences: () => void app.commands.execute(CommandIDs.editNoticePreferences),
+        report
       },
-      (error: unknown) => console.warn('The settings of mellea-jupyter can not be read', error)
+      trans
     );
-    runs.runEnded.connect((_, run) => {
-      if (areToastsOn) {
-        showToast(run, app, trans);
+    app.commands.addCommand(CommandIDs.toggleNotices, {
+      label: trans.__('Show notifications of runs'),
+      caption: trans.__('Open or close the list of runs that have ended'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () => {
+        const bell = document.querySelector<HTMLElement>('.jp-MelleaBell button');
+        popup.toggle(bell ?? document.body);
       }
     });
+    app.commands.addCommand(CommandIDs.editNoticePreferences, {
+      label: trans.__('Notification preferences of runs…'),
+      caption: trans.__('Choose when toasts and mails tell of runs that end'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: async () => {
+        try {
+          await editPreferences(api, await api.getNotificationSettings(), trans);
+        } catch (error) {
+          report(error);
+        }
+      }
+    });
+    for (const command of [CommandIDs.toggleNotices, CommandIDs.editNoticePreferences]) {
+      palette?.addItem({ command, category: trans.__('Mellea') });
+    }
+    toolbars?.addFactory('TopBar', BELL, () => new NoticesBell(model, popup, trans));
     statusBar?.registerStatusItem('mellea-jupyter:today', {
       item: new TodayItem(runs, app.commands, trans),
       align: 'right',
       rank: 50
     });
+    new Toasts(model, app, trans, report);
   }
 };
 
-function showToast(run: Run, app: JupyterFrontEnd, trans: TranslationBundle): void {
-  const { metrics } = run;
-  const facts = [
-    isUnmet(run) ? trans.__('requirements not met') : reasonText(run, trans),
-    formatDuration(metrics.total_duration_ms),
-    metrics.llm_calls > 0
-      ? formatCost(metrics.estimated_cost_usd, metrics.unpriced_calls, trans)
-      : ''
-  ].filter(Boolean);
-  const text = `${runTitle(run)}: ${statusText(run.status, trans)} (${facts.join(', ')})`;
-  const type =
-    run.status === 'failed' ? 'error' : run.status === 'cancelled' ? 'warning' : 'success';
-  Notification.emit(text, isUnmet(run) ? 'warning' : type, {
-    autoClose: 6000,
-    actions: [
-      {
-        label: trans.__('Open'),
-        callback: () => void app.commands.execute(CommandIDs.openRun, { runId: run.id })
-      }
-    ]
-  });
+/** A toast a notice; one that tells of further runs is changed, not shown again. */
+class Toasts {
+  private readonly shown = new Map<string, string>();
+
+  constructor(
+    private readonly model: NoticesModel,
+    private readonly app: JupyterFrontEnd,
+    private readonly trans: TranslationBundle,
+    private readonly report: (error: unknown) => void
+  ) {
+    model.arrived.connect((_, notice) => void this.show(notice));
+  }
+
+  private async show(notice: Notice): Promise<void> {
+    if (!wantsToast(notice, await this.model.loadSettings())) {
+      return;
+    }
+    const text = notice.body ? `${notice.title} (${notice.body})` : notice.title;
+    const options = {
+      autoClose: 6000,
+      actions: [{ label: this.trans.__('Open'), callback: () => this.open(notice) }]
+    };
+    const type = toastType(notice);
+    const id = this.shown.get(notice.id);
+    if (id && Notification.update({ id, message: text, type, ...options })) {
+      return;
+    }
+    this.shown.set(notice.id, Notification.emit(text, type, options));
+  }
+
+  private open(notice: Notice): void {
+    const first = notice.runs[0];
+    const [command, args] =
+      notice.run_count === 1 && first
+        ? [CommandIDs.openRun, { runId: first.run_id }]
+        : [CommandIDs.openDashboard, {}];
+    void this.app.commands.execute(command, args);
+    this.model.markRead(notice.id).catch(this.report);
+  }
+}
+
+function toastType({ by_status, runs, run_count }: Notice): 'error' | 'warning' | 'success' {
+  if (by_status.failed) {
+    return 'error';
+  }
+  const isUnmet = run_count === 1 && runs[0]?.status === 'succeeded' && runs[0].reason !== '';
+  return by_status.cancelled || isUnmet ? 'warning' : 'success';
 }

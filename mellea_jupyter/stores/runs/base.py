@@ -20,6 +20,7 @@ from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.stores.notices.base import Tell
 
 
 class Placement(Model):
@@ -96,10 +97,14 @@ class RunStore(ABC):
         """Raises RunNotFound."""
 
     @abstractmethod
-    def save_run(self, run: Run, *, expected_version: int, folded_seq: int | None = None) -> None:
+    def save_run(
+        self, run: Run, *, expected_version: int, folded_seq: int | None = None,
+        tell: Sequence[Tell] = (),
+    ) -> None:  # fmt: skip
         """Replace the run's record if its stored version is `expected_version`.
 
-        `folded_seq`, when given, is stored in the same transaction; it never goes back.
+        `folded_seq`, when given, is stored in the same transaction; it never goes back. `tell` are
+        the notices of a run that ends, one a reader, recorded with it or not at all.
 
         Raises:
             VersionConflict, RunNotFound

@@ -15,11 +15,12 @@ from typing import Final
 from sqlalchemy import Connection, Engine, inspect, text
 
 from mellea_jupyter.exceptions import SchemaTooNew
+from mellea_jupyter.stores.notices import tables as _notices  # noqa: F401 - adds its tables
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.tables import metadata
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """All revisions in `migrations/versions`, oldest first."""
 
 

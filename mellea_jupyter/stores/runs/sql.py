@@ -1,7 +1,4 @@
-"""`SqlRunStore`: the runs store in SQL, one transaction a method.
-
-Writers of one process take turns under a lock; the database's own lock keeps processes apart.
-"""
+"""`SqlRunStore`: the runs store in SQL, one transaction a method."""
 
 from __future__ import annotations
 
@@ -23,8 +20,6 @@ from mellea_jupyter.exceptions import (
     IdempotencyConflict,
     NameTaken,
     RunNotFound,
-    StoreBusy,
-    StoreError,
     VersionConflict,
 )
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
@@ -33,6 +28,8 @@ from mellea_jupyter.models.assets import Asset, PinnedFile
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.stores.notices.base import Tell
+from mellea_jupyter.stores.notices.sql import record as record_notice
 from mellea_jupyter.stores.runs import cursors, queries, rollup, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
@@ -50,6 +47,7 @@ from mellea_jupyter.stores.runs.tables import (
     run_tags,
     runs,
 )
+from mellea_jupyter.stores.runs.transactions import Transactions, store_errors
 
 _CONTRIBUTION = [
     runs.c[name]
@@ -63,8 +61,10 @@ class SqlRunStore(RunStore):
 
     def __init__(self, engine: Engine, path: Path, *, busy_timeout_seconds: float) -> None:
         self._engine = engine
-        self._busy_timeout_seconds = busy_timeout_seconds
-        self._write_lock = threading.Lock()
+        self.transactions = Transactions(engine, busy_timeout_seconds=busy_timeout_seconds)
+        """For other stores in the same database."""
+        self._reading = self.transactions.reading
+        self._writing = self.transactions.writing
         self._data_version = dialect.DataVersion(path)
         self._data_version_lock = threading.Lock()
 
@@ -80,7 +80,7 @@ class SqlRunStore(RunStore):
         engine = dialect.make_engine(path, busy_timeout_seconds)
         try:
             dialect.enable_wal(path, busy_timeout_seconds)
-            with _errors():
+            with store_errors():
                 schema.prepare(engine, path)
             return cls(engine, path, busy_timeout_seconds=busy_timeout_seconds)
         except BaseException:
@@ -91,27 +91,6 @@ class SqlRunStore(RunStore):
         self._engine.dispose()
         with self._data_version_lock:
             self._data_version.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with _errors(), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def _writing(self, *, durable: bool = False) -> Iterator[Connection]:
-        """A write transaction; `durable` ones are on the disk when it returns."""
-        options = dialect.WRITE_DURABLE if durable else dialect.WRITE
-        if not self._write_lock.acquire(timeout=self._busy_timeout_seconds):
-            raise StoreBusy("The run store is busy", hint="Try again in a moment.")
-        try:
-            with (
-                _errors(),
-                self._engine.connect().execution_options(**options) as connection,
-                connection.begin(),
-            ):
-                yield connection
-        finally:
-            self._write_lock.release()
 
     # Runs
 
@@ -144,9 +123,14 @@ class SqlRunStore(RunStore):
             raise RunNotFound(run_id)
         return _placement(row)
 
-    def save_run(self, run: Run, *, expected_version: int, folded_seq: int | None = None) -> None:
+    def save_run(
+        self, run: Run, *, expected_version: int, folded_seq: int | None = None,
+        tell: Sequence[Tell] = (),
+    ) -> None:  # fmt: skip
         with self._writing(durable=run.is_terminal) as connection:
             _replace_run(connection, run, expected_version)
+            for each in tell:
+                record_notice(connection, each)
             if folded_seq is not None:
                 forward = (placements.c.run_id == run.id, placements.c.folded_seq < folded_seq)
                 connection.execute(update(placements).where(*forward).values(folded_seq=folded_seq))
@@ -403,19 +387,6 @@ class SqlRunStore(RunStore):
 
 
 _UPSERT_CALL = dialect.upsert(calls)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Errors of the database as errors of the store."""
-    try:
-        yield
-    except DBAPIError as error:
-        if dialect.is_busy(error):
-            raise StoreBusy("The run store is busy", hint="Try again in a moment.") from error
-        raise StoreError(
-            f"The run store failed: {error.orig}", hint="Check the disk that holds it."
-        ) from error
 
 
 @contextmanager

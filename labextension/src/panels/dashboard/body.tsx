@@ -1,8 +1,7 @@
 // The dashboard's content: filters, totals, table, and what can be done with the chosen runs.
 
-import type { CommandRegistry } from '@lumino/commands';
 import type { ReactElement } from 'react';
-import { CommandIDs } from '../../commands.js';
+import { CommandIDs, type ICommands } from '../../commands.js';
 import { useSignal } from '../../components/hooks.js';
 import { formatNumber, type ITranslation } from '../../format.js';
 import { canCancel, isTerminal } from '../../models/statuses.js';
@@ -13,7 +12,7 @@ import { RunsTable } from './table.js';
 
 interface IDashboardProps {
   model: RunsTableModel;
-  commands: CommandRegistry;
+  commands: ICommands;
   trans: ITranslation;
 }
 
@@ -96,7 +95,8 @@ function NothingFound(props: { model: RunsTableModel; trans: ITranslation }): Re
   );
 }
 
-function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement | null {
+/** What can be done with the chosen runs; nothing while none is chosen. */
+export function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement | null {
   const chosen = model.selection;
   if (chosen.size === 0) {
     return null;
@@ -119,14 +119,16 @@ function SelectionBar({ model, commands, trans }: IDashboardProps): ReactElement
       >
         {trans.__('Cancel')}
       </button>
-      <button
-        type="button"
-        className="jp-MelleaButton jp-mod-warn"
-        disabled={ended.length === 0}
-        onClick={() => void commands.execute(CommandIDs.deleteRuns, { runIds: ended })}
-      >
-        {trans.__('Delete')}
-      </button>
+      {commands.hasCommand(CommandIDs.deleteRuns) && (
+        <button
+          type="button"
+          className="jp-MelleaButton jp-mod-warn"
+          disabled={ended.length === 0}
+          onClick={() => void commands.execute(CommandIDs.deleteRuns, { runIds: ended })}
+        >
+          {trans.__('Delete')}
+        </button>
+      )}
       <button
         type="button"
         className="jp-MelleaButton jp-mod-link"

@@ -1,8 +1,7 @@
 // The runs as a table: sorted by the server, loaded a page at a time, drawn where it is seen.
 
-import type { CommandRegistry } from '@lumino/commands';
 import { useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react';
-import { CommandIDs } from '../../commands.js';
+import { CommandIDs, type ICommands } from '../../commands.js';
 import { useNow } from '../../components/hooks.js';
 import { runTitle } from '../../models/statuses.js';
 import type { ITranslation } from '../../format.js';
@@ -16,7 +15,7 @@ const LOAD_AHEAD = 30; // rows
 /** The table. */
 export function RunsTable(props: {
   model: RunsTableModel;
-  commands: CommandRegistry;
+  commands: ICommands;
   trans: ITranslation;
 }): ReactElement {
   const { model, commands, trans } = props;

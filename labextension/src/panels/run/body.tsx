@@ -1,21 +1,13 @@
 // What a run's tab shows: header, failure, numbers, and the tabs below.
 
 import { useState, type ReactElement } from 'react';
-import type { Run } from '../../api/schema.js';
 import { CommandIDs } from '../../commands.js';
-import { useNow, useSignal, useStreamState } from '../../components/hooks.js';
+import { useSignal, useStreamState } from '../../components/hooks.js';
+import { Numbers } from '../../components/numbers.js';
 import { Tabs } from '../../components/tabs.js';
-import {
-  formatCost,
-  formatNumber,
-  formatTokens,
-  formatDuration,
-  type ITranslation
-} from '../../format.js';
 import { LogView } from '../../logview/LogView.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
-import { isTerminal } from '../../models/statuses.js';
 import { ArtifactsTab } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
@@ -124,33 +116,4 @@ function NoRun({ model, trans }: IRunBodyProps): ReactElement {
       </button>
     </div>
   );
-}
-
-/** One line of what the run used; it ticks while the run runs. */
-function Numbers({ run, trans }: { run: Run; trans: ITranslation }): ReactElement | null {
-  useNow(isTerminal(run) ? 60_000 : 1000);
-  const used = run.metrics;
-  const parts: string[] = [];
-  if (used.llm_calls > 0) {
-    parts.push(
-      trans._n('%2 call', '%2 calls', used.llm_calls, formatNumber(used.llm_calls)),
-      `${formatNumber(used.input_tokens)} → ${formatTokens(used.output_tokens, trans)}`,
-      formatCost(used.estimated_cost_usd, used.unpriced_calls, trans)
-    );
-  }
-  if (used.samples_generated > 0) {
-    const count = used.samples_generated;
-    parts.push(trans._n('%2 sample', '%2 samples', count, formatNumber(count)));
-  }
-  if (used.repair_attempts > 0) {
-    const count = used.repair_attempts;
-    parts.push(trans._n('%2 repair', '%2 repairs', count, formatNumber(count)));
-  }
-  if (used.peak_memory_mb > 0) {
-    parts.push(trans.__('%1 MB', formatNumber(used.peak_memory_mb)));
-  }
-  if (used.cpu_seconds > 0) {
-    parts.push(trans.__('%1 CPU', formatDuration(used.cpu_seconds * 1000)));
-  }
-  return parts.length > 0 ? <p className="jp-MelleaRun-numbers">{parts.join(' · ')}</p> : null;
 }

@@ -1,9 +1,8 @@
 // Why a run failed, without opening the log: one sentence, what raised it, the next step.
 
-import type { CommandRegistry } from '@lumino/commands';
 import type { ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
-import { CommandIDs } from '../../commands.js';
+import { CommandIDs, type ICommands } from '../../commands.js';
 import { reasonText } from '../../components/status.js';
 import type { ITranslation } from '../../format.js';
 import { isUnmet } from '../../models/statuses.js';
@@ -11,7 +10,7 @@ import { isUnmet } from '../../models/statuses.js';
 /** The box above the tabs; nothing for runs that went well. */
 export function FailureBox(props: {
   run: Run;
-  commands: CommandRegistry;
+  commands: ICommands;
   trans: ITranslation;
 }): ReactElement | null {
   const { run, commands, trans } = props;
@@ -47,13 +46,15 @@ export function FailureBox(props: {
           <pre tabIndex={0}>{error.stack_trace}</pre>
         </details>
       )}
-      <button
-        type="button"
-        className="jp-MelleaButton"
-        onClick={() => void commands.execute(CommandIDs.retryEdited, { runId: run.id })}
-      >
-        {trans.__('Change and retry…')}
-      </button>
+      {commands.hasCommand(CommandIDs.retryEdited) && (
+        <button
+          type="button"
+          className="jp-MelleaButton"
+          onClick={() => void commands.execute(CommandIDs.retryEdited, { runId: run.id })}
+        >
+          {trans.__('Change and retry…')}
+        </button>
+      )}
     </div>
   );
 }

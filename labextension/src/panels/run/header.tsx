@@ -8,6 +8,7 @@ import { useNow } from '../../components/hooks.js';
 import { MenuButton } from '../../components/menu.js';
 import { StatusBadge } from '../../components/status.js';
 import { Ago } from '../../components/time.js';
+import { waitingText } from '../../components/waiting.js';
 import { formatDuration, type ITranslation } from '../../format.js';
 import { canRetry, elapsedMs, isTerminal, runModel, runTitle } from '../../models/statuses.js';
 
@@ -54,38 +55,14 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
           </>
         )}
       </p>
-      {waiting(run, now, trans) && (
+      {waitingText(run, now, trans) && (
         <p className="jp-MelleaRun-waiting" role="status">
-          {waiting(run, now, trans)}
+          {waitingText(run, now, trans)}
         </p>
       )}
       <Controls run={run} commands={commands} trans={trans} />
     </div>
   );
-}
-
-/** What the run waits for; empty when it does not. */
-function waiting(run: Run, now: number, trans: ITranslation): string {
-  if (isTerminal(run)) {
-    return '';
-  }
-  if (run.cancel_requested_at !== null) {
-    const left = run.kill_at === null ? 0 : Math.ceil((Date.parse(run.kill_at) - now) / 1000);
-    return left > 0 ? trans.__('Stopping, kill in %1 s', left) : trans.__('Stopping…');
-  }
-  if (run.status === 'queued') {
-    const place =
-      run.queue_position === null
-        ? trans.__('In the queue')
-        : trans.__('No. %1 in the queue', run.queue_position);
-    return run.queue_reason ? `${place}: ${run.queue_reason}` : place;
-  }
-  const progress = run.progress;
-  if (progress && typeof progress['done'] === 'number' && typeof progress['total'] === 'number') {
-    const said = typeof progress['text'] === 'string' ? ` ${progress['text']}` : '';
-    return trans.__('%1 of %2', progress['done'], progress['total']) + said;
-  }
-  return '';
 }
 
 function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {

@@ -1,0 +1,87 @@
+// The shell of a view in a notebook's output: reads our mime type, draws with JupyterLab's own
+// transport. It needs no kernel, so the view is there again after a reload or a kernel restart.
+
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+import type { ReactElement } from 'react';
+import type { RunsApi } from '../../api/rest.js';
+import type { RunsStream } from '../../api/stream.js';
+import type { ICommands } from '../../commands.js';
+import type { ITranslation } from '../../format.js';
+import type { IViewContext } from '../../views/context.js';
+import type * as Views from '../../views/index.js';
+import { parseView, VIEW_MIME_TYPE, type ViewSpec } from '../../views/spec.js';
+
+type IRenderer = ReturnType<IRenderMimeRegistry['createRenderer']>;
+type MimeModel = Parameters<IRenderer['renderModel']>[0];
+
+/** What an output needs. */
+export interface IViewOutputOptions {
+  api: RunsApi;
+  stream: RunsStream;
+  commands: ICommands;
+  rendermime: IRenderMimeRegistry;
+  linkOf: (runId: string, line?: number) => string;
+  trans: ITranslation;
+}
+
+/** A view in an output. */
+export class ViewOutput extends ReactWidget implements IRenderer {
+  private spec: ViewSpec | null = null;
+  private snapshot: MimeModel | null = null;
+  private views: typeof Views | null = null;
+  private readonly context: IViewContext;
+
+  constructor(private readonly options: IViewOutputOptions) {
+    super();
+    this.addClass('jp-MelleaOutput');
+    const { api, stream, commands, linkOf, trans } = options;
+    this.context = {
+      api,
+      stream,
+      commands,
+      linkOf,
+      trans,
+      hasLinks: true,
+      download: null,
+      onSeed: null,
+      drawSnapshot: host => this.drawSnapshot(host)
+    };
+  }
+
+  /** Called by JupyterLab with the output, and again when the kernel has updated it. */
+  async renderModel(model: MimeModel): Promise<void> {
+    this.snapshot = model;
+    this.spec = parseView(model.data[VIEW_MIME_TYPE]);
+    this.views ??= await import('../../views/index.js');
+    this.update();
+    await this.renderPromise;
+  }
+
+  protected override render(): ReactElement | null {
+    if (this.views === null) {
+      return null;
+    }
+    return this.spec === null ? (
+      <p>{this.options.trans.__('This output is of another version of mellea-jupyter.')}</p>
+    ) : (
+      <this.views.View spec={this.spec} context={this.context} />
+    );
+  }
+
+  /** The HTML that was saved beside our mime type, drawn as JupyterLab draws it: sanitised. */
+  private drawSnapshot(host: HTMLElement): () => void {
+    const { snapshot } = this;
+    const { rendermime } = this.options;
+    const mimeType = ['text/html', 'text/plain'].find(each => snapshot?.data[each] !== undefined);
+    if (snapshot === null || mimeType === undefined) {
+      return () => undefined;
+    }
+    const renderer = rendermime.createRenderer(mimeType);
+    const model = rendermime.createModel({ data: snapshot.data, trusted: false });
+    Widget.attach(renderer, host);
+    void renderer.renderModel(model);
+    return () => renderer.dispose();
+  }
+}

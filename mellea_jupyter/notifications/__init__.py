@@ -1,0 +1,1 @@
+"""What users are told, and the channels that carry it."""

@@ -1,0 +1,60 @@
+"""Runs in the outputs of a notebook: a live card, logs, metrics, tables and costs.
+
+Python is thin here: a view says what is to be shown (`views.py`), a static snapshot of it is saved
+with the notebook (`snapshot.py`), and what is alive is drawn by our JupyterLab extension, or, where
+that is not, by a widget (`widget.py`) that the kernel answers (`bridge.py`).
+
+Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mellea_jupyter.widgets.costs import CostRow, CostSummary, cost_summary
+    from mellea_jupyter.widgets.views import (
+        LogView,
+        RunCard,
+        RunMetrics,
+        RunsDashboard,
+        RunsTable,
+        View,
+    )
+
+_MODULES = {
+    "CostRow": "costs",
+    "CostSummary": "costs",
+    "LogView": "views",
+    "RunCard": "views",
+    "RunMetrics": "views",
+    "RunsDashboard": "views",
+    "RunsTable": "views",
+    "View": "views",
+    "cost_summary": "costs",
+}
+
+__all__ = [
+    "CostRow",
+    "CostSummary",
+    "LogView",
+    "RunCard",
+    "RunMetrics",
+    "RunsDashboard",
+    "RunsTable",
+    "View",
+    "cost_summary",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
