@@ -6,6 +6,7 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['test/**/*.test.{ts,tsx}'],
     setupFiles: ['test/setup.ts'],
+    testTimeout: 60_000, // a busy machine is no failure
     server: { deps: { inline: [/@jupyterlab\//, /@lumino\//, /@jupyter\//] } }
   }
 });

@@ -4,13 +4,49 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from .frontend import build_wheel, copy_checkout
+
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the browser tests."""
+    group = parser.getgroup("browser", "browser tests (tests/e2e)")
+    group.addoption(
+        "--as-built",
+        action="store_true",
+        help="use mellea_jupyter/labextension as it stands, instead of building the front end",
+    )
+    group.addoption(
+        "--screenshots", action="store_true", help="make the pictures of the README anew"
+    )
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist=loadfile``, what needs the built front end stays on one worker.
+
+    So it is built once, and there is one browser and one JupyterLab beside the other tests.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # has no types
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # see above
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            needs_it = file.startswith("tests/e2e/") or file == "tests/test_frontend.py"
+            return "front end" if needs_it else file
+
+    return Scheduling(config, log)
 
 
 def require(component: str, reason: str) -> NoReturn:
@@ -34,3 +70,20 @@ def no_descriptors_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files that git knows, with nothing built."""
+    for tool in ("git", "node", "npm"):
+        if shutil.which(tool) is None:
+            require(tool, "the front end can not be built without it")
+    folder = tmp_path_factory.mktemp("checkout")
+    copy_checkout(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built_wheel(checkout: Path) -> Path:
+    """The wheel with the built front end."""
+    return build_wheel(checkout)

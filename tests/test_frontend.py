@@ -4,7 +4,6 @@ the REST API about its types."""
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,48 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import require
-
-ROOT = Path(__file__).parent.parent
 BUILT = "mellea_jupyter-0.1.0.data/data/share/jupyter/labextensions/mellea-jupyter"
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files that git knows, with nothing built."""
-    for tool in ("git", "node", "npm"):
-        if shutil.which(tool) is None:
-            require(tool, "the front end can not be built without it")
-    folder = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    if not listed:  # a source archive: nothing in it was built, but for this very run's own files
-        ignored = shutil.ignore_patterns(".venv", "node_modules", "lib", "__pycache__", ".*_cache")
-        shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
-        return folder
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, folder / name
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(checkout: Path) -> Path:
-    """The wheel, built as `pip install .` builds it."""
-    variables = {k: v for k, v in os.environ.items() if k != "MELLEA_JUPYTER_SKIP_FRONTEND"}
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
-    done = subprocess.run(
-        build, cwd=checkout, env=variables, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    (path,) = (checkout / "dist").glob("*.whl")
-    return path
 
 
 def npm(checkout: Path, *arguments: str) -> None:
@@ -68,8 +28,8 @@ def npm(checkout: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_the_wheel_carries_the_built_extension(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+def test_the_wheel_carries_the_built_extension(built_wheel: Path) -> None:
+    names = zipfile.ZipFile(built_wheel).namelist()
     assert f"{BUILT}/package.json" in names
     assert f"{BUILT}/install.json" in names
     assert any(name.startswith(f"{BUILT}/static/remoteEntry") for name in names)
@@ -77,9 +37,9 @@ def test_the_wheel_carries_the_built_extension(wheel: Path) -> None:
     assert {f"mellea_jupyter/widgets/static/widget.{kind}" for kind in ("js", "css")} <= set(names)
 
 
-def test_jupyterlab_finds_the_installed_extension(wheel: Path, tmp_path: Path) -> None:
+def test_jupyterlab_finds_the_installed_extension(built_wheel: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "--ignore-installed", "--prefix", tmp_path, wheel], check=True)
+    subprocess.run([*pip, "--ignore-installed", "--prefix", tmp_path, built_wheel], check=True)
     done = subprocess.run(
         [sys.executable, "-m", "jupyter", "labextension", "list"],
         env={**os.environ, "JUPYTER_PATH": str(tmp_path / "share" / "jupyter")},
@@ -90,7 +50,7 @@ def test_jupyterlab_finds_the_installed_extension(wheel: Path, tmp_path: Path) -
     assert "OK" in line
 
 
-@pytest.mark.usefixtures("wheel")
+@pytest.mark.usefixtures("built_wheel")
 @pytest.mark.parametrize("script", ["test", "lint", "schema:check"])
 def test_a_check_of_the_front_end_passes(checkout: Path, script: str) -> None:
     npm(checkout, script)

@@ -49,9 +49,7 @@ def announced(
 
 def execute(server: JupyterServer, *cells: str) -> Any:
     """The notebook as it is saved after nobody has looked at it."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
-    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     where = {"metadata": {"path": str(server.root)}}
     NotebookClient(notebook, timeout=DEADLINE_SECONDS, resources=where).execute()
     text = nbformat.writes(notebook)

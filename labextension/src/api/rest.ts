@@ -56,6 +56,8 @@ export class ApiError extends Error {
 
 const NOT_OURS = 'not_ours';
 const UNREACHABLE = 'unreachable';
+const SERVER_PART_MISSING = 'The server part of Mellea runs is not enabled.';
+const ENABLE = 'Run `jupyter server extension enable mellea_jupyter` and restart the server.';
 
 type Query = Record<string, string | number | boolean | null | undefined | readonly string[]>;
 
@@ -262,6 +264,8 @@ function parseError(text: string, response: Response): ErrorBody {
   } catch {
     // not JSON: an answer of the server itself or of a proxy before it
   }
-  const said = `${response.status} ${response.statusText}`.trim();
-  return errorBody(response.status === 404 ? NOT_OURS : UNREACHABLE, said);
+  if (response.status === 404) {
+    return { ...errorBody(NOT_OURS, SERVER_PART_MISSING), hint: ENABLE };
+  }
+  return errorBody(UNREACHABLE, `${response.status} ${response.statusText}`.trim());
 }

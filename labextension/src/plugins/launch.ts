@@ -73,7 +73,11 @@ export const launchPlugin: JupyterFrontEndPlugin<void> = {
       },
       execute: args => {
         const given = args['path'];
-        return launch.program(typeof given === 'string' ? given : selectedProgram(browser));
+        return launch.program(
+          typeof given === 'string'
+            ? given
+            : selectedProgram(browser) || openProgram(app, documents)
+        );
       }
     });
     for (const [id, label, act] of [
@@ -108,6 +112,13 @@ function selectedProgram(browser: IDefaultFileBrowser | null): string {
     }
   }
   return '';
+}
+
+/** The program that is in front; empty when it is none. */
+function openProgram(app: JupyterFrontEnd, documents: IDocumentManager | null): string {
+  const { currentWidget } = app.shell;
+  const path = currentWidget ? documents?.contextForWidget(currentWidget)?.localPath : undefined;
+  return path !== undefined && PROGRAM.test(path) ? path : '';
 }
 
 interface ILaunchParts {

@@ -138,6 +138,7 @@ function sourceEditor(editors: IEditorServices): SourceEditor {
       model,
       config: { readOnly: true, lineNumbers: true }
     });
+    host.querySelector('[role="textbox"]')?.setAttribute('aria-label', path);
     return {
       get isDisposed() {
         return editor.isDisposed;

@@ -9,7 +9,7 @@ type Row = [field: keyof RunMetrics, label: string, meaning: string];
 /** The tab. */
 export function MetricsTab({ run, trans }: { run: Run; trans: ITranslation }): ReactElement {
   return (
-    <div className="jp-MelleaRun-tab">
+    <div className="jp-MelleaRun-tab" tabIndex={0}>
       {metricGroups(trans).map(({ title, rows }) => (
         <section key={title}>
           <h3>{title}</h3>

@@ -2,6 +2,7 @@
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
+import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
 import { useStreamState } from '../../components/hooks.js';
 import type { ITranslation } from '../../format.js';
@@ -22,6 +23,7 @@ export class RunsSidebar extends ReactWidget {
     this.title.caption = trans.__('Mellea runs');
     this.addClass('jp-MelleaRuns-panel');
     this.node.setAttribute('role', 'region');
+    this.node.tabIndex = -1;
     this.node.setAttribute('aria-label', trans.__('Mellea runs'));
     model.changed.connect(this.updateBadge, this);
   }
@@ -29,6 +31,12 @@ export class RunsSidebar extends ReactWidget {
   override dispose(): void {
     this.model.changed.disconnect(this.updateBadge, this);
     super.dispose();
+  }
+
+  /** Whoever comes by the keyboard goes on in the panel. */
+  protected override onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    this.node.focus();
   }
 
   protected override render(): ReactElement {

@@ -1,0 +1,153 @@
+"""What the tests look at and press, found by role and name as people and screen readers find it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Self
+
+from playwright.sync_api import Locator, Page, expect
+
+from mellea_jupyter.testing.server import JupyterServer
+
+_workspaces = count(1)
+
+
+class LabPage:
+    """JupyterLab in one page, with a workspace of its own."""
+
+    def __init__(self, page: Page, server: JupyterServer) -> None:
+        self.page = page
+        self._address = f"{server.url}lab/workspaces/test-{next(_workspaces)}"
+
+    def open(self, query: str = "") -> Self:
+        """Load JupyterLab and wait for the extension."""
+        self.page.goto(f"{self._address}{query}")
+        self.wait_until_loaded()
+        if not query:  # the last to come, and it takes the focus
+            expect(self.page.get_by_role("tab", name="Launcher")).to_be_visible()
+        return self
+
+    def wait_until_loaded(self) -> None:
+        """Until the extension is there and the layout is restored."""
+        expect(self._sidebar_tab).to_be_visible()
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+
+    def open_run(self, run_id: str, line: int | None = None) -> RunTab:
+        """Load JupyterLab by the link of a run."""
+        self.open(f"?mellea-run={run_id}" + (f"&mellea-line={line}" if line else ""))
+        return self.run_tab
+
+    @property
+    def _sidebar_tab(self) -> Locator:
+        return self.page.get_by_role("tab", name="Mellea runs")
+
+    @property
+    def sidebar(self) -> Locator:
+        return self.page.get_by_role("region", name="Mellea runs")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.get_by_role("dialog")
+
+    @property
+    def run_tab(self) -> RunTab:
+        return RunTab(self.page)
+
+    def show_sidebar(self) -> Locator:
+        if not self.sidebar.is_visible():
+            self._sidebar_tab.click()
+        expect(self.sidebar).to_be_visible()
+        return self.sidebar
+
+    def sidebar_item(self, name: str) -> Locator:
+        """The item of a run, by a part of what it says."""
+        return self.sidebar.get_by_role("listitem").filter(has_text=name)
+
+    def open_dashboard(self) -> Dashboard:
+        self.show_sidebar().get_by_role("button", name="Open the dashboard").click()
+        dashboard = Dashboard(self.page)
+        expect(dashboard.table).to_be_visible()
+        return dashboard
+
+    def toast(self, text: str) -> Locator:
+        return self.page.get_by_role("alert").filter(has_text=text)
+
+
+class RunTab:
+    """The tab of a run that is in front."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator(".jp-MelleaRun:visible")
+        self.log = LogPane(self.root)
+
+    @property
+    def header(self) -> Locator:
+        return self.root.locator(".jp-MelleaRun-header")
+
+    @property
+    def controls(self) -> Locator:
+        return self.root.get_by_role("toolbar", name="Run", exact=True)
+
+    def expect_status(self, text: str) -> None:
+        expect(self.header.get_by_role("status").first).to_contain_text(text)
+
+    def tab(self, name: str) -> Locator:
+        return self.root.get_by_role("tab", name=re.compile(f"^{name}"))
+
+
+class LogPane:
+    """A log viewer."""
+
+    def __init__(self, root: Locator) -> None:
+        self.lines = root.get_by_role("log")
+        self.search = root.get_by_role("searchbox", name="Search the log")
+        self.hits = root.locator(".jp-MelleaLog-hits")
+        self.footer = root.locator(".jp-MelleaLog-footer")
+        self.follow = root.get_by_role("checkbox", name="Follow")
+        self.return_button = root.get_by_role("button", name=re.compile("new lines?$"))
+
+    def line(self, number: int) -> Locator:
+        """A drawn row, by its line number."""
+        return self.lines.locator(".jp-MelleaLog-line").filter(
+            has=self.lines.page.locator(".jp-MelleaLog-number", has_text=re.compile(f"^{number}$"))
+        )
+
+    def node_count(self) -> int:
+        """DOM elements in the viewer."""
+        return self.lines.locator("*").count()
+
+
+class Dashboard:
+    """The table of all runs."""
+
+    def __init__(self, page: Page) -> None:
+        self.root = page.locator(".jp-MelleaDashboard")
+        self.table = self.root.get_by_role("table", name="Runs")
+        self.rows = self.table.locator("tbody tr:not([aria-hidden])")
+        self.scroller = self.root.locator(".jp-MelleaDashboard-rows")
+        self.selection = self.root.get_by_role("toolbar", name="Selected runs")
+        self.filters = self.root.get_by_role("search", name="Filter runs")
+
+    def filter(self, label: str) -> Locator:
+        """A field of the filter bar."""
+        return self.filters.locator(f":scope > [aria-label='{label}']")
+
+    def card(self, label: str) -> Locator:
+        """The value of a total."""
+        return self.root.locator(".jp-MelleaDashboard-card").filter(has_text=label).locator("dd")
+
+    def column(self, title: str) -> list[str]:
+        """The texts of a column, of the rows that are drawn."""
+        titles: Sequence[str] = self.table.locator("th").all_inner_texts()
+        at = next(n for n, text in enumerate(titles) if text.startswith(title))
+        return self.rows.locator(f"td:nth-child({at + 1})").all_inner_texts()
+
+    def sort_by(self, title: str) -> None:
+        self.table.get_by_role("button", name=title).click()
+
+    def expect_idle(self) -> None:
+        """No page is being read."""
+        expect(self.table).to_have_attribute("aria-busy", "false")
