@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("instrumentation", "store", "startup", "rest", "logs", "lab")
+ORDER = ("instrumentation", "store", "startup", "rest", "logs", "lab", "docker")
 
 
 def main() -> int:

@@ -123,6 +123,32 @@ class MelleaApp(ExtensionApp):
     fork_server_idle_seconds = Float(
         1800.0, help="A prepared interpreter that is not used for so long goes away."
     ).tag(config=True)
+    docker_host = Unicode(
+        allow_none=True,
+        default_value=None,
+        help="Where the container engine listens, e.g. unix:///run/docker.sock. Absent: "
+        "DOCKER_HOST, else the usual socket. It must see this machine's files.",
+    ).tag(config=True)
+    docker_uid = Integer(
+        10001, min=1, help="User and group id of programs in containers where the server is root. "
+        "Elsewhere they have the server's own.",
+    ).tag(config=True)  # fmt: skip
+    docker_memory_mb = Integer(
+        2048, min=16, help="Memory limit of containers whose environment names none, in MiB."
+    ).tag(config=True)
+    docker_pids_limit = Integer(
+        512, min=8, help="Most processes and threads of containers whose environment names none."
+    ).tag(config=True)
+    docker_cpus = Float(
+        2.0, min=0.01, help="Processors of containers whose environment names none."
+    ).tag(config=True)
+    docker_pull_timeout_seconds = Float(
+        3600.0, min=1.0, help="A pull of an image that takes longer is broken off."
+    ).tag(config=True)
+    docker_idle_seconds = Float(
+        1800.0, min=1.0, help="Containers that an environment's prewarm keeps ready go away when "
+        "no run asked for one so long.",
+    ).tag(config=True)  # fmt: skip
     heartbeat_seconds = Float(
         15.0, min=0.05, help="Seconds between comments on an idle log stream."
     ).tag(config=True)
@@ -220,6 +246,8 @@ class MelleaApp(ExtensionApp):
         return self._services
 
     def _build(self) -> Services:
+        from mellea_jupyter.executors.docker.config import Limits
+        from mellea_jupyter.executors.docker.executor import DockerOptions
         from mellea_jupyter.retention.policy import RetentionPolicy
         from mellea_jupyter.service.notices import MailDesk
         from mellea_jupyter.service.services import ServiceOptions, Services
@@ -246,6 +274,17 @@ class MelleaApp(ExtensionApp):
                 environment_check_seconds=self.environment_check_seconds,
                 fork_server_idle_seconds=self.fork_server_idle_seconds,
                 prewarm=self.prewarm,
+                docker=DockerOptions(
+                    url=self.docker_host,
+                    account=self.docker_uid,
+                    limits=Limits(
+                        memory_mb=self.docker_memory_mb,
+                        pids=self.docker_pids_limit,
+                        cpus=self.docker_cpus,
+                    ),
+                    pull_timeout_seconds=self.docker_pull_timeout_seconds,
+                    idle_seconds=self.docker_idle_seconds,
+                ),
                 channels=channels.all,
                 mail=MailDesk(
                     unavailable_reason=channels.no_mail_reason,

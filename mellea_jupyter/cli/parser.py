@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
     "rm": ("runs", "rm"),
+    "build": ("build", "build"),
     "env": ("environments", "env"),
     "dataset": ("datasets", "dataset"),
     "pin": ("retention", "pin"),
@@ -55,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_logs(commands)
     _add_retry(commands)
+    _add_build(commands)
     _add_env(commands)
     _add_dataset(commands)
     _add_retention(commands)
@@ -111,6 +113,24 @@ def _add_logs(commands: Any) -> None:
     logs.add_argument("--level", choices=LEVELS, help="only this level")
     logs.add_argument("--tail", type=int, metavar="N", help="only the last lines")
     logs.add_argument("--search", metavar="TEXT", help="only lines with this text")
+
+
+def _add_build(commands: Any) -> None:
+    build = commands.add_parser("build", help="build an image that runs can execute in")
+    build.add_argument(
+        "requirements", metavar="REQUIREMENTS", nargs="?",
+        help="a requirements.txt; without one the image has mellea alone",
+    )  # fmt: skip
+    build.add_argument("-t", "--tag", metavar="NAME", help="the image's name")
+    build.add_argument(
+        "--base", default="python:3.11-slim", metavar="IMAGE", help="default: %(default)s"
+    )
+    build.add_argument(
+        "--network", metavar="NETWORK", help="of the build's steps, e.g. host, as for docker build"
+    )
+    build.add_argument(
+        "--print-dockerfile", action="store_true", help="print what it builds from, to be changed"
+    )
 
 
 def _add_retry(commands: Any) -> None:

@@ -8,16 +8,17 @@ threads (they may block for a moment), from several at once, and must be safe fo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.environments import Environment, EnvironmentProbe
 from mellea_jupyter.models.ids import RunId
+from mellea_jupyter.models.run import RunImage
 
 
 class RunHandle(Model):
@@ -38,7 +39,7 @@ class LaunchSpec:
 
     `spec` is the content of `spec.json` (docs/contributing/journal.md) and `secrets` that of
     `secrets`; the executor writes both into `run_dir`, which exists with `source/` filled, mode
-    0700.
+    0700. `image_id` is what `PullsImages.pull` gave for this run.
     """
 
     run_id: RunId
@@ -46,6 +47,11 @@ class LaunchSpec:
     environment: Environment
     spec: Mapping[str, Any]
     secrets: Mapping[str, str]
+    image_id: str | None = None
+
+
+class ExecutorUnreachable(OSError):
+    """What holds the runs does not answer. They are neither dead nor alive by that; ask again."""
 
 
 class Liveness(Model):
@@ -54,19 +60,31 @@ class Liveness(Model):
     `alive`: the supervisor (or engine) holds the run, more frames may come.
     Not `alive`: no frame will be added any more. Then `exit_code` and `reason` are the engine's
     word on the end where it has one; both None means that the journal's end frame decides, and
-    without such a frame the run is lost.
+    without such a frame the run is lost. `otherwise` is the reason for a run whose journal does
+    not say that the program ended by itself.
     """
 
     alive: bool
     exit_code: int | None = None
     reason: str | None = None
+    otherwise: str | None = None
     message: str | None = None
 
 
 class Executor(ABC):
-    """Places runs and finds them again."""
+    """Places runs and finds them again.
+
+    Attributes:
+        name: what environments say in `executor`.
+        trusts_journal: whether the journal's end frame proves the end. Where the program could
+            have written it, the run goes on until `poll` says otherwise, and the frame's exit code
+            counts as far as that of `Liveness` agrees with it (128 + N for signal N).
+        patience_seconds: how long `poll` may be unreachable before a run is given up as lost.
+    """
 
     name: str
+    trusts_journal: ClassVar[bool] = True
+    patience_seconds: float = 600.0
 
     @abstractmethod
     def launch(self, spec: LaunchSpec) -> RunHandle:
@@ -92,6 +110,7 @@ class Executor(ABC):
         """Whether the run is still held. Called about once a second a run, and at its end.
 
         Raises:
+            ExecutorUnreachable: ask again; the run is given up after `patience_seconds`.
             OSError: it can not be told now. The run is neither dead nor alive by that; ask again.
         """
 
@@ -132,3 +151,33 @@ class Executor(ABC):
 
     def close(self) -> None:
         """The server stops. Placed runs go on."""
+
+
+class Pull(Protocol):
+    """An image on its way to where it is needed."""
+
+    def run(self, report: Callable[[RunImage], None]) -> RunImage:
+        """Wait until the image is there; `report` is told how far it is, often.
+
+        Raises:
+            LaunchFailed: it can not be had, or `cancel` was called.
+        """
+
+    def cancel(self) -> None:
+        """Break off, from any thread; nothing is left behind. Idempotent."""
+
+
+@runtime_checkable
+class PullsImages(Protocol):
+    """An executor whose runs need an image: they are `pulling_image` until they have it."""
+
+    def pull(self, environment: Environment, before: RunImage | None) -> Pull:
+        """Get the environment's image; not begun yet. `before` is the one a retried run had."""
+
+
+@runtime_checkable
+class LeavesOrphans(Protocol):
+    """An executor whose runs may leave something behind that only a later search finds."""
+
+    def sweep(self, is_active: Callable[[RunId], bool]) -> int:
+        """Remove what belongs to runs that are not active; how many there were."""

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 GROUP = "mellea_jupyter.executors"
 
 _BUILT_IN = {
+    "docker": EntryPoint(
+        "docker", "mellea_jupyter.executors.docker.executor:DockerExecutor", group=GROUP
+    ),
     "process": EntryPoint(
         "process", "mellea_jupyter.executors.process:ProcessExecutor", group=GROUP
     ),

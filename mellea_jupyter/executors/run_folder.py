@@ -1,4 +1,4 @@
-"""What the process executor reads and writes in a run folder (docs/contributing/journal.md).
+"""What executors read and write in a run folder (docs/contributing/journal.md).
 
 The program may have replaced anything in it. So everything is opened without following links and
 without waiting, must be a regular file, and is read up to a limit; what is malformed is not there.
@@ -113,8 +113,10 @@ def withdraw(run_dir: Path) -> bool:
         return is_free
 
 
-def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) -> bool:
-    """Write a 0600 file in one step; with `replace=False` only when there is none yet.
+def write_json(
+    path: Path, value: Mapping[str, Any], *, replace: bool = True, mode: int = 0o600
+) -> bool:
+    """Write a file in one step; with `replace=False` only when there is none yet.
 
     Returns:
         Whether it was written.
@@ -125,6 +127,7 @@ def write_json(path: Path, value: Mapping[str, Any], *, replace: bool = True) ->
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)
             json.dump(value, file)
         if replace:
             Path(temporary).replace(path)

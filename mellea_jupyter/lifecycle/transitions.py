@@ -13,7 +13,7 @@ from typing import Final
 
 from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.lifecycle.statuses import ACTIVE, PLACED, TERMINAL, WAITING
-from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus, StatusReason
+from mellea_jupyter.models.run import ErrorDetails, Run, RunImage, RunStatus, StatusReason
 
 S = RunStatus
 
@@ -35,6 +35,8 @@ class Claimed:
 @dataclass(frozen=True, slots=True)
 class ImagePulled:
     """The image is present."""
+
+    image: RunImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def apply(run: Run, event: Event) -> Run:
         case Claimed():
             return _claimed(run, event)
         case ImagePulled():
-            return run.changed(status=S.STARTING)
+            return run.changed(status=S.STARTING, image=event.image or run.image)
         case ProgramStarted():
             return _program_started(run, event)
         case StopRequested():

@@ -47,6 +47,25 @@ class StatusReason(StrEnum):
     ADMIN = "admin"  # cancelled by an administrator
 
 
+class RunImage(Model):
+    """The container image of a run, and how far its download is.
+
+    Layers become known one by one, so the totals grow. Unpacking comes after downloading and
+    usually takes longer.
+    """
+
+    reference: str = Field(description="What the environment names.")
+    digest: str | None = Field(
+        None, description="`name@sha256:…` that a registry has it under; null if built here."
+    )
+    id: str | None = Field(None, description="`sha256:…` of exactly the image the run has.")
+    layers_done: int = Field(0, ge=0, description="Layers that are unpacked.")
+    layers_total: int = Field(0, ge=0, description="Layers known so far.")
+    bytes_done: int = Field(0, ge=0, description="Downloaded bytes, compressed.")
+    bytes_extracted: int = Field(0, ge=0, description="Bytes of them that are unpacked.")
+    bytes_total: int = Field(0, ge=0, description="Bytes to download, as known so far.")
+
+
 class ErrorDetails(Model):
     """The exception that ended the program, as the runtime recorded it."""
 
@@ -101,6 +120,9 @@ class Run(Model):
 
     version: int = Field(0, ge=0, description="Grows with every change of the record.")
     host: str | None = Field(None, description="The machine that executes it.")
+    image: RunImage | None = Field(
+        None, description="Its container image; what is known of it grows while it is pulled."
+    )
     isolation: str | None = Field(None, description="`warm` or `fresh`, once it has started.")
     isolation_reason: str | None = Field(None, description="Why it is not warm.")
     queue_position: int | None = Field(None, description="1 is next; only while queued.")

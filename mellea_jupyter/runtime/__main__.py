@@ -3,6 +3,8 @@
 Commands:
     supervise RUN_DIR [--reason TEXT]
         Supervise one run; the program gets a fresh interpreter. TEXT says why it is not warm.
+    sidecar RUN_DIR [--wait SECONDS [--preload a,b,c]] [--reason TEXT]
+        Supervise one run in a container of its own and exit as its program did.
     forkserver --socket PATH [--preload a,b,c] [--idle-seconds N]
         Import modules once and fork warm runs on request until nobody asked for N seconds.
     program RUN_DIR DESCRIPTOR
@@ -55,6 +57,8 @@ def main(arguments: List[str]) -> int:
         return int(supervisor.supervise(os.path.abspath(arguments[1]), start))
     if command == "program" and len(arguments) == 3:
         return int(runtime_module("program").run_fresh(arguments[1], int(arguments[2])))
+    if command == "sidecar":
+        return int(runtime_module("sidecar").main(arguments[1:]))
     if command == "forkserver":
         return int(runtime_module("forkserver").main(arguments[1:]))
     if command == "version":

@@ -32,7 +32,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from types import FrameType
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple
 
 from . import RUNTIME_VERSION
 from .processes import start_time
@@ -136,6 +136,24 @@ def has_network_connection() -> bool:
     return False
 
 
+def loaded_modules() -> Set[str]:
+    """Top-level modules that a fork of this process would have already."""
+    return {name.partition(".")[0] for name in sys.modules} - INTERPRETER_MODULES
+
+
+def why_fresh(spec: RunSpec, preloaded: Set[str]) -> Optional[str]:
+    """Why this run must not start warm from this process, or None."""
+    for name in sorted(set(spec.env) | set(os.environ)):
+        is_followed = name in FOLLOWED_VARIABLES or name.startswith(DATASET_PREFIX)
+        matters = name.startswith(IMPORT_TIME_PREFIXES) and not is_followed
+        if matters and spec.env.get(name) != os.environ.get(name):
+            return f"the variable {name} is read when modules are imported"
+    shadowed = shadowed_modules(spec.import_dir, preloaded)
+    if shadowed:
+        return f"the program's own {min(shadowed)} replaces a preloaded module"
+    return None
+
+
 class ForkServer:
     """Accepts requests on a socket and forks a supervisor for each.
 
@@ -150,7 +168,7 @@ class ForkServer:
     ) -> None:
         self._path = path
         self._idle_seconds = idle_seconds
-        self._preloaded = {name.partition(".")[0] for name in sys.modules} - INTERPRETER_MODULES
+        self._preloaded = loaded_modules()
         self._umask = os.umask(0o077)
         self._template_descriptors = template_descriptors
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -234,22 +252,10 @@ class ForkServer:
         except SpecError:
             spec = None  # the supervisor writes the journal that explains it
         is_fresh = spec is not None and spec.isolation == "fresh"
-        reason = None if spec is None or is_fresh else self._why_fresh(spec)
+        reason = None if spec is None or is_fresh else why_fresh(spec, self._preloaded)
         if reason is not None:
             return {"ok": False, "reason": reason}
         return self._fork_supervisor(run_dir, is_fresh=is_fresh)
-
-    def _why_fresh(self, spec: RunSpec) -> Optional[str]:
-        """Why this run must not start warm, or None."""
-        for name in sorted(set(spec.env) | set(os.environ)):
-            is_followed = name in FOLLOWED_VARIABLES or name.startswith(DATASET_PREFIX)
-            matters = name.startswith(IMPORT_TIME_PREFIXES) and not is_followed
-            if matters and spec.env.get(name) != os.environ.get(name):
-                return f"the variable {name} is read when modules are imported"
-        shadowed = shadowed_modules(spec.import_dir, self._preloaded)
-        if shadowed:
-            return f"the program's own {min(shadowed)} replaces a preloaded module"
-        return None
 
     def _fork_supervisor(self, run_dir: str, *, is_fresh: bool) -> Dict[str, Any]:
         try:

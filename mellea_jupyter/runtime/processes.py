@@ -36,6 +36,22 @@ def become_subreaper() -> bool:
     return bool(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
+def memory_kills() -> int:
+    """How many processes the kernel has killed in this container for want of memory.
+
+    Source: the kernel's `memory.events` (cgroup v2) and `memory.oom_control` (v1), as a container
+    sees its own.
+    """
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(path) as file:
+                fields = dict(line.split()[:2] for line in file if " " in line)
+            return int(fields.get("oom_kill", 0))
+        except (OSError, ValueError):
+            continue
+    return 0
+
+
 def boot_id() -> str:
     """The machine's boot, or an empty text where it is not known."""
     try:

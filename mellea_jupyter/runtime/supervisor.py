@@ -30,12 +30,19 @@ from typing import Any, Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from .capture import StreamCapture, open_pipe
 from .control import ChannelReader, Message, StopIntent, open_channel, read_stop_intent
 from .frames import FrameWriter
-from .launch import LaunchError, ProgramBody, fork_program, open_gate
+from .launch import (
+    LAUNCH_FAILED_STATUS,
+    LaunchError,
+    ProgramBody,
+    fork_program,
+    open_gate,
+)
 from .processes import (
     Process,
     become_subreaper,
     boot_id,
     descendants,
+    memory_kills,
     send_signal,
     signal_group,
     start_time,
@@ -66,6 +73,8 @@ class Start(NamedTuple):
         body: Warm: what becomes the program in the forked child.
         template_descriptors: Warm: descriptors of preloaded modules, kept by the program.
         lock: Descriptor of `journal/lock`, already locked; None to lock it here.
+        is_contained: In a container of its own: the supervisor exits as the program did, and
+            tells of processes that the container's memory limit killed.
     """
 
     isolation: str
@@ -73,6 +82,7 @@ class Start(NamedTuple):
     body: Optional[ProgramBody] = None
     template_descriptors: Tuple[int, ...] = ()
     lock: Optional[int] = None
+    is_contained: bool = False
 
 
 def lock_journal(run_dir: str) -> Optional[int]:
@@ -92,7 +102,8 @@ def supervise(run_dir: str, start: Start) -> int:
     """Run one run folder to its end; the supervisor's own exit status (not the program's).
 
     0: the journal holds the end. 3: the journal cannot be written or already exists. 75: another
-    supervisor has this run.
+    supervisor has this run. In a container it is the program's: 128 + N for signal N, 126 when it
+    could not be started.
     """
     signals = SignalPipe()
     try:
@@ -136,11 +147,12 @@ def _supervise_locked(run_dir: str, start: Start, signals: SignalPipe) -> int:
         )
         if spec is None:
             writer.write_end(**_never_started("launch_failed", problem))
+            exit_status = LAUNCH_FAILED_STATUS
         else:
-            Supervisor(spec, start, writer, signals).run()
+            exit_status = Supervisor(spec, start, writer, signals).run()
     finally:
         writer.close()
-    return EXIT_OK
+    return exit_status if start.is_contained else EXIT_OK
 
 
 def _never_started(reason: str, message: Optional[str]) -> Dict[str, Any]:
@@ -247,21 +259,26 @@ class Supervisor:
 
     # -- the life of a run ----------------------------------------------------------------
 
-    def run(self) -> None:
-        """Launch, loop until the whole tree is gone and everything is written, then `end`."""
+    def run(self) -> int:
+        """Launch, loop until the whole tree is gone and everything is written, then `end`.
+
+        Returns:
+            The program's exit status as a shell has it; 126 when it never started.
+        """
         if self._signals.take(signal.SIGINT) or self._signals.take(signal.SIGTERM):
             intent = read_stop_intent(self._spec.run_dir)
             self._write_stop(intent)
             self._writer.write_end(**_never_started(intent.reason, None))
-            return
+            return LAUNCH_FAILED_STATUS
         become_subreaper()
         problem = self._launch()
-        if problem is None:
-            self._loop()
-            self._write_end()
-        else:
+        if problem is not None:
             self._reap()
             self._writer.write_end(**_never_started("launch_failed", problem))
+            return LAUNCH_FAILED_STATUS
+        self._loop()
+        self._tell_memory_kills()
+        return self._write_end()
 
     def _launch(self) -> Optional[str]:
         """Start the program and name it in the journal; what went wrong, or None."""
@@ -516,7 +533,15 @@ class Supervisor:
             self._writer.write("system", level="error", message=message)
             self._stop(StopIntent("out_of_memory", None, 0.0))
 
-    def _write_end(self) -> None:
+    def _tell_memory_kills(self) -> None:
+        """Say that the kernel killed processes for want of memory; the program may hide it."""
+        kills = memory_kills() if self._start.is_contained else 0
+        if kills:
+            these = "a process" if kills == 1 else f"{kills} processes"
+            message = f"The memory limit of the container was reached, and {these} killed for it."
+            self._writer.write("system", level="warn", message=message)
+
+    def _write_end(self) -> int:
         status = 0 if self._status is None else self._status
         signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         if self._intent is not None:
@@ -534,6 +559,7 @@ class Supervisor:
             dropped_events=self._channel.dropped_events,
             left_behind=self._left_behind,
         )
+        return os.WEXITSTATUS(status) if signalled is None else 128 + signalled
 
 
 def _group_of(process: Process) -> Optional[int]:

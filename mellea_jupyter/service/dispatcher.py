@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
 from mellea_jupyter import clock
@@ -48,8 +48,13 @@ class Dispatcher:
         limit: int,
         owner_limit: int,
         place: Callable[[Run], Awaitable[None]],
+        pulling: Container[str] = frozenset(),
     ) -> None:
-        """`place` is called with every claimed run, and must not raise or wait for its end."""
+        """Put together a queue.
+
+        `place` is called with every claimed run, and must not raise or wait for its end; `pulling`
+        are the executors whose runs need an image.
+        """
         self._store = store
         self._broker = broker
         self._offload = offload
@@ -58,6 +63,7 @@ class Dispatcher:
         self._limit = limit
         self._owner_limit = owner_limit
         self._place = place
+        self._pulling = pulling
         self._kick = asyncio.Event()
         self._places: dict[str, QueuePlace] = {}
         self._queued_since: dict[str, float] = {}
@@ -113,13 +119,15 @@ class Dispatcher:
             change=self._claimed,
         )
 
-    def _claimed(self, run: Run) -> Run:
+    def _claimed(self, run: Run, executor: str) -> Run:
         since = self._queued_since.get(run.id)
         if since is not None:
             waited = clock.monotonic() - since
         else:  # queued by a service that is gone: its clock is all there is
             waited = max(0.0, (clock.now() - run.created_at).total_seconds())
-        return apply(run, Claimed(host=self._host, queue_ms=round(waited * 1000)))
+        queue_ms = round(waited * 1000)
+        pulls = executor in self._pulling
+        return apply(run, Claimed(host=self._host, queue_ms=queue_ms, pulls_image=pulls))
 
     async def _look_at_queue(self) -> None:
         waiting = [

@@ -24,6 +24,9 @@ LOST_MESSAGE = (
 
 _BUDGET_ERRORS: Final = re.compile(r"mellea_(runtime|jupyter\.runtime)\..*BudgetExceeded")
 _OWN_ENDS: Final = frozenset({"exit_code", "signal"})
+_ASKED: Final = frozenset({StatusReason.USER, StatusReason.ADMIN})
+_KILLED_OR_TOLD: Final = frozenset({StatusReason.TERMINATED})
+_SIGNALLED: Final = 128
 
 
 def text(value: object, limit: int = MESSAGE_LIMIT) -> str | None:
@@ -68,13 +71,50 @@ class Ending:
         """From the end frame, overruled by the executor's word where it has one."""
         code = _number(end.get("exit_code"))
         exit_code = liveness.exit_code if liveness.exit_code is not None else code
-        reason = liveness.reason or text(end.get("reason"), 50) or "exit_code"
+        said = text(end.get("reason"), 50)
+        reason = liveness.reason or said or liveness.otherwise or "exit_code"
         return cls(
             exit_code=None if exit_code is None else int(exit_code),
             stopped=None if reason in _OWN_ENDS else reason,
             execution_ms=max(0, round(_number(end.get("execution_ms")) or 0)),
             message=liveness.message or text(end.get("message")),
         )
+
+
+def vetted(
+    end: Mapping[str, Any] | None, liveness: Liveness, *, asked: str | None
+) -> tuple[dict[str, Any], Liveness]:
+    """An end frame that the program may have written, and the executor's word, made to agree.
+
+    The executor's exit code counts; the frame's is kept where it says the same (a shell's 128 + N
+    is signal N). That somebody asked for a stop is believed when somebody did, and that memory ran
+    out when the executor says so.
+
+    Args:
+        end: the frame; None when there is none.
+        liveness: of a run that is not alive.
+        asked: the recorded reason of a stop request.
+    """
+    frame = dict(end or {})
+    claimed = _number(frame.get("exit_code"))
+    code = liveness.exit_code
+    if code is not None:
+        agrees = claimed is not None and code == (claimed if claimed >= 0 else _SIGNALLED - claimed)
+        code = int(claimed) if agrees and claimed is not None else _as_exit_code(code)
+    reason = text(frame.get("reason"), 50)
+    if reason in _ASKED:
+        reason = asked or liveness.otherwise
+    elif reason in _KILLED_OR_TOLD or reason is None:
+        reason = liveness.otherwise or (asked if end is None else reason)
+    elif reason == StatusReason.OUT_OF_MEMORY:
+        reason = None
+    frame["reason"] = reason
+    return frame, liveness.model_copy(update={"exit_code": code})
+
+
+def _as_exit_code(status: int) -> int:
+    """The exit code of a shell's status, as the record has it: `-N` for signal N."""
+    return _SIGNALLED - status if status > _SIGNALLED else status
 
 
 def is_over_budget(ending: Ending, error: ErrorDetails | None) -> bool:
@@ -139,6 +179,8 @@ def _stopped_sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> s
             default = "The program could not be started."
         case StatusReason.TERMINATED:
             default = "The run's supervisor was told to end, as when the machine shuts down."
+        case StatusReason.ENGINE_RESTARTED:
+            default = "The container engine was restarted, which ended the run's container."
         case StatusReason.BUDGET_EXCEEDED if error is not None:
             default = error.message
         case reason:

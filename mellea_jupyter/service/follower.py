@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 from mellea_jupyter import clock
 from mellea_jupyter.accounting.usage import UsageState
 from mellea_jupyter.exceptions import IllegalTransition
-from mellea_jupyter.executors.base import Executor, Liveness, RunHandle
+from mellea_jupyter.executors.base import Executor, ExecutorUnreachable, Liveness, RunHandle
 from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
 from mellea_jupyter.models.artifacts import ArtifactList
 from mellea_jupyter.models.run import Run, RunStatus, StatusReason
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 0.5
 POLL_SECONDS = 1.0
+ENDING_POLL_SECONDS = 0.01
+ENDING_SECONDS = 10.0
+"""How long the executor is asked often after an end frame that proves nothing by itself."""
 QUICK_SECONDS = 0.004
 QUICK_FOR_SECONDS = 2.0
 SLOW_SECONDS = 0.05
@@ -92,6 +96,8 @@ class Follower:
         self._grace_seconds = grace_seconds
         self._deliver_stop = deliver_stop
         self._stop_delivered = False
+        self._ended_at = 0.0
+        self._unreachable_since: float | None = None
         self._usage = UsageState()
         self._seen = _Seen()
         self._position = Position()
@@ -120,10 +126,13 @@ class Follower:
                 size = grown
                 grown_at = clock.monotonic()
                 await self._fold_new(reader)
-            if self._seen.end is not None:
-                return Liveness(alive=False)
             now = clock.monotonic()
-            if now - polled_at >= POLL_SECONDS:
+            if self._seen.end is not None:
+                if self._executor.trusts_journal:
+                    return Liveness(alive=False)
+                self._ended_at = self._ended_at or now
+            is_ending = self._ended_at > 0 and now - self._ended_at < ENDING_SECONDS
+            if now - polled_at >= (ENDING_POLL_SECONDS if is_ending else POLL_SECONDS):
                 polled_at = now
                 await self._save_if_due(now)
                 if (gone := await self._poll(reader)) is not None:
@@ -211,17 +220,35 @@ class Follower:
         The record is read anew, since a stop may have been asked for through another service.
         """
         self._run = await self._records.get(self._run.id)
-        if self._run.is_stop_requested and not self._stop_delivered:
-            self._stop_delivered = True
-            await self._deliver_stop(self._run, self._handle)
-        liveness = await self._offload.io(self._executor.poll, self._handle, self._run_dir)
-        if not liveness.alive:
-            await self._fold_new(reader)  # what was written between our last look and its death
-            return liveness
-        if self._is_overdue():
-            log.warning("run %s did not end in time; killing it", self._run.id)
-            await self._kill()
-        return None
+        try:
+            if self._run.is_stop_requested and not self._stop_delivered:
+                await self._deliver_stop(self._run, self._handle)
+                self._stop_delivered = True
+            liveness = await self._offload.io(self._executor.poll, self._handle, self._run_dir)
+            if liveness.alive and self._is_overdue():
+                log.warning("run %s did not end in time; killing it", self._run.id)
+                await self._kill()
+        except ExecutorUnreachable as error:
+            return self._given_up(error)
+        self._unreachable_since = None
+        if liveness.alive:
+            return None
+        await self._fold_new(reader)  # what was written between our last look and its death
+        return liveness
+
+    def _given_up(self, error: ExecutorUnreachable) -> Liveness | None:
+        """The run as lost, once its executor has been silent for too long; else None."""
+        now = clock.monotonic()
+        if self._unreachable_since is None:
+            self._unreachable_since = now
+            log.warning("run %s: %s; asking again", self._run.id, error)
+        patience = self._executor.patience_seconds
+        if now - self._unreachable_since < patience:
+            return None
+        message = (
+            f"{error} It has been silent for {patience:.0f} s, so nobody can say how it ended."
+        )
+        return Liveness(alive=False, reason=StatusReason.LOST, message=message)
 
     async def _kill(self) -> None:
         """Kill what is left of the run; whoever still reports its end says why it was killed."""
@@ -246,7 +273,8 @@ class Follower:
     async def _finish(self, liveness: Liveness) -> Run:
         """Make sure that nothing lives, keep what the run produced, and write the final status."""
         if self._seen.end is None:
-            await self._kill()
+            with suppress(ExecutorUnreachable):  # then what is left is swept when it is back
+                await self._kill()
         at = clock.now()
         calls = self._collector.changed_calls(self._usage)
         if calls:
@@ -265,7 +293,8 @@ class Follower:
             )
         except IllegalTransition:
             self._run = await self._records.get(self._run.id)
-        await self._offload.io(self._executor.cleanup, self._handle, self._run_dir)
+        with suppress(ExecutorUnreachable):
+            await self._offload.io(self._executor.cleanup, self._handle, self._run_dir)
         return self._run
 
     def _final(self, run: Run, at: datetime, liveness: Liveness, kept: ArtifactList) -> Run:
@@ -279,8 +308,15 @@ class Follower:
             update={"artifacts": kept.artifacts, "artifacts_skipped": kept.skipped}
         )
         end = self._seen.end
-        if end is None and liveness.exit_code is None and liveness.reason is None:
+        if liveness.reason == StatusReason.LOST or (
+            end is None
+            and liveness.exit_code is None
+            and liveness.reason is None
+            and liveness.otherwise is None
+        ):
             return apply(run, Lost(at=at, message=liveness.message or endings.LOST_MESSAGE))
+        if not self._executor.trusts_journal:
+            end, liveness = endings.vetted(end, liveness, asked=run.cancel_reason)
         error = endings.error_details(self._seen.exception)
         ended = endings.Ending.of(end or {}, liveness)
         if endings.is_over_budget(ended, error):

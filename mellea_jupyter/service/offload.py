@@ -30,7 +30,7 @@ class Offload:
         self._scan = ThreadPoolExecutor(2, thread_name_prefix="mellea-scan")
         self._place = ThreadPoolExecutor(4, thread_name_prefix="mellea-place")
         self._collect = ThreadPoolExecutor(2, thread_name_prefix="mellea-collect")
-        self._fetch = ThreadPoolExecutor(3, thread_name_prefix="mellea-fetch")
+        self._fetch = ThreadPoolExecutor(4, thread_name_prefix="mellea-fetch")
         self._probe = ThreadPoolExecutor(4, thread_name_prefix="mellea-probe")
 
     async def write(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -62,7 +62,7 @@ class Offload:
         return await self._run(self._probe, functools.partial(fn, *args, **kwargs))
 
     async def fetch(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Move data in: pin a dataset, put one before a run. Takes as long as there are bytes."""
+        """Move data in: an image, a dataset. Takes as long as there are bytes."""
         return await self._run(self._fetch, functools.partial(fn, *args, **kwargs))
 
     @staticmethod

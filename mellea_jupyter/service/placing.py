@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import threading
@@ -20,11 +22,19 @@ from mellea_jupyter.exceptions import (
     RunNotFound,
     StoreError,
 )
-from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
+from mellea_jupyter.executors.base import (
+    Executor,
+    ExecutorUnreachable,
+    LaunchSpec,
+    Pull,
+    PullsImages,
+    RunHandle,
+)
 from mellea_jupyter.executors.registry import no_executor
-from mellea_jupyter.lifecycle.transitions import LaunchRefused, Lost, apply
+from mellea_jupyter.lifecycle.transitions import ImagePulled, LaunchRefused, Lost, apply
+from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.ids import RunId
-from mellea_jupyter.models.run import Run, StatusReason
+from mellea_jupyter.models.run import Run, RunImage, RunStatus, StatusReason
 from mellea_jupyter.service import secrets
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.datasets import DatasetService
@@ -39,6 +49,7 @@ from mellea_jupyter.stores.runs.base import Placement, RunStore
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 5
+PULL_REPORT_SECONDS = 0.3
 FAILURE_PAUSE_SECONDS = 1.0
 
 
@@ -88,6 +99,8 @@ class Placer:
         self._slot_freed = slot_freed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: Counter[str] = Counter()
+        self._unreachable_since: dict[str, float] = {}
+        self._pulls: dict[str, Pull] = {}
         self._filling: dict[str, threading.Event] = {}  # runs whose data is fetched now
 
     def holds(self, run_id: str) -> bool:
@@ -104,12 +117,18 @@ class Placer:
 
     async def stop_asked(self, run: Run) -> None:
         """Pass a recorded stop request on to the executor, if the run is placed."""
+        if (pull := self._pulls.get(run.id)) is not None:
+            await self._offload.place(pull.cancel)
+            return
         if (filling := self._filling.get(run.id)) is not None:
             filling.set()
         placement = await self._offload.io(self._store.get_placement, run.id)
         if placement.handle is None:
             return  # the launch in hand looks for the request when it is done
-        await self._deliver_stop(run, RunHandle.model_validate(placement.handle))
+        try:
+            await self._deliver_stop(run, RunHandle.model_validate(placement.handle))
+        except ExecutorUnreachable as error:  # the follower tries again
+            log.warning("run %s can not be told to stop now: %s", run.id, error)
 
     async def close(self) -> None:
         """Let go of all runs; they go on without us."""
@@ -137,6 +156,8 @@ class Placer:
             log.warning("run %s: its record was deleted while it was placed", run.id)
         except LaunchFailed as error:
             await self._lose(run, error.reason, str(error))
+        except ExecutorUnreachable as error:
+            await self._ask_again(run, error)
         except Exception as error:
             log.exception("run %s: following it failed", run.id)
             self._failures[run.id] += 1
@@ -148,9 +169,24 @@ class Placer:
                 await asyncio.sleep(FAILURE_PAUSE_SECONDS)
         else:
             self._failures.pop(run.id, None)
+            self._unreachable_since.pop(run.id, None)
         finally:
             self._tasks.pop(run.id, None)
             self._slot_freed()
+
+    async def _ask_again(self, run: Run, error: ExecutorUnreachable) -> None:
+        """Leave the run to the reconciler, unless its executor has been silent for too long."""
+        now = clock.monotonic()
+        since = self._unreachable_since.setdefault(run.id, now)
+        placement = await self._offload.io(self._store.get_placement, run.id)
+        executor = self._executors.get(placement.executor)
+        if executor is None or now - since >= executor.patience_seconds:
+            self._unreachable_since.pop(run.id, None)
+            await self._lose(run, StatusReason.LOST, str(error))
+            return
+        if since == now:
+            log.warning("run %s: %s; asking again", run.id, error)
+        await asyncio.sleep(FAILURE_PAUSE_SECONDS)
 
     async def _lose(self, run: Run, reason: str, message: str) -> None:
         """Give a placed run up: kill what is left of it, as far as that can be done, and say so."""
@@ -168,12 +204,78 @@ class Placer:
 
     async def _launch_and_follow(self, run: Run, placed_at: float) -> None:
         try:
+            run = await self._with_image(run)
             handle = await self._launch(run)
         except LaunchFailed as error:
             refused = LaunchRefused(at=clock.now(), reason=error.reason, message=str(error))
             await self._end(run, lambda current: apply(current, refused))
             return
         await self._follow(run, handle, placed_at)
+
+    async def _with_image(self, run: Run) -> Run:
+        """The run with its image, which is pulled where the executor has not got it.
+
+        Raises:
+            LaunchFailed: it can not be had, or a stop was asked for meanwhile.
+        """
+        if run.status != RunStatus.PULLING_IMAGE:
+            return run
+        pull = await self._offload.place(self._new_pull, run)
+        if pull is None:
+            return await self._records.update(run.id, lambda now: apply(now, ImagePulled()))
+        loop = asyncio.get_running_loop()
+        reports: asyncio.Queue[RunImage] = asyncio.Queue()
+        self._pulls[run.id] = pull
+        try:
+            if (await self._records.get(run.id)).is_stop_requested:
+                pull.cancel()
+
+            def report(image: RunImage) -> None:
+                loop.call_soon_threadsafe(reports.put_nowait, image)
+
+            work = asyncio.create_task(self._offload.fetch(pull.run, report))
+            try:
+                await self._report_pull(run, pull, reports, work)
+                image = await work
+            finally:
+                if not work.done():  # we are cancelled: the thread has to come back
+                    await self._offload.place(pull.cancel)
+                    await asyncio.gather(work, return_exceptions=True)
+        finally:
+            del self._pulls[run.id]
+        return await self._records.update(run.id, lambda now: apply(now, ImagePulled(image)))
+
+    def _new_pull(self, run: Run) -> Pull | None:
+        """The pull of the run's image; None where its executor needs none."""
+        placement = self._store.get_placement(run.id)
+        environment = self._environment(placement)
+        executor = self._executor(environment.executor)
+        if not isinstance(executor, PullsImages):
+            return None
+        before = None
+        if run.retry_of is not None:
+            with contextlib.suppress(RunNotFound):
+                before = self._store.get_run(run.retry_of).image
+        return executor.pull(environment, before)
+
+    async def _report_pull(
+        self, run: Run, pull: Pull, reports: asyncio.Queue[RunImage], work: asyncio.Task[RunImage]
+    ) -> None:
+        """Keep the record up to date until the pull has ended; look for a stop request."""
+        looked_at = clock.monotonic()
+        shown: RunImage | None = None
+        while not work.done():
+            await asyncio.wait({work}, timeout=PULL_REPORT_SECONDS)
+            newest = None
+            while not reports.empty():
+                newest = reports.get_nowait()
+            if newest is not None and newest != shown and not work.done():
+                shown = newest
+                await self._records.update(run.id, functools.partial(_with_progress, newest))
+            if clock.monotonic() - looked_at >= 1.0:  # through another service, perhaps
+                looked_at = clock.monotonic()
+                if (await self._records.get(run.id)).is_stop_requested:
+                    await self._offload.place(pull.cancel)
 
     async def _launch(self, run: Run) -> RunHandle:
         """Raises LaunchFailed."""
@@ -210,11 +312,7 @@ class Placer:
     def _launch_now(self, run: Run, datasets: Mapping[str, str]) -> RunHandle:
         """All of a launch on one thread: each change of thread would cost the run's start."""
         placement = self._store.get_placement(run.id)
-        try:
-            environment = self._environments.load(placement.environment_id)
-        except EnvironmentNotFound as error:
-            msg = f"The environment {placement.environment_id!r} was deleted"
-            raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
+        environment = self._environment(placement)
         executor = self._executor(environment.executor)
         run_dir = self._folders.path(run.id)
         try:
@@ -237,8 +335,17 @@ class Placer:
                 environment=environment,
                 spec=spec,
                 secrets=kept,
+                image_id=run.image.id if run.image is not None else None,
             )
         )
+
+    def _environment(self, placement: Placement) -> Environment:
+        """Raises LaunchFailed."""
+        try:
+            return self._environments.load(placement.environment_id)
+        except EnvironmentNotFound as error:
+            msg = f"The environment {placement.environment_id!r} was deleted"
+            raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
 
     def _demo_variables(self, run: Run) -> dict[str, str]:
         """Where the demo model answers, for a run that asks for it and does not say otherwise."""
@@ -312,3 +419,7 @@ class Placer:
         except KeyError:
             msg = self._executor_problems.get(name) or no_executor(name)
             raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from None
+
+
+def _with_progress(image: RunImage, run: Run) -> Run:
+    return run if run.status != RunStatus.PULLING_IMAGE else run.changed(image=image)

@@ -118,6 +118,8 @@ def _entry(placement: Placement) -> dict[str, str]:
 
 
 def _working_directory(run: Run, placement: Placement, run_dir: Path) -> Path:
+    if placement.executor == "docker":  # it fills work/ itself, for the container's account
+        return run_dir / "work"
     if run.config.working_directory == "program" and placement.program_dir is not None:
         folder = Path(placement.program_dir)
         if folder.is_dir():

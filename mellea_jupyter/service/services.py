@@ -21,10 +21,13 @@ from mellea_jupyter.environments.configured import (
     DEFAULT_ENVIRONMENT_ID,
     configured_environments,
 )
-from mellea_jupyter.exceptions import PermissionDenied, RunNotFound
+from mellea_jupyter.exceptions import LaunchFailed, PermissionDenied, RunNotFound
+from mellea_jupyter.executors.base import ExecutorUnreachable, LeavesOrphans, PullsImages
+from mellea_jupyter.executors.docker.executor import DockerExecutor, DockerOptions
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.notifications.base import Channel
 from mellea_jupyter.retention.policy import RetentionPolicy
@@ -57,6 +60,7 @@ from mellea_jupyter.stores.runs.sql import SqlRunStore
 log = logging.getLogger(__name__)
 
 ORPHAN_SECONDS = 3600.0
+SWEEP_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class ServiceOptions:
     max_dataset_bytes: int = 10 << 30
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
+    docker: DockerOptions = field(default_factory=DockerOptions)
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
 
@@ -102,7 +107,10 @@ class Services:
         self._offload = Offload()
         self._store = SqlRunStore.open(data_dir / "runs.sqlite")
         executors = create_executors(
-            {ProcessExecutor.name: {"warm_idle_seconds": options.fork_server_idle_seconds}}
+            {
+                ProcessExecutor.name: {"warm_idle_seconds": options.fork_server_idle_seconds},
+                DockerExecutor.name: {"data_dir": data_dir, "options": options.docker},
+            }
         )
         self._executors = executors.by_name
         self._demo = _DemoModel()
@@ -183,6 +191,7 @@ class Services:
             limit=options.max_runs,
             owner_limit=options.max_runs_per_owner,
             place=self._placer.place,
+            pulling={n for n, e in self._executors.items() if isinstance(e, PullsImages)},
         )
         self._reconciler = Reconciler(
             store=self._store,
@@ -252,6 +261,7 @@ class Services:
         self._spawn("dispatcher", self._dispatcher.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("orphans", self._remove_orphans())
+        self._spawn("sweep", self._sweep())
         self._spawn("datasets", self._sweep_datasets())
         self._spawn("notices", self.notices.run())
         self._spawn("outbox", self._outbox.run())
@@ -307,6 +317,25 @@ class Services:
             except RunNotFound:
                 log.warning("run folder %s belongs to no run; removing it", run_id)
                 await self._offload.collect(self._folders.delete, run_id)
+
+    async def _sweep(self) -> None:
+        """Have executors remove what ended runs left with them, now and again."""
+        while True:
+            for name, executor in self._executors.items():
+                if isinstance(executor, LeavesOrphans):
+                    try:
+                        await self._offload.place(executor.sweep, self._is_active)
+                    except ExecutorUnreachable as error:
+                        log.debug("executor %s is not there to be swept: %s", name, error)
+                    except LaunchFailed as error:
+                        log.debug("executor %s can not be used: %s", name, error)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _is_active(self, run_id: RunId) -> bool:
+        try:
+            return not self._store.get_run(run_id).is_terminal
+        except RunNotFound:
+            return False
 
     async def _sweep_datasets(self) -> None:
         """Remove bytes of datasets that were deleted or never came to be."""

@@ -5,6 +5,7 @@ The programs are real, and so are the processes that hold them.
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
 from mellea_jupyter.models.ids import RunId
 
+from .kinds import Kind
 from .runs import (
     NewExecutor,
     NewRun,
@@ -94,7 +96,7 @@ def test_cancel_gives_grace_and_names_who_and_why(executor: Executor, new_run: N
 
 
 def test_a_program_that_ignores_term_is_dead_after_the_grace_with_its_daemons(
-    executor: Executor, new_run: NewRun
+    executor: Executor, kind: Kind, new_run: NewRun
 ) -> None:
     spec = new_run(
         "import os, signal, sys, time\n"
@@ -106,13 +108,12 @@ def test_a_program_that_ignores_term_is_dead_after_the_grace_with_its_daemons(
         "    while True: time.sleep(1)\n" + WAIT_FOREVER
     )
     handle = executor.launch(spec)
-    text = wait_until(lambda: (t := output(spec.run_dir)).count("\n") == 2 and t)
-    daemon = int(text.split("daemon ")[1].split()[0])
+    wait_until(lambda: output(spec.run_dir).count("\n") == 2)
     executor.cancel(handle, spec.run_dir, reason="user", by="ada", grace_seconds=0.3)
     end = end_frame(spec.run_dir)
     assert (end["reason"], end["exit_code"]) == ("user", -signal.SIGKILL)
     wait_until(lambda: is_gone(executor, handle, spec))
-    assert not Path(f"/proc/{daemon}").exists()
+    assert not kind.is_anything_left(handle, spec)
 
 
 def test_kill_needs_no_grace_and_leaves_nothing(executor: Executor, new_run: NewRun) -> None:
@@ -170,7 +171,7 @@ def test_a_run_that_was_never_launched_is_not_found(
 def test_concurrent_launches_of_one_run_are_one_launch(
     new_executor: NewExecutor, new_run: NewRun
 ) -> None:
-    spec = new_run("open('count', 'a').write('x')")
+    spec = new_run("import os\nopen(os.environ['MELLEA_OUTPUT_DIR'] + '/count', 'a').write('x')")
     handles: list[RunHandle] = []
     barrier = threading.Barrier(8)
 
@@ -188,16 +189,104 @@ def test_concurrent_launches_of_one_run_are_one_launch(
     assert all(handle == handles[0] for handle in handles)
     assert end_frame(spec.run_dir)["exit_code"] == 0
     wait_until(lambda: is_gone(new_executor(), handles[0], spec))
-    assert (spec.run_dir / "source" / "count").read_text() == "x"
+    assert (spec.run_dir / "outputs" / "count").read_text() == "x"
     assert len(frames(spec.run_dir, "started")) == 1
 
 
 def test_an_environment_that_does_not_work_is_refused_with_its_reason(
-    executor: Executor, new_run: NewRun, folder: Path
+    executor: Executor, kind: Kind, new_run: NewRun, folder: Path
 ) -> None:
-    spec = new_run("print(1)")
-    broken = spec.environment.model_copy(update={"python": str(folder / "nope")})
-    with pytest.raises(LaunchFailed, match="no interpreter") as caught:
-        executor.launch(LaunchSpec(spec.run_id, spec.run_dir, broken, spec.spec, spec.secrets))
-    assert caught.value.reason == "environment_unavailable"
+    broken, text, reason = kind.broken(folder)
+    spec = new_run("print(1)", environment=broken)
+    with pytest.raises(LaunchFailed, match=text) as caught:
+        executor.launch(spec)
+    assert caught.value.reason == reason
     assert executor.find(spec.run_id, spec.run_dir) is None
+
+
+def test_what_a_program_writes_to_its_output_folder_is_there_afterwards(
+    executor: Executor, new_run: NewRun
+) -> None:
+    spec = new_run(
+        "import os\n"
+        "folder = os.environ['MELLEA_OUTPUT_DIR']\n"
+        "os.makedirs(folder + '/deep')\n"
+        "open(folder + '/deep/data.bin', 'wb').write(bytes(range(256)) * 1000)\n"
+    )
+    handle = executor.launch(spec)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    wait_until(lambda: is_gone(executor, handle, spec))
+    kept = spec.run_dir / "outputs" / "deep" / "data.bin"
+    assert kept.read_bytes() == bytes(range(256)) * 1000
+    executor.cleanup(handle, spec.run_dir)
+    assert kept.is_file()
+
+
+def test_memory_and_processor_time_are_measured(executor: Executor, new_run: NewRun) -> None:
+    spec = new_run(
+        "import time\n"
+        "data = bytearray(80 << 20)\n"
+        "end = time.process_time() + 0.5\n"
+        "while time.process_time() < end: pass\n"
+    )
+    executor.launch(spec)
+    end = end_frame(spec.run_dir)
+    assert 80 < end["peak_memory_mb"] < 200
+    assert 0.5 <= end["cpu_seconds"] < 3
+    assert frames(spec.run_dir, "usage")
+
+
+def test_a_program_over_the_memory_limit_is_killed_and_the_executor_or_its_frame_says_so(
+    executor: Executor, kind: Kind, new_run: NewRun
+) -> None:
+    environment = kind.environment(memory_mb=64)
+    spec = new_run(
+        "import time\nheld = []\nwhile True:\n    held.append(bytearray(8 << 20))\n"
+        "    time.sleep(0.02)\n",
+        environment=environment,
+    )
+    handle = executor.launch(spec)
+    end = end_frame(spec.run_dir)
+    assert end["exit_code"] == -signal.SIGKILL
+    wait_until(lambda: is_gone(executor, handle, spec))
+    word = executor.poll(handle, spec.run_dir).reason
+    assert (end["reason"] if executor.trusts_journal else word) == "out_of_memory"
+
+
+def test_a_run_whose_supervisor_was_killed_is_not_alive_and_can_be_killed_clean(
+    executor: Executor, kind: Kind, new_run: NewRun
+) -> None:
+    spec = new_run(WAIT_FOREVER)
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    kind.kill_supervisor(handle, spec)
+    wait_until(lambda: is_gone(executor, handle, spec))
+    assert not frames(spec.run_dir, "end")
+    assert executor.kill(handle, spec.run_dir)
+    assert not kind.is_anything_left(handle, spec)
+    word = executor.poll(handle, spec.run_dir)
+    assert word.exit_code in {None, 128 + signal.SIGKILL}
+    assert word.otherwise in {None, "terminated"}
+
+
+def test_two_hundred_thousand_lines_are_all_in_the_journal(
+    executor: Executor, new_run: NewRun
+) -> None:
+    spec = new_run("for n in range(200_000): print(f'line {n} {n:060}')\n")
+    handle = executor.launch(spec)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    wait_until(lambda: is_gone(executor, handle, spec))
+    lines = output(spec.run_dir).splitlines()
+    assert lines == [f"line {n} {n:060}" for n in range(200_000)]
+    assert sum(frame["lines"] for frame in frames(spec.run_dir, "output")) == 200_000
+
+
+def test_two_runs_at_once_do_not_see_each_other_s_folders(
+    executor: Executor, new_run: NewRun
+) -> None:
+    specs = [new_run("import os\nprint(os.environ['MELLEA_RUN_ID'])") for _ in range(3)]
+    handles = [executor.launch(spec) for spec in specs]
+    for spec, handle in zip(specs, handles, strict=True):
+        end_frame(spec.run_dir)
+        assert output(spec.run_dir) == f"{spec.run_id}\n"
+        wait_until(functools.partial(is_gone, executor, handle, spec))

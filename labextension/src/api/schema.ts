@@ -720,6 +720,8 @@ export type Run = {
   version: number;
   /** The machine that executes it. */
   host: string | null;
+  /** Its container image; what is known of it grows while it is pulled. */
+  image: RunImage | null;
   /** `warm` or `fresh`, once it has started. */
   isolation: string | null;
   /** Why it is not warm. */
@@ -854,6 +856,26 @@ export type RunDeleted = {
   run_id: string;
   /** Whose it was. */
   owner_id: string;
+};
+
+/** The container image of a run, and how far its download is. Layers become known one by one, so the totals grow. Unpacking comes after downloading and usually takes longer. */
+export type RunImage = {
+  /** What the environment names. */
+  reference: string;
+  /** `name@sha256:…` that a registry has it under; null if built here. */
+  digest: string | null;
+  /** `sha256:…` of exactly the image the run has. */
+  id: string | null;
+  /** Layers that are unpacked. */
+  layers_done: number;
+  /** Layers known so far. */
+  layers_total: number;
+  /** Downloaded bytes, compressed. */
+  bytes_done: number;
+  /** Bytes of them that are unpacked. */
+  bytes_extracted: number;
+  /** Bytes to download, as known so far. */
+  bytes_total: number;
 };
 
 /** Counts, times and cost of one run; they grow while it runs. */

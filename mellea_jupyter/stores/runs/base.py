@@ -118,12 +118,13 @@ class RunStore(ABC):
     @abstractmethod
     def claim(
         self, *, lease: str, limit: int, owner_limit: int,
-        change: Callable[[Run], Run],
+        change: Callable[[Run, str], Run],
     ) -> Run | None:  # fmt: skip
         """Take the next queued run whose turn it is, or None.
 
         In one transaction: counts placed runs of all services (`limit` in all, `owner_limit` an
-        owner), picks the oldest queued run that both allow, stores `change(run)` and the lease.
+        owner), picks the oldest queued run that both allow, stores `change(run, executor)` with the
+        name of its executor, and the lease.
         """
 
     @abstractmethod

@@ -172,7 +172,7 @@ class SqlRunStore(RunStore):
     # The queue
 
     def claim(
-        self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run], Run]
+        self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run, str], Run]
     ) -> Run | None:
         with self._writing() as connection:
             placed = (
@@ -191,9 +191,10 @@ class SqlRunStore(RunStore):
             if doc is None:
                 return None
             queued = load_run(doc)
-            claimed = change(queued)
+            of_run = placements.c.run_id == queued.id
+            executor = connection.scalar(select(placements.c.executor).where(of_run))
+            claimed = change(queued, str(executor))
             _replace_run(connection, claimed, queued.version)
-            of_run = placements.c.run_id == claimed.id
             connection.execute(update(placements).where(of_run).values(lease=lease))
         return claimed
 

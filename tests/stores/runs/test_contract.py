@@ -176,7 +176,7 @@ class TestQueue:
             lease="me",
             limit=limit,
             owner_limit=owner_limit,
-            change=lambda run: run.changed(status=RunStatus.STARTING),
+            change=lambda run, _: run.changed(status=RunStatus.STARTING),
         )
 
     def test_the_oldest_queued_run_is_claimed_with_its_lease(
@@ -208,7 +208,7 @@ class TestQueue:
     def test_a_change_that_fails_leaves_the_run_queued(self, store: RunStore, add: Add) -> None:
         run = add()
 
-        def refuse(_: Run) -> Run:
+        def refuse(_: Run, executor: str) -> Run:
             raise KeyError
 
         with pytest.raises(KeyError):

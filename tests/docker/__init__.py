@@ -1,0 +1,1 @@
+"""Runs in containers through a complete server, against a real engine."""
