@@ -254,9 +254,11 @@ class MelleaApp(ExtensionApp):
 
         channels = self._channels()
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
+        # Traitlets takes all settings back when one is wrong, this one to an empty text.
+        data_dir = self.data_dir or self._default_data_dir()
         return Services(
             ServiceOptions(
-                data_dir=Path(self.data_dir).expanduser().absolute(),
+                data_dir=Path(data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
                 models=tuple(self.models),

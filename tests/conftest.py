@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from .frontend import build_wheel, copy_checkout
+from .s3 import s3_variables, serve_s3
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
@@ -87,3 +88,27 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built_wheel(checkout: Path) -> Path:
     """The wheel with the built front end."""
     return build_wheel(checkout)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 endpoint."""
+    with serve_s3() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of the store, which this process's environment now names; it has bucket `data`."""
+    import boto3  # type: ignore[import-untyped]  # it has no types
+
+    for name, value in s3_variables(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="data")
+    yield client
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="data")
+    for each in [each for page in pages for each in page.get("Contents", ())]:
+        client.delete_object(Bucket="data", Key=each["Key"])
+    client.delete_bucket(Bucket="data")
+    client.close()

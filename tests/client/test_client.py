@@ -152,6 +152,7 @@ def test_both_clients_have_the_same_functions() -> None:
 
     sync, awaiting = functions(MelleaClient), functions(AsyncMelleaClient)
     assert sync.pop("close") == awaiting.pop("aclose")
+    del awaiting["forward"]  # for widgets, whose requests come as they are
     assert sync == awaiting
 
 

@@ -76,7 +76,10 @@ def test_killed_while_the_run_is_starting(
         f'#!/bin/sh\ncase "$*" in *program*) sleep 2;; esac\nexec {sys.executable} "$@"\n'
     )
     slow.chmod(slow.stat().st_mode | stat.S_IXUSR)
-    server = start_server(options=[f"--MelleaApp.environments={{'slow': {{'python': '{slow}'}}}}"])
+    environments = [{"id": "slow", "python": str(slow)}]
+    settings = tmp_path / "settings.py"
+    settings.write_text(f"c.MelleaApp.environments = {environments}\n")
+    server = start_server(options=[f"--config={settings}"])
     launches = tmp_path / "launches"
     path = server.write("count.py", COUNTING)
     with server.http() as http:

@@ -9,10 +9,9 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mellea_jupyter.testing.server import JupyterServer
-from tests.datasets.conftest import s3_variables
+from tests.s3 import s3_variables
 
 NOT_FOUND, UNPROCESSABLE, TOO_LARGE = 404, 422, 413
 
@@ -31,11 +30,8 @@ sys.exit(3)
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    variables = s3_variables(f"http://{host}:{port}")
+def s3(s3_endpoint: str) -> Iterator[Any]:
+    variables = s3_variables(s3_endpoint)
     client = boto3.client(
         "s3",
         endpoint_url=variables["AWS_ENDPOINT_URL"],
@@ -43,10 +39,9 @@ def s3() -> Iterator[Any]:
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )
-    client.create_bucket(Bucket="data")
+    client.create_bucket(Bucket="team")
     yield client
     client.close()
-    moto.stop()
 
 
 @pytest.fixture(scope="module")
@@ -133,18 +128,18 @@ def test_a_folder_keeps_its_paths_and_a_run_starts_warm_with_it(
 def test_objects_are_fetched_at_the_start_and_only_as_they_were(
     http: httpx.Client, server: JupyterServer, s3: Any
 ) -> None:
-    s3.put_object(Bucket="data", Key="train/a.txt", Body=b"one")
-    s3.put_object(Bucket="data", Key="train/deep/b.txt", Body=b"two")
-    dataset = register(http, url="s3://data/train/")
+    s3.put_object(Bucket="team", Key="train/a.txt", Body=b"one")
+    s3.put_object(Bucket="team", Key="train/deep/b.txt", Body=b"two")
+    dataset = register(http, url="s3://team/train/")
     assert (dataset["kind"], dataset["latest"]["file_count"]) == ("url", 2)
     ended, log = read(http, server, bound(dataset["id"]))
     assert log == "train/a.txt one\ntrain/deep/b.txt two\n"
-    s3.put_object(Bucket="data", Key="train/a.txt", Body=b"other")
+    s3.put_object(Bucket="team", Key="train/a.txt", Body=b"other")
     retried = http.post(f"api/runs/{ended['id']}/retry").json()
     failed, _ = end(http, server, retried["id"])
     assert (failed["status"], failed["status_reason"]) == ("failed", "launch_failed")
-    assert "a.txt of s3://data/train/ has changed or is gone" in failed["error_message"]
-    assert register(http, url="s3://data/train/")["id"] == dataset["id"]
+    assert "a.txt of s3://team/train/ has changed or is gone" in failed["error_message"]
+    assert register(http, url="s3://team/train/")["id"] == dataset["id"]
     assert read(http, server, bound(dataset["id"]))[1].startswith("train/a.txt other\n")
 
 
@@ -157,7 +152,7 @@ def test_objects_are_fetched_at_the_start_and_only_as_they_were(
         ({"path": "/etc/hostname"}, UNPROCESSABLE, "outside the server's root"),
         ({"path": "missing.csv"}, UNPROCESSABLE, "does not exist"),
         ({"path": "big.bin"}, TOO_LARGE, "1 MiB"),
-        ({"url": "s3://data/none"}, UNPROCESSABLE, "no object"),
+        ({"url": "s3://team/none"}, UNPROCESSABLE, "no object"),
         ({"url": "file:///etc/hostname"}, UNPROCESSABLE, "url"),
         ({"path": "big.bin", "colour": "red"}, UNPROCESSABLE, "colour"),
     ],

@@ -1,7 +1,7 @@
 // What a run that has not ended waits for, in words.
 
-import type { Run } from '../api/schema.js';
-import type { ITranslation } from '../format.js';
+import type { Run, RunImage } from '../api/schema.js';
+import { formatBytes, type ITranslation } from '../format.js';
 import { isTerminal } from '../models/statuses.js';
 
 /** What the run waits for; empty when it does not. */
@@ -20,10 +20,33 @@ export function waitingText(run: Run, now: number, trans: ITranslation): string 
         : trans.__('No. %1 in the queue', run.queue_position);
     return run.queue_reason ? `${place}: ${run.queue_reason}` : place;
   }
+  if (run.status === 'pulling_image' && run.image) {
+    return pullingText(run.image, trans);
+  }
   const progress = run.progress;
   if (progress && typeof progress['done'] === 'number' && typeof progress['total'] === 'number') {
     const said = typeof progress['text'] === 'string' ? ` ${progress['text']}` : '';
     return trans.__('%1 of %2', progress['done'], progress['total']) + said;
   }
   return '';
+}
+
+/** How far an image has come; just its name while no layer is known. */
+function pullingText(image: RunImage, trans: ITranslation): string {
+  const name = trans.__('Pulling %1', image.reference);
+  if (image.layers_total === 0) {
+    return name;
+  }
+  const layers = trans.__('%1 of %2 layers', image.layers_done, image.layers_total);
+  const bytes = trans.__('%1 of %2', formatBytes(image.bytes_done), formatBytes(image.bytes_total));
+  return `${name}: ${layers}, ${bytes}`;
+}
+
+/** The part of an image that is downloaded and unpacked, 0 to 1; null when nothing is known. */
+export function pulledPart(run: Run): number | null {
+  const { image } = run;
+  if (run.status !== 'pulling_image' || !image || image.bytes_total === 0) {
+    return null;
+  }
+  return (image.bytes_done + image.bytes_extracted) / (2 * image.bytes_total);
 }

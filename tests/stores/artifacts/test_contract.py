@@ -16,24 +16,16 @@ from mellea_jupyter.models.artifacts import ArtifactList
 from mellea_jupyter.stores.artifacts import object_store, walk
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
-from tests.stores.s3_endpoint import S3Endpoint
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="session")
-def bucket_url() -> Iterator[str]:
-    """A bucket of a real S3 endpoint on this machine."""
-    with S3Endpoint() as endpoint:
-        endpoint.make_bucket("kept")
-        yield "s3://kept"
 
 
 @pytest.fixture(params=["local", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     if request.param == "local":
         return ObjectArtifactStore(tmp_path / "store")
-    return ObjectArtifactStore(f"{request.getfixturevalue('bucket_url')}/{tmp_path.name}")
+    request.getfixturevalue("s3")
+    return ObjectArtifactStore("s3://data/kept")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import { useNow } from '../../components/hooks.js';
 import { MenuButton } from '../../components/menu.js';
 import { StatusBadge } from '../../components/status.js';
 import { Ago } from '../../components/time.js';
-import { waitingText } from '../../components/waiting.js';
+import { pulledPart, waitingText } from '../../components/waiting.js';
 import { formatDuration, type ITranslation } from '../../format.js';
 import { canRetry, elapsedMs, isTerminal, runModel, runTitle } from '../../models/statuses.js';
 
@@ -59,6 +59,13 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
         <p className="jp-MelleaRun-waiting" role="status">
           {waitingText(run, now, trans)}
         </p>
+      )}
+      {pulledPart(run) !== null && (
+        <progress
+          className="jp-MelleaRun-pulling"
+          aria-label={trans.__('Image')}
+          value={pulledPart(run) ?? 0}
+        />
       )}
       <Controls run={run} commands={commands} trans={trans} />
     </div>
