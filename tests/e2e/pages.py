@@ -71,8 +71,46 @@ class LabPage:
         expect(dashboard.table).to_be_visible()
         return dashboard
 
+    @property
+    def bell(self) -> Bell:
+        return Bell(self.page)
+
+    @property
+    def today(self) -> Locator:
+        """Today's cost in the status bar."""
+        return self.page.get_by_role("button", name=re.compile("^Mellea runs today: "))
+
+    def edit_preferences(self) -> Locator:
+        """The form of what one is told."""
+        self.bell.open().get_by_role("button", name="Preferences").click()
+        form = self.page.get_by_role("dialog").filter(has_text="Notification preferences")
+        expect(form).to_be_visible()
+        return form
+
     def toast(self, text: str) -> Locator:
         return self.page.get_by_role("alert").filter(has_text=text)
+
+
+class Bell:
+    """The bell in the top bar and its list."""
+
+    def __init__(self, page: Page) -> None:
+        self.button = page.get_by_role("button", name=re.compile("^Notifications, "))
+        self.list = page.get_by_role("dialog", name="Notifications", exact=True)
+
+    def expect_unread(self, count: int) -> None:
+        expect(self.button).to_have_attribute("aria-label", f"Notifications, {count} unread")
+
+    def open(self) -> Locator:
+        """The list."""
+        if not self.list.is_visible():
+            self.button.click()
+        expect(self.list).to_be_visible()
+        return self.list
+
+    def entry(self, text: str) -> Locator:
+        """A notice, by a part of what it says."""
+        return self.list.get_by_role("listitem").filter(has_text=text)
 
 
 class RunTab:
@@ -147,6 +185,31 @@ class Dashboard:
 
     def sort_by(self, title: str) -> None:
         self.table.get_by_role("button", name=title).click()
+
+    def scroll_to_end(self) -> float:
+        """Show the last row that is loaded; how far that is from the top, in pixels."""
+        return float(
+            self.scroller.evaluate(
+                "element => { element.scrollTop = element.scrollHeight; return element.scrollTop }"
+            )
+        )
+
+    def loaded_rows(self) -> int:
+        return int(self.table.get_attribute("aria-rowcount") or 1) - 1
+
+    def drawn(self) -> dict[int, str]:
+        """The runs whose rows are drawn, by how many rows are above."""
+        found = self.rows.evaluate_all(
+            "rows => rows.map(row => [Number(row.ariaRowIndex) - 2, row.dataset.runId])"
+        )
+        return {int(number): run_id for number, run_id in found}
+
+    def compare(self) -> Locator:
+        """Compare the selected runs; the tab with them."""
+        self.selection.get_by_role("button", name="Compare").click()
+        tab = self.root.page.get_by_role("region", name=re.compile(r"^Compare \d+ runs$"))
+        expect(tab.get_by_role("table", name="Compared runs")).to_be_visible()
+        return tab
 
     def expect_idle(self) -> None:
         """No page is being read."""

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 from mellea_jupyter.testing.server import JupyterServer
 
 from .conftest import Frontend
+from .notebooks import NotebookPage, write_shown
 from .pages import LabPage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -25,6 +26,11 @@ print("to stderr", file=sys.stderr)
 raise ValueError("bad luck")
 """
 
+LASTING = "import time\nprint('lasting', flush=True)\ntime.sleep(600)\n"
+
+
+THEMES = pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+
 
 def violations(part: Locator, rules: str) -> list[str]:
     """Serious and critical violations within a part of the page."""
@@ -37,7 +43,7 @@ def violations(part: Locator, rules: str) -> list[str]:
     return [json.dumps(each, indent=1) for each in found]
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@THEMES
 def test_axe_finds_nothing_serious(
     lab: LabPage,
     server: JupyterServer,
@@ -71,4 +77,56 @@ def test_axe_finds_nothing_serious(
     dashboard.rows.first.get_by_role("checkbox").check()
     dashboard.expect_idle()
     found["dashboard"] = violations(dashboard.root, rules)
-    assert not any(found.values()), "\n".join(text for texts in found.values() for text in texts)
+    expect_none(found)
+
+
+@THEMES
+def test_axe_finds_nothing_serious_in_cards_and_notices(
+    lab: LabPage,
+    server: JupyterServer,
+    frontend: Frontend,
+    choose_theme: Callable[[str], None],
+    theme: str,
+) -> None:
+    rules = frontend.axe.read_text("utf-8")
+    server.write("failing.py", WRITING)
+    server.write("lasting.py", LASTING)
+    with server.http() as http:
+        failed = [server.create(http, "failing.py", args=[arg]) for arg in ("a", "b")]
+        for run in failed:
+            server.wait_for(http, run["id"])
+        running = server.create(http, "lasting.py")
+        server.wait_for(http, running["id"], ["running"])
+    write_shown(server, "shown.ipynb", ("failed", failed[0]["id"]), ("running", running["id"]))
+    choose_theme(theme)
+    lab.open("/tree/shown.ipynb")
+    expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    notebook = NotebookPage(lab.page)
+    found = {}
+
+    for name, status in (("failing.py", "failed"), ("lasting.py", "running")):
+        card = notebook.card(name)
+        card.expect_status(status)
+        expect(card.log.lines).to_contain_text("to stderr" if status == "failed" else "lasting")
+        found[name] = violations(card.root, rules)
+    expect(lab.bell.open().get_by_role("listitem").first).to_be_visible()
+    found["notices"] = violations(lab.bell.list, rules)
+    form = lab.edit_preferences()
+    found["preferences"] = violations(form.locator(".jp-MelleaPreferences"), rules)
+    form.get_by_role("button", name="Cancel").click()
+    dashboard = lab.open_dashboard()
+    dashboard.filter("Search runs").fill("failing.py")
+    for row in range(2):
+        dashboard.rows.filter(has_text="failing.py").nth(row).get_by_role("checkbox").check()
+    found["compare"] = violations(dashboard.compare(), rules)
+    with server.http() as http:
+        http.delete(f"api/runs/{running['id']}").raise_for_status()
+        server.wait_for(http, running["id"])
+    expect_none(found)
+
+
+def expect_none(found: dict[str, list[str]]) -> None:
+    """Fail with all violations, by the part of the page they are in."""
+    assert not any(found.values()), "\n".join(
+        f"{part}: {text}" for part, texts in found.items() for text in texts
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
 from mellea_jupyter.testing.server import JupyterServer
 
 from .conftest import Desk
+from .notebooks import write_notebook
 from .pages import RunTab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -27,9 +26,7 @@ OWN_ERRORS = (
 def test_a_notebook_is_run_from_the_menu_and_its_run_opens_in_a_tab(
     desk: Desk, server: JupyterServer
 ) -> None:
-    cells = [new_code_cell("print('from a notebook')")]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    server.write("nb.ipynb", nbformat.writes(new_notebook(cells=cells, metadata=kernel)))
+    write_notebook(server, "nb.ipynb", "print('from a notebook')")
     page, watch = desk.new_page(server)
     watch.expect(*OWN_ERRORS)
     page.goto(f"{server.url}notebooks/nb.ipynb")

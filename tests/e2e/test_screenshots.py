@@ -21,6 +21,7 @@ from mellea_jupyter.testing.server import JupyterServer
 from tests.frontend import ROOT
 
 from .conftest import KEPT, Desk, StartLab
+from .notebooks import NotebookPage, write_shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -104,3 +105,12 @@ def test_the_panels_are_pictured(
     dashboard.expect_idle()
     expect(dashboard.card("Total runs")).to_have_text("404")
     take("dashboard")
+    source = "%mellea_run trip.py --model demo/scripted -- --city Lisbon"
+    write_shown(server, "trip.ipynb", (source, trip["id"]))
+    lab.open("/tree/trip.ipynb")
+    notebook = NotebookPage(lab.page)
+    notebook.expect_idle()
+    card = notebook.card("trip.py")
+    expect(card.log.lines).to_contain_text("All requirements met")
+    expect(card.root.get_by_role("list", name="Artifacts")).to_be_visible()
+    take("card")

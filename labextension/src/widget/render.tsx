@@ -1,19 +1,25 @@
 // The anywidget: the views where our JupyterLab extension is not (VS Code, Colab, another lab).
 // `react` is preact here; see scripts/widget.mjs.
 
-import { useMemo, useState, type ReactElement } from 'react';
+import { useEffect, useMemo, useState, type ReactElement } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RunsApi } from '../api/rest.js';
 import { RunsStream } from '../api/stream.js';
 import type { ISeed, IViewContext } from '../views/context.js';
 import { View } from '../views/index.js';
-import { parseView, type ViewSpec } from '../views/spec.js';
+import { parseView } from '../views/spec.js';
 import { CommTransport, type ICommModel } from './comm.js';
 import { WidgetCommands } from './commands.js';
 import { texts } from './texts.js';
 
+/** A widget's model whose state changes here, too. */
+export interface IWidgetModel extends ICommModel {
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+}
+
 /** Draws the widget; what it returns takes it away. */
-export function render({ model, el }: { model: ICommModel; el: HTMLElement }): () => void {
+export function render({ model, el }: { model: IWidgetModel; el: HTMLElement }): () => void {
   const transport = new CommTransport(model);
   const stream = new RunsStream({
     openSocket: () => transport.openSocket(),
@@ -35,15 +41,20 @@ export function render({ model, el }: { model: ICommModel; el: HTMLElement }): (
 }
 
 interface IWidgetProps {
-  model: ICommModel;
+  model: IWidgetModel;
   transport: CommTransport;
   stream: RunsStream;
 }
 
 function Widget({ model, transport, stream }: IWidgetProps): ReactElement {
   const [spec, setSpec] = useState(() => parseView(model.get('spec')));
+  useEffect(() => {
+    const read = (): void => setSpec(parseView(model.get('spec')));
+    model.on('change:spec', read);
+    return () => model.off('change:spec', read);
+  }, [model]);
   const context = useMemo(
-    () => createContext(model, transport, stream, setSpec),
+    () => createContext(model, transport, stream),
     [model, transport, stream]
   );
   return spec === null ? (
@@ -54,10 +65,9 @@ function Widget({ model, transport, stream }: IWidgetProps): ReactElement {
 }
 
 function createContext(
-  model: ICommModel,
+  model: IWidgetModel,
   transport: CommTransport,
-  stream: RunsStream,
-  show: (change: (spec: ViewSpec | null) => ViewSpec | null) => void
+  stream: RunsStream
 ): IViewContext {
   const api = new RunsApi(transport);
   const listeners = new Set<(seed: ISeed) => void>();
@@ -72,10 +82,14 @@ function createContext(
       api,
       linkOf,
       onRun: run => tell({ run }),
-      onRetry: (runId, retry) =>
-        show(spec =>
-          spec?.view === 'run' && spec.run_id === runId ? { ...spec, run_id: retry.id } : spec
-        )
+      onRetry: (runId, retry) => {
+        const spec = parseView(model.get('spec'));
+        if (spec?.view === 'run' && spec.run_id === runId) {
+          // In the model, since the output is drawn anew when the kernel has seen the first run end.
+          model.set('spec', { ...spec, run_id: retry.id });
+          model.save_changes();
+        }
+      }
     }),
     trans: texts,
     hasLinks: false,
