@@ -19,7 +19,7 @@ from mellea_jupyter import clock
 from mellea_jupyter.assets.pinning import find_kind
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.environments.variables import LOCAL_EXECUTORS, inherited_variables
-from mellea_jupyter.exceptions import InvalidInput, MelleaJupyterError
+from mellea_jupyter.exceptions import DatasetNotFound, InvalidInput, MelleaJupyterError
 from mellea_jupyter.models.assets import Asset
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import Environment
@@ -92,6 +92,8 @@ class Preflight:
         if asset is not None:
             try:
                 config = await self._runs.checked(config, asset, user)
+            except DatasetNotFound as error:
+                problems += _find_unknown_dataset(config, error)
             except MelleaJupyterError as error:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, user, problems)
@@ -202,6 +204,19 @@ def _find_masks(config: RunConfig) -> list[Problem]:
         )
         for name, value in config.env_vars.items()
         if value == MASK and is_secret_name(name)
+    ]
+
+
+def _find_unknown_dataset(config: RunConfig, error: DatasetNotFound) -> list[Problem]:
+    return [
+        Problem(
+            field=f"config.datasets.{index}.dataset_id",
+            message=error.message,
+            hint="Choose another one, or register it again.",
+            severity="error",
+        )
+        for index, binding in enumerate(config.datasets)
+        if binding.dataset_id == error.details["id"]
     ]
 
 

@@ -74,6 +74,26 @@ def test_all_wrong_fields_are_told_at_once(http: httpx.Client, trip: str) -> Non
     ]
 
 
+def test_an_unknown_dataset_is_named_by_its_row(
+    server: JupyterServer, http: httpx.Client, trip: str
+) -> None:
+    reply = http.post("api/datasets", json={"path": server.write("known.csv", "a,b\n")})
+    known = {"name": "known", "dataset_id": reply.json()["id"]}
+    unknown = {"name": "unknown", "dataset_id": "ds_gone"}
+    assert check(http, path=trip, config={"datasets": [known]}) == []
+    config = {"datasets": [known, unknown]}
+    (problem,) = http.post("api/runs/check", json={"path": trip, "config": config}).json()[
+        "problems"
+    ]
+    assert problem["field"] == "config.datasets.1.dataset_id"
+    assert "ds_gone" in problem["message"]
+    assert problem["hint"]
+    stale = {**known, "version": "012345"}
+    assert check(http, path=trip, config={"datasets": [stale]}) == [
+        ("error", "config.datasets.0.version")
+    ]
+
+
 def test_what_creating_would_refuse_is_an_error(http: httpx.Client, trip: str) -> None:
     assert check(http, path=trip, config={"parameters": {"a": 1}}) == [
         ("error", "config.parameters")

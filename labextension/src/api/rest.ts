@@ -1,15 +1,21 @@
 // The REST API: a method an endpoint. Paths are relative to the API prefix.
 
 import type {
+  ArtifactLink,
   ArtifactList,
   Asset,
   AssetCreate,
   AssetPage,
   CallPage,
   CheckReply,
+  Dataset,
+  DatasetCreate,
+  DatasetPage,
+  DatasetVersionList,
   EnvironmentList,
   ErrorBody,
   GetAssetsQuery,
+  GetDatasetsQuery,
   GetNotificationsQuery,
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
@@ -172,6 +178,19 @@ export class RunsApi {
     return this.read('environments', {});
   }
 
+  listDatasets(query: GetDatasetsQuery): Promise<DatasetPage> {
+    return this.read('datasets', query);
+  }
+
+  listDatasetVersions(datasetId: string): Promise<DatasetVersionList> {
+    return this.read(`datasets/${datasetId}/versions`, {});
+  }
+
+  /** Register what is at a path or URL now; the reply comes when all of it is read. */
+  registerDataset(body: DatasetCreate): Promise<Dataset> {
+    return this.write('POST', 'datasets', body);
+  }
+
   listNotices(query: GetNotificationsQuery, options?: IReadOptions): Promise<NoticePage> {
     return this.read('notifications', query, options);
   }
@@ -215,6 +234,11 @@ export class RunsApi {
   /** Where an artifact is downloaded from. */
   artifactUrl(runId: string, artifactId: string): string {
     return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
+  }
+
+  /** Make a link to an artifact that works without a token, for the server's usual time. */
+  createArtifactLink(runId: string, artifactId: string): Promise<ArtifactLink> {
+    return this.write('POST', `runs/${runId}/artifacts/${artifactId}/url`, {});
   }
 
   private read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {

@@ -4,7 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { CommandIDs, RUN_ARGS, runIdsOf, RUNS_ARGS } from '../commands.js';
-import { describeError } from '../panels/launch/index.js';
+import { describeError } from '../components/errors.js';
 import { IMelleaRuns } from '../tokens.js';
 import { linkOf, runIdUnderMenu } from './run.js';
 

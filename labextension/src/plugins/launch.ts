@@ -10,16 +10,19 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyJSONValue } from '@lumino/coreutils';
-import type { Environment, ModelOffer, Run, RunCheck } from '../api/schema.js';
+import type { EnvironmentList, ModelOffer, Run, RunCheck } from '../api/schema.js';
 import { CommandIDs, RUN_ARGS } from '../commands.js';
 import { runsIcon } from '../icons.js';
-import { describeError, showLaunchDialog } from '../panels/launch/index.js';
+import { describeError } from '../components/errors.js';
+import { showLaunchDialog } from '../panels/launch/index.js';
+import { DatasetOffers } from '../panels/launch/offers.js';
 import {
   configOf,
   emptyValues,
   findProblems,
   overridesOf,
   problemsOf,
+  recallValues,
   tagsOf,
   valuesOf,
   withoutSecrets,
@@ -195,20 +198,27 @@ class Launch {
     submit: (values: ILaunchValues) => Promise<Run>;
   }): Promise<void> {
     const { app, mellea, trans } = this.parts;
-    const [environments, models] = await Promise.all([this.environments(), this.models()]);
+    const datasets = new DatasetOffers(mellea.api);
+    const [environments, models] = await Promise.all([
+      this.environments(),
+      this.models(),
+      datasets.load()
+    ]);
     const run = await showLaunchDialog({
       ...options,
-      environments,
+      environments: environments.environments,
+      defaultEnvironmentId: environments.default_id,
       models,
+      datasets,
       check: async (values, signal) => {
         const body = options.describe(values) as RunCheck;
-        return problemsOf((await mellea.api.checkRun(body, { signal })).problems);
+        return problemsOf((await mellea.api.checkRun(body, { signal })).problems, values);
       },
       findProblems: values =>
         findProblems(
           values,
           {
-            environments,
+            environments: environments.environments,
             isUnsaved: !options.isProgramFixed && this.isUnsaved(values.path),
             keepsSecrets: options.keepsSecrets ?? false
           },
@@ -238,9 +248,7 @@ class Launch {
   /** What was asked for the last time this program was run from here. */
   private async recall(path: string): Promise<ILaunchValues | null> {
     const found = path === '' ? undefined : await this.parts.state?.fetch(memoryKey(path));
-    return found && typeof found === 'object'
-      ? { ...emptyValues(path), ...(found as unknown as ILaunchValues), path }
-      : null;
+    return found && typeof found === 'object' ? recallValues(path, found) : null;
   }
 
   private async read(runId: string): Promise<Run | null> {
@@ -252,11 +260,11 @@ class Launch {
     }
   }
 
-  private async environments(): Promise<readonly Environment[]> {
+  private async environments(): Promise<EnvironmentList> {
     try {
-      return (await this.parts.mellea.api.listEnvironments()).environments;
+      return await this.parts.mellea.api.listEnvironments();
     } catch {
-      return []; // the default one remains; a real fault shows when the run is created
+      return { environments: [], default_id: '' }; // the default one remains; a real fault shows when the run is created
     }
   }
 

@@ -8,7 +8,7 @@ import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab
 import type { Notice } from '../api/schema.js';
 import { CommandIDs } from '../commands.js';
 import { NoticesModel, wantsToast } from '../models/notices.js';
-import { describeError } from '../panels/launch/index.js';
+import { describeError } from '../components/errors.js';
 import { NoticesBell } from '../panels/notices/bell.js';
 import { NoticesPopup } from '../panels/notices/popup.js';
 import { editPreferences } from '../panels/notices/preferences.js';

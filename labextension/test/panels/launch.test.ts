@@ -7,6 +7,7 @@ import {
   joinArgs,
   overridesOf,
   problemsOf,
+  recallValues,
   splitArgs,
   tagsOf,
   valuesOf,
@@ -39,7 +40,11 @@ test.each([
   [{ variables: [{ name: '', value: 'x' }] }, ['variables']],
   [{ variables: [{ name: 'A-B', value: 'x' }] }, ['variables']],
   [{ variables: [{ name: 'API_KEY', value: '••••' }] }, ['variables']],
-  [{ datasets: [{ name: 'data', value: '' }] }, ['datasets']],
+  [{ datasets: [{ name: '', datasetId: '', version: 'latest' }] }, []],
+  [{ datasets: [{ name: 'data', datasetId: '', version: 'latest' }] }, ['datasets']],
+  [{ datasets: [{ name: '', datasetId: 'ds_1', version: 'latest' }] }, ['datasets']],
+  [{ datasets: [{ name: 'a-b', datasetId: 'ds_1', version: 'latest' }] }, ['datasets']],
+  [{ datasets: [{ name: 'data', datasetId: 'ds_1', version: 'latest' }] }, []],
   [{ timeoutSeconds: '0' }, ['timeoutSeconds']],
   [{ timeoutSeconds: 'soon' }, ['timeoutSeconds']],
   [{ timeoutSeconds: '604801' }, ['timeoutSeconds']],
@@ -64,8 +69,9 @@ test('values become a config', () => {
       { name: '', value: '' }
     ],
     datasets: [
-      { name: 'a', value: 'ds_1' },
-      { name: 'b', value: 'ds_2@v3' }
+      { name: ' a', datasetId: 'ds_1', version: 'latest' },
+      { name: '', datasetId: '', version: 'latest' },
+      { name: 'b', datasetId: 'ds_2', version: '9c1b2d' }
     ],
     maxLlmCalls: ' 20 '
   });
@@ -75,8 +81,8 @@ test('values become a config', () => {
     args: ['--city', 'São Paulo'],
     env_vars: { DEBUG: 'true' },
     datasets: [
-      { name: 'a', dataset_id: 'ds_1', version: null },
-      { name: 'b', dataset_id: 'ds_2', version: 'v3' }
+      { name: 'a', dataset_id: 'ds_1', version: 'latest' },
+      { name: 'b', dataset_id: 'ds_2', version: '9c1b2d' }
     ],
     timeout_seconds: 3600,
     max_llm_calls: 20
@@ -86,16 +92,63 @@ test('values become a config', () => {
 test('what the server found stands next to its field', () => {
   const problem = { message: 'No.', hint: 'Do this.', severity: 'error' as const };
   const fields = ['path', 'config.env_vars.A-B', 'config.model', 'config.parameters', 'asset_id'];
-  expect(problemsOf(fields.map(field => ({ ...problem, field }))).map(each => each.field)).toEqual([
+  const found = fields.map(field => ({ ...problem, field }));
+  const values = emptyValues('trip.py');
+  expect(problemsOf(found, values).map(each => each.field)).toEqual([
     'path',
     'variables',
     'model',
     null,
     null
   ]);
-  expect(problemsOf([{ ...problem, field: 'path', message: 'No' }])).toEqual([
-    { field: 'path', text: 'No. Do this.', isWarning: false }
+  expect(problemsOf([{ ...problem, field: 'path', message: 'No' }], values)).toEqual([
+    { field: 'path', row: undefined, text: 'No. Do this.', isWarning: false }
   ]);
+});
+
+test('what the server found about a dataset stands next to its row', () => {
+  const datasets = [
+    { name: 'a', datasetId: 'ds_1', version: 'latest' },
+    { name: '', datasetId: '', version: 'latest' }, // not sent, so the server does not count it
+    { name: 'b', datasetId: 'ds_2', version: 'latest' }
+  ];
+  const problem = { message: 'No.', hint: '', severity: 'error' as const };
+  const fields = ['config.datasets.1.dataset_id', 'config.datasets.0.name', 'config.datasets'];
+  const found = problemsOf(
+    fields.map(field => ({ ...problem, field })),
+    { datasets }
+  );
+  expect(found.map(({ field, row }) => [field, row])).toEqual([
+    ['datasets', 2],
+    ['datasets', 0],
+    ['datasets', undefined]
+  ]);
+});
+
+test('a run fills the dialog with its datasets, and unchanged they are no override', () => {
+  const { config } = makeRun();
+  const before = {
+    ...config,
+    datasets: [{ name: 'train', dataset_id: 'ds_1', version: '9c1b2d' }]
+  };
+  const values = valuesOf('trip.py', before, []);
+  expect(values.datasets).toEqual([{ name: 'train', datasetId: 'ds_1', version: '9c1b2d' }]);
+  expect(overridesOf(before, values)).toEqual({});
+  const [row] = values.datasets;
+  const changed = { ...values, datasets: [{ ...row!, version: 'latest' }] };
+  expect(overridesOf(before, changed)).toEqual({
+    datasets: [{ name: 'train', dataset_id: 'ds_1', version: 'latest' }]
+  });
+});
+
+test('what was remembered of another form is left out', () => {
+  const kept = { name: 'a', datasetId: 'ds_1', version: 'latest' };
+  const found = { args: '-v', datasets: [{ name: 'b', value: 'ds_2@v3' }, kept] };
+  expect(recallValues('a.py', found)).toEqual({
+    ...emptyValues('a.py'),
+    args: '-v',
+    datasets: [kept]
+  });
 });
 
 test('secrets are not remembered', () => {

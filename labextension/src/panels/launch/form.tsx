@@ -1,12 +1,15 @@
 // The fields of the launch dialog; problems stand next to their field.
 
-import { useEffect, useId, useState, type ReactElement, type ReactNode } from 'react';
+import { useEffect, useId, useState, type ReactElement } from 'react';
 import type { Environment, ModelOffer } from '../../api/schema.js';
 import { Icon } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
+import { Datasets } from './datasets.js';
+import { EnvironmentField } from './environment.js';
+import { Field, Problems } from './field.js';
+import type { DatasetOffers } from './offers.js';
 import {
   isSecretName,
-  isUnavailable,
   type ILaunchValues,
   type IPair,
   type IProblem,
@@ -21,6 +24,9 @@ export interface IFormProps {
   /** Models to offer: recent and configured ones. */
   models: readonly ModelOffer[];
   environments: readonly Environment[];
+  /** The one of runs that name none; empty where that is not known. */
+  defaultEnvironmentId: string;
+  datasets: DatasetOffers;
   /** A retry runs the program that ran; only a new run has a choice. */
   isProgramFixed: boolean;
   /** What the server said when the run was refused. */
@@ -80,47 +86,26 @@ export function LaunchForm(props: IFormProps): ReactElement {
           <option key={model} value={model} label={`${model} · ${sourceText(source, trans)}`} />
         ))}
       </datalist>
-      <Field label={trans.__('Environment')} field="environmentId" problems={problems}>
-        {(id, described) => (
-          <select
-            id={id}
-            className="jp-mod-styled"
-            aria-describedby={described}
-            value={values.environmentId}
-            onChange={event => set({ environmentId: event.target.value })}
-          >
-            <option value="">{trans.__('Default')}</option>
-            {props.environments.map(environment => (
-              <option
-                key={environment.id}
-                value={environment.id}
-                disabled={isUnavailable(environment)}
-              >
-                {isUnavailable(environment)
-                  ? `${environment.name} – ${environment.reason ?? ''}`
-                  : environment.name}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
-      {text('args', trans.__('Arguments'), { placeholder: '--city Lisbon' })}
-      <Pairs
-        title={trans.__('Variables')}
-        add={trans.__('Add variable')}
-        field="variables"
-        pairs={values.variables}
-        onChange={variables => set({ variables })}
+      <EnvironmentField
+        value={values.environmentId}
+        onChange={environmentId => set({ environmentId })}
+        environments={props.environments}
+        defaultId={props.defaultEnvironmentId}
         problems={problems}
         trans={trans}
       />
-      <Pairs
-        title={trans.__('Datasets')}
-        add={trans.__('Add dataset')}
-        field="datasets"
-        pairs={values.datasets}
+      {text('args', trans.__('Arguments'), { placeholder: '--city Lisbon' })}
+      <Variables
+        pairs={values.variables}
+        onChange={variables => set({ variables })}
+        problems={problems.filter(problem => problem.field === 'variables')}
+        trans={trans}
+      />
+      <Datasets
+        rows={values.datasets}
         onChange={datasets => set({ datasets })}
-        problems={problems}
+        offers={props.datasets}
+        problems={problems.filter(problem => problem.field === 'datasets')}
         trans={trans}
       />
       <div className="jp-MelleaLaunch-numbers">
@@ -180,42 +165,7 @@ function useServerCheck(
   return canAsk ? found : [];
 }
 
-function Field(props: {
-  label: string;
-  field: LaunchField;
-  problems: readonly IProblem[];
-  children: (id: string, describedBy: string | undefined) => ReactNode;
-}): ReactElement {
-  const id = useId();
-  const own = props.problems.filter(problem => problem.field === props.field);
-  return (
-    <div className="jp-MelleaLaunch-field">
-      <label htmlFor={id}>{props.label}</label>
-      {props.children(id, own.length > 0 ? `${id}-problems` : undefined)}
-      <Problems id={`${id}-problems`} problems={own} />
-    </div>
-  );
-}
-
-function Problems(props: { id: string; problems: readonly IProblem[] }): ReactElement | null {
-  if (props.problems.length === 0) {
-    return null;
-  }
-  return (
-    <div id={props.id} className="jp-MelleaLaunch-problems" role="status">
-      {props.problems.map(problem => (
-        <p key={problem.text} className={problem.isWarning ? 'jp-mod-warning' : undefined}>
-          {problem.text}
-        </p>
-      ))}
-    </div>
-  );
-}
-
-function Pairs(props: {
-  title: string;
-  add: string;
-  field: 'variables' | 'datasets';
+function Variables(props: {
   pairs: readonly IPair[];
   onChange: (pairs: IPair[]) => void;
   problems: readonly IProblem[];
@@ -227,7 +177,7 @@ function Pairs(props: {
     onChange(pairs.map((pair, index) => (index === at ? { ...pair, ...change } : pair)));
   return (
     <fieldset className="jp-MelleaLaunch-field">
-      <legend>{props.title}</legend>
+      <legend>{trans.__('Variables')}</legend>
       {pairs.map((pair, index) => (
         <div key={index} className="jp-MelleaLaunch-pair">
           <input
@@ -241,14 +191,8 @@ function Pairs(props: {
           <input
             className="jp-mod-styled"
             aria-label={trans.__('Value of %1', pair.name)}
-            placeholder={
-              props.field === 'datasets' ? trans.__('dataset@version') : trans.__('value')
-            }
-            type={
-              props.field === 'variables' && isSecretName(pair.name) && pair.value !== '••••'
-                ? 'password'
-                : 'text'
-            }
+            placeholder={trans.__('value')}
+            type={isSecretName(pair.name) && pair.value !== '••••' ? 'password' : 'text'}
             autoComplete="new-password"
             value={pair.value}
             onChange={event => replace(index, { value: event.target.value })}
@@ -268,12 +212,9 @@ function Pairs(props: {
         className="jp-MelleaButton jp-mod-link"
         onClick={() => onChange([...pairs, { name: '', value: '' }])}
       >
-        {props.add}
+        {trans.__('Add variable')}
       </button>
-      <Problems
-        id={`${id}-problems`}
-        problems={props.problems.filter(problem => problem.field === props.field)}
-      />
+      <Problems id={`${id}-problems`} problems={props.problems} />
     </fieldset>
   );
 }

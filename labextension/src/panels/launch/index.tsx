@@ -1,9 +1,10 @@
 // The launch dialog: asks until the server accepts or the person gives up.
 
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
-import { ApiError } from '../../api/rest.js';
 import type { Run } from '../../api/schema.js';
+import { describeError } from '../../components/errors.js';
 import { LaunchForm, type IFormProps } from './form.js';
 import type { ILaunchValues } from './values.js';
 
@@ -39,15 +40,9 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
   }
 }
 
-/** What an error says to people: the sentence and the next step. */
-export function describeError(error: unknown): string {
-  return error instanceof ApiError && error.hint
-    ? `${error.message.replace(/\.?$/, '.')} ${error.hint}`
-    : (error as Error).message;
-}
-
 class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues> {
   private values: ILaunchValues;
+  private isValid = false;
 
   constructor(private readonly options: Omit<IFormProps, 'onChange'>) {
     super();
@@ -59,12 +54,40 @@ class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues
     return this.values;
   }
 
+  handleEvent(event: KeyboardEvent): void {
+    const { target } = event;
+    if (event.key !== 'Enter' || !(target instanceof HTMLElement) || !this.node.contains(target)) {
+      return;
+    }
+    const form = target.closest('form');
+    if (target instanceof HTMLButtonElement) {
+      event.stopPropagation(); // it is pressed, and nothing else
+    } else if (form || !this.isValid) {
+      event.stopPropagation();
+      event.preventDefault();
+      form?.requestSubmit();
+    }
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    // On the document, because the dialog listens around us and takes Enter in a text for *Run*,
+    // whether *Run* is disabled or not.
+    document.addEventListener('keydown', this, true);
+  }
+
+  protected override onBeforeDetach(message: Message): void {
+    document.removeEventListener('keydown', this, true);
+    super.onBeforeDetach(message);
+  }
+
   protected override render(): ReactElement {
     return <LaunchForm {...this.options} onChange={this.take} />;
   }
 
   private readonly take = (values: ILaunchValues, isValid: boolean): void => {
     this.values = values;
+    this.isValid = isValid;
     this.allow(isValid);
   };
 

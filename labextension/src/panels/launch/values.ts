@@ -9,6 +9,15 @@ export interface IPair {
   value: string;
 }
 
+/** A dataset under the name by which the program asks for it. */
+export interface IDatasetRow {
+  name: string;
+  /** Empty while none is chosen. */
+  datasetId: string;
+  /** `latest` or the version itself. */
+  version: string;
+}
+
 /** The fields of the dialog, as typed. */
 export interface ILaunchValues {
   path: string;
@@ -16,7 +25,7 @@ export interface ILaunchValues {
   environmentId: string;
   args: string;
   variables: IPair[];
-  datasets: IPair[];
+  datasets: IDatasetRow[];
   timeoutSeconds: string;
   quotaMb: string;
   maxLlmCalls: string;
@@ -30,6 +39,8 @@ export type LaunchField = keyof ILaunchValues;
 export interface IProblem {
   /** Null for what is about no field of the dialog. */
   field: LaunchField | null;
+  /** The row of a field that has rows; absent: it is about all of them. */
+  row?: number;
   text: string;
   isWarning?: boolean;
 }
@@ -38,6 +49,9 @@ const SECRET = /KEY|SECRET|PASSWORD|CREDENTIAL|TOKEN(?![A-Z])/i;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const LONGEST_TIMEOUT = 7 * 24 * 3600;
 const MASK = '••••';
+
+/** The version that was registered last. */
+export const LATEST = 'latest';
 
 /** Whether the server treats a variable of this name as a secret. */
 export function isSecretName(name: string): boolean {
@@ -70,7 +84,8 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     variables: Object.entries(config.env_vars).map(([name, value]) => ({ name, value })),
     datasets: config.datasets.map(({ name, dataset_id, version }) => ({
       name,
-      value: version === null ? dataset_id : `${dataset_id}@${version}`
+      datasetId: dataset_id,
+      version: version ?? LATEST
     })),
     timeoutSeconds: String(config.timeout_seconds),
     quotaMb: String(config.artifact_quota_mb),
@@ -84,24 +99,31 @@ export function withoutSecrets(values: ILaunchValues): ILaunchValues {
   return { ...values, variables: values.variables.filter(({ name }) => !isSecretName(name)) };
 }
 
+/** What was remembered of a program's values; rows of another shape are left out. */
+export function recallValues(path: string, found: object): ILaunchValues {
+  const values = { ...emptyValues(path), ...found, path };
+  const isRow = (row: Partial<IDatasetRow>): boolean => typeof row.datasetId === 'string';
+  return { ...values, datasets: values.datasets.filter(isRow) };
+}
+
+/** A row that nobody has filled is none. */
+function isFilled(row: IDatasetRow): boolean {
+  return row.name.trim() !== '' || row.datasetId !== '';
+}
+
 /** The config that the values stand for. Call it when `findProblems` found no error. */
 export function configOf(values: ILaunchValues): RunConfigInput {
-  const named = (pairs: IPair[]): IPair[] => pairs.filter(({ name }) => name.trim() !== '');
+  const variables = values.variables.filter(({ name }) => name.trim() !== '');
   return {
     model: values.model.trim() || null,
     environment_id: values.environmentId || null,
     args: splitArgs(values.args) ?? [],
-    env_vars: Object.fromEntries(
-      named(values.variables).map(({ name, value }) => [name.trim(), value])
-    ),
-    datasets: named(values.datasets).map(({ name, value }) => {
-      const at = value.lastIndexOf('@');
-      return {
-        name: name.trim(),
-        dataset_id: (at > 0 ? value.slice(0, at) : value).trim(),
-        version: at > 0 ? value.slice(at + 1).trim() : null
-      };
-    }),
+    env_vars: Object.fromEntries(variables.map(({ name, value }) => [name.trim(), value])),
+    datasets: values.datasets.filter(isFilled).map(({ name, datasetId, version }) => ({
+      name: name.trim(),
+      dataset_id: datasetId,
+      version
+    })),
     timeout_seconds: Number(values.timeoutSeconds),
     artifact_quota_mb: Number(values.quotaMb),
     max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls)
@@ -161,8 +183,8 @@ export function findProblems(
   trans: ITranslation
 ): IProblem[] {
   const problems: IProblem[] = [];
-  const add = (field: LaunchField, text: string, isWarning = false): void => {
-    problems.push({ field, text, isWarning });
+  const add = (field: LaunchField, text: string, isWarning = false, row?: number): void => {
+    problems.push({ field, text, isWarning, row });
   };
   if (values.path.trim() === '') {
     add('path', trans.__('Choose a program.'));
@@ -186,11 +208,19 @@ export function findProblems(
       add('variables', trans.__('Type the value of %1 again; it is not kept here.', name));
     }
   }
-  for (const { name, value } of values.datasets) {
-    if (name.trim() !== '' && (!NAME.test(name.trim()) || value.trim() === '')) {
-      add('datasets', trans.__('“%1” needs a name of letters, digits and _ and a dataset.', name));
+  values.datasets.filter(isFilled).forEach(row => {
+    const name = row.name.trim();
+    const at = values.datasets.indexOf(row);
+    if (name === '') {
+      const text = trans.__('By which name does the program ask for it?');
+      add('datasets', text, false, at);
+    } else if (!NAME.test(name)) {
+      const text = trans.__('“%1” is not a name: letters, digits and _ only.', name);
+      add('datasets', text, false, at);
+    } else if (row.datasetId === '') {
+      add('datasets', trans.__('Choose a dataset, or register one.'), false, at);
     }
-  }
+  });
   const timeout = Number(values.timeoutSeconds);
   if (!(timeout > 0 && timeout <= LONGEST_TIMEOUT)) {
     add('timeoutSeconds', trans.__('Between 1 and %1 seconds.', LONGEST_TIMEOUT));
@@ -217,12 +247,19 @@ const FIELDS: Record<string, LaunchField> = {
   'config.max_llm_calls': 'maxLlmCalls'
 };
 
-/** What the server found, next to the fields it is about. */
-export function problemsOf(found: readonly Problem[]): IProblem[] {
+/** What the server found in values, next to the fields and rows it is about. */
+export function problemsOf(
+  found: readonly Problem[],
+  { datasets }: Pick<ILaunchValues, 'datasets'>
+): IProblem[] {
+  const sent = datasets.filter(isFilled);
   return found.map(({ field, message, hint, severity }) => {
     const name = Object.keys(FIELDS).find(each => field === each || field.startsWith(`${each}.`));
+    const index = /^config\.datasets\.(\d+)/.exec(field)?.[1];
+    const row = index === undefined ? undefined : sent[Number(index)];
     return {
       field: name === undefined ? null : (FIELDS[name] as LaunchField),
+      row: row && datasets.indexOf(row),
       text: hint ? `${message.replace(/\.?$/, '.')} ${hint}` : message,
       isWarning: severity === 'warning'
     };

@@ -12,7 +12,7 @@ import {
 import { ApiError, type RunsApi } from '../../api/rest.js';
 import type { NotificationSettings } from '../../api/schema.js';
 import type { ITranslation } from '../../format.js';
-import { describeError } from '../launch/index.js';
+import { describeError } from '../../components/errors.js';
 import {
   findPreferenceProblems,
   preferencesOf,

@@ -2,22 +2,38 @@
 
 import { useEffect, useState, type ReactElement } from 'react';
 import type { RunsApi } from '../../api/rest.js';
-import type { Run, StructuredOutput } from '../../api/schema.js';
-import { formatBytes, formatExact, type ITranslation } from '../../format.js';
+import type { ArtifactLink, ArtifactRef, Run, StructuredOutput } from '../../api/schema.js';
+import { describeError } from '../../components/errors.js';
+import { formatBytes, type ITranslation } from '../../format.js';
+import { Retention } from './retention.js';
 
 interface IArtifactsProps {
   run: Run;
   api: RunsApi;
+  /** Take the run as it is after a change. */
+  onChanged: (run: Run) => void;
+  /** Put text into the clipboard. */
+  copy: (text: string) => void;
   trans: ITranslation;
 }
 
 /** The tab. */
 export function ArtifactsTab(props: IArtifactsProps): ReactElement {
   const { run, api, trans } = props;
+  const [shared, setShared] = useState<IShared | null>(null);
+  const share = async (artifact: ArtifactRef): Promise<void> => {
+    try {
+      const link = await api.createArtifactLink(run.id, artifact.id);
+      props.copy(link.url);
+      setShared({ artifact, link, error: '' });
+    } catch (error) {
+      setShared({ artifact, link: null, error: describeError(error) });
+    }
+  };
   return (
     <div className="jp-MelleaRun-tab">
       <Outputs {...props} />
-      <Retention run={run} trans={trans} />
+      <Retention {...props} />
       {run.artifacts.length === 0 ? (
         !run.artifacts_purged && (
           <p>
@@ -36,6 +52,7 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
                 {trans.__('Size')}
               </th>
               <th scope="col">SHA-256</th>
+              <th scope="col">{trans.__('Link')}</th>
             </tr>
           </thead>
           <tbody>
@@ -51,11 +68,23 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
                 <td title={artifact.checksum}>
                   <code>{artifact.checksum.slice(0, 12)}</code>
                 </td>
+                <td>
+                  <button
+                    type="button"
+                    className="jp-MelleaButton jp-mod-link"
+                    aria-label={trans.__('Copy link to %1', artifact.path)}
+                    title={trans.__('Copy a link that downloads this file without a token')}
+                    onClick={() => void share(artifact)}
+                  >
+                    {trans.__('Copy link')}
+                  </button>
+                </td>
               </tr>
             ))}
           </tbody>
         </table>
       )}
+      {shared && <SharedLink {...shared} trans={trans} />}
       {run.artifacts_skipped.length > 0 && (
         <section>
           <h3>{trans.__('Not kept')}</h3>
@@ -73,30 +102,49 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
   );
 }
 
-/** How long the files stay, or since when they are gone. */
-function Retention({ run, trans }: Omit<IArtifactsProps, 'api'>): ReactElement | null {
-  if (run.artifacts_purged) {
-    const at = run.artifacts_purged_at;
+/** A link that was asked for, or why there is none. */
+interface IShared {
+  artifact: ArtifactRef;
+  link: ArtifactLink | null;
+  error: string;
+}
+
+/** The link itself, for where a page may not write to the clipboard, and how long it works. */
+function SharedLink(props: IShared & { trans: ITranslation }): ReactElement {
+  const { artifact, link, error, trans } = props;
+  if (link === null) {
     return (
-      <p>
-        {at === null
-          ? trans.__('The artifacts have expired. The record and metrics stay.')
-          : trans.__(
-              'The artifacts expired on %1. The record and metrics stay.',
-              new Date(at).toLocaleDateString()
-            )}
+      <p className="jp-MelleaRun-refusal" role="alert">
+        {trans.__('No link to %1: %2', artifact.path, error)}
       </p>
     );
   }
-  return run.expires_at !== null && run.artifacts.length > 0 ? (
-    <p className="jp-MelleaRun-meaning" title={formatExact(run.expires_at)}>
-      {trans.__('Kept until %1.', new Date(run.expires_at).toLocaleDateString())}
-    </p>
-  ) : null;
+  return (
+    <div className="jp-MelleaRun-link" role="status">
+      <p>
+        {trans.__(
+          'Link to %1 copied. Whoever has it can download the file without a token, until %2.',
+          artifact.path,
+          new Date(link.expires_at).toLocaleString()
+        )}
+      </p>
+      <input
+        className="jp-mod-styled"
+        aria-label={trans.__('Link to %1', artifact.path)}
+        readOnly
+        value={link.url}
+        onFocus={event => event.target.select()}
+      />
+    </div>
+  );
 }
 
 /** The results that the program declared, as JSON. */
-function Outputs({ run, api, trans }: IArtifactsProps): ReactElement | null {
+function Outputs({
+  run,
+  api,
+  trans
+}: Pick<IArtifactsProps, 'run' | 'api' | 'trans'>): ReactElement | null {
   const [outputs, setOutputs] = useState<StructuredOutput[]>([]);
   useEffect(() => {
     let isCurrent = true;

@@ -1,5 +1,6 @@
 // What a run's tab shows: header, failure, numbers, and the tabs below.
 
+import { Clipboard } from '@jupyterlab/apputils';
 import { useState, type ReactElement } from 'react';
 import { CommandIDs } from '../../commands.js';
 import { useSignal, useStreamState } from '../../components/hooks.js';
@@ -14,6 +15,7 @@ import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
 import type { IRunPanelOptions } from './index.js';
 import { MetricsTab } from './metrics.js';
+import { Expired } from './retention.js';
 import { SourceTab } from './source.js';
 
 interface IRunBodyProps extends IRunPanelOptions {
@@ -54,21 +56,34 @@ export function RunBody(props: IRunBodyProps): ReactElement {
           {
             id: 'logs',
             label: trans.__('Logs'),
-            content: () => (
-              <LogView
-                model={log}
-                run={run}
-                streamState={streamState}
-                downloadUrl={api.logUrl(run.id)}
-                lineUrl={line => props.linkOf(run.id, line)}
-                trans={trans}
-              />
-            )
+            content: () =>
+              run.artifacts_purged ? (
+                <div className="jp-MelleaRun-tab">
+                  <Expired run={run} trans={trans} />
+                </div>
+              ) : (
+                <LogView
+                  model={log}
+                  run={run}
+                  streamState={streamState}
+                  downloadUrl={api.logUrl(run.id)}
+                  lineUrl={line => props.linkOf(run.id, line)}
+                  trans={trans}
+                />
+              )
           },
           {
             id: 'artifacts',
             label: trans.__('Artifacts (%1)', run.artifacts.length),
-            content: () => <ArtifactsTab run={run} api={api} trans={trans} />
+            content: () => (
+              <ArtifactsTab
+                run={run}
+                api={api}
+                onChanged={changed => model.accept(changed)}
+                copy={text => Clipboard.copyToSystem(text)}
+                trans={trans}
+              />
+            )
           },
           {
             id: 'metrics',

@@ -115,7 +115,9 @@ function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {
       <MenuButton
         label={trans.__('More actions')}
         entries={[
-          { label: trans.__('Download logs'), onClick: execute(CommandIDs.downloadLogs) },
+          ...(run.artifacts_purged
+            ? []
+            : [{ label: trans.__('Download logs'), onClick: execute(CommandIDs.downloadLogs) }]),
           ...(run.artifacts.length > 0
             ? [
                 {
