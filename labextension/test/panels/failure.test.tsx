@@ -1,5 +1,4 @@
 import { fireEvent, render, screen, waitFor } from '@testing-library/react';
-import type { CommandRegistry } from '@lumino/commands';
 import { expect, test, vi } from 'vitest';
 import type { RunsApi } from '../../src/api/rest.js';
 import type { Run } from '../../src/api/schema.js';
@@ -28,7 +27,7 @@ function show(change: Partial<Run>): void {
     FailureBox({
       run: makeRun({ status: 'failed', ...change }),
       api: { readLog } as unknown as RunsApi,
-      commands: {} as CommandRegistry,
+      commands: { hasCommand: () => true, execute: async () => undefined },
       trans
     })
   );
