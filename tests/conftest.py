@@ -15,6 +15,8 @@ import pytest
 from .frontend import build_wheel, copy_checkout
 from .s3 import s3_variables, serve_s3
 
+BUILDS_FRONT_END = ("tests/test_frontend.py", "tests/widgets/test_notebook.py")
+
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 
@@ -44,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # see above
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            needs_it = file.startswith("tests/e2e/") or file == "tests/test_frontend.py"
+            needs_it = file.startswith("tests/e2e/") or file in BUILDS_FRONT_END
             return "front end" if needs_it else file
 
     return Scheduling(config, log)
@@ -86,7 +88,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built_wheel(checkout: Path) -> Path:
-    """The wheel with the built front end."""
+    """The wheel with the built front end; `checkout` has it in its place, too."""
     return build_wheel(checkout)
 
 

@@ -170,9 +170,7 @@ def test_secrets_inherited_of_the_server_do_not_keep_runs_from_being_warm(
 
     monkeypatch.setenv("HF_TOKEN", "hf-of-another-server")
     other = new_run("import os\nprint(len(os.environ['HF_TOKEN']))", isolation="warm")
-    other = replace(other, spec={**spec.spec, "run_id": other.run_id,
-                                 "working_directory": other.spec["working_directory"]},
-                    secrets=spec.secrets)  # fmt: skip
+    other = replace(other, spec={**other.spec, "env": spec.spec["env"]}, secrets=spec.secrets)
     executor.launch(other)
     assert started(other)["isolation"] == "fresh"
     assert end_frame(other.run_dir)["exit_code"] == 0
@@ -678,7 +676,7 @@ def test_a_journal_lock_that_is_held_means_alive_even_without_a_supervisor_known
 
 
 def _forge_journal(run_dir: Path, pid: int, start: int, boot: str) -> None:
-    (run_dir / "journal").mkdir()
+    (run_dir / "journal").mkdir(exist_ok=True)
     lines = [
         {"kind": "started", "supervisor_pid": pid, "supervisor_start": start, "boot_id": boot},
         {"kind": "program", "pid": pid, "start": start},

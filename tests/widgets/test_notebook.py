@@ -17,13 +17,12 @@ from nbclient import NotebookClient
 
 from mellea_jupyter.testing.server import JupyterServer
 from mellea_jupyter.widgets.display import VIEW_MIME_TYPE, WIDGET_MIME_TYPE
-from tests.conftest import require
 from tests.examples.conftest import demo, server
 
 __all__ = ["demo", "server"]
 
 ROOT = Path(__file__).parents[2]
-WIDGET = ROOT / "mellea_jupyter" / "widgets" / "static" / "widget.js"
+WIDGET = "mellea_jupyter/widgets/static/widget.js"
 DEADLINE_SECONDS = 60.0
 
 SLOW = "import time\nprint('<b>begun</b>')\ntime.sleep(1.5)\nprint('done')\n"
@@ -116,10 +115,12 @@ def test_without_a_server_a_notebook_shows_text(
 
 
 @pytest.fixture
-def kernel(announced: JupyterServer) -> Iterator[BlockingKernelClient]:
-    """A kernel with somebody before it."""
-    if not WIDGET.is_file():
-        require("the built widget", "npm run build:widget in labextension/")
+def kernel(
+    announced: JupyterServer, checkout: Path, built_wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BlockingKernelClient]:
+    """A kernel with somebody before it, and with the widget built."""
+    assert built_wheel.is_file()
+    monkeypatch.setenv("PYTHONPATH", str(checkout))
     manager, client = start_new_kernel(cwd=str(announced.root))
     yield client
     client.stop_channels()
@@ -141,14 +142,14 @@ def message(client: BlockingKernelClient, wanted: Callable[[dict[str, Any]], boo
 
 
 def test_a_widget_is_answered_through_its_comm(
-    announced: JupyterServer, kernel: BlockingKernelClient
+    announced: JupyterServer, kernel: BlockingKernelClient, checkout: Path
 ) -> None:
     kernel.execute("%load_ext mellea_jupyter\n%mellea_run slow.py", allow_stdin=True)
     opened = message(
         kernel, lambda found: "seed" in found["content"].get("data", {}).get("state", {})
     )
     state = opened["content"]["data"]["state"]
-    assert state["_esm"] == WIDGET.read_text("utf-8")
+    assert state["_esm"] == (checkout / WIDGET).read_text("utf-8")
     assert announced.token not in json.dumps(state)
     shown = message(kernel, lambda found: found["msg_type"] == "display_data")["content"]
     comm_id = opened["content"]["comm_id"]
