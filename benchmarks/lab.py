@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -93,8 +94,8 @@ def start(context: BrowserContext, server: JupyterServer) -> tuple[float]:
 
 
 def open_lab(page: Page, server: JupyterServer) -> None:
-    """Load JupyterLab with an empty workspace."""
-    page.goto(f"{server.url}lab/workspaces/bench?reset")
+    """Load JupyterLab once: a workspace that another page has used makes it load again."""
+    page.goto(f"{server.url}lab/workspaces/bench-{uuid4().hex}")
     page.wait_for_function("window.jupyterapp")
 
 
