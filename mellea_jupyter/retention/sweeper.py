@@ -89,7 +89,7 @@ class Sweeper:
             try:
                 if (one := await self._sweep_run(run, now, dry_run=dry_run)) is not None:
                     swept.append(one)
-            except Exception:
+            except Exception:  # whatever it is, the others are due as well
                 failed += 1
                 log.exception("run %s could not be swept; trying again in an hour", run.id)
         return SweepReply(

@@ -294,7 +294,7 @@ class Services:
 
     async def retention(self) -> RetentionReply:
         """The policy and the disk that is used; walks the data folder."""
-        used, free = await self._offload.collect(self._kept.disk_use)
+        used, free = await self._offload.scan(self._kept.disk_use)
         return RetentionReply(days=self.options.retention.days, used_bytes=used, free_bytes=free)
 
     async def sweep(self, user: User, *, dry_run: bool) -> SweepReply:

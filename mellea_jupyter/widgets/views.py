@@ -92,7 +92,7 @@ class View(ABC):
         return bundle
 
     def _ipython_display_(self) -> None:
-        """Called by IPython. In a terminal the text is enough."""
+        """Called by IPython, which takes `NotImplementedError` as "show the text instead"."""
         if not has_front_end():
             raise NotImplementedError
         if not is_shown(self):
