@@ -23,6 +23,7 @@ FOUNDATIONS = {"exceptions", "clock", "models"}
 ALLOWED: dict[str, set[str]] = {
     "clock": {"models"},
     "exceptions": set(),
+    "lazy": set(),
     "models": {"exceptions"},
     "event_schemas": set(),  # no code
     "runtime": set(),
@@ -52,8 +53,8 @@ ALLOWED: dict[str, set[str]] = {
         "demo",
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
-    "client": FOUNDATIONS | {"demo"},
-    "widgets": FOUNDATIONS | {"client"},
+    "client": FOUNDATIONS | {"demo", "lazy"},
+    "widgets": FOUNDATIONS | {"client", "lazy"},
     "magics": FOUNDATIONS | {"client", "widgets"},
 }
 """Package or module of `mellea_jupyter`: those it may import besides itself.

@@ -5,7 +5,9 @@ Names are imported when they are first used, so that `import mellea_jupyter.clie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mellea_jupyter.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mellea_jupyter.client.aio import AsyncMelleaClient
@@ -67,13 +69,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
