@@ -193,8 +193,8 @@ class FrameWriter:
             The number of the first line, or None when the bytes were lost to a full disk.
         """
         data = self._redactor.data(data)
-        if self._segment_size >= self._segment_bytes:
-            self._roll()
+        if self._segment_size and self._segment_size + len(data) > self._segment_bytes:
+            self._roll(len(data))
         if not self._can_write() or not self._append(self._segment, self._segment_size, data):
             self._lose("disk_full", len(data), lines)
             return None
@@ -249,8 +249,8 @@ class FrameWriter:
 
     # -- the cap --------------------------------------------------------------------------
 
-    def _roll(self) -> None:
-        """Begin the next segment; over the cap, the oldest one behind the head goes."""
+    def _roll(self, incoming_bytes: int) -> None:
+        """Begin the next segment; the oldest ones behind the head go until it fits the cap."""
         try:
             following = self._create(f"output.{self._segment_index + 1:03d}")
         except OSError:
@@ -263,7 +263,7 @@ class FrameWriter:
         self._segment_index += 1
         self._segment_size = self._segment_lines = 0
         kept = sum(segment.size_bytes for segment in self._closed_segments)
-        while kept + self._segment_bytes > self._cap_bytes:
+        while kept + max(self._segment_bytes, incoming_bytes) > self._cap_bytes:
             victim = self._first_behind_head()
             if victim is None:
                 return
