@@ -47,7 +47,8 @@ class MelleaApp(ExtensionApp):
     description = "Run mellea programs as managed runs."
     extension_url = "/"
     load_other_extensions = True
-    _wrong_settings = ""
+    wrong_settings = ""
+    """What is wrong with the settings, empty when nothing is."""
 
     data_dir = Unicode(
         help="Folder of the database, journals and artifacts. It must be on a local file system: "
@@ -197,6 +198,17 @@ class MelleaApp(ExtensionApp):
         self._token_file: Path | None = None
         self.streams = OpenStreams()
 
+    @classmethod
+    def from_configuration_files(cls) -> MelleaApp:
+        """The app as a server's configuration files set it; command lines are not known here."""
+        from jupyter_server.serverapp import ServerApp
+
+        server, app = ServerApp(), cls()
+        server.load_config_file()
+        app.load_config_file()
+        app.update_config(server.config)
+        return app
+
     def update_config(self, config: Config) -> None:
         """Take settings over. Wrong ones do not stop the server: every request of ours says why.
 
@@ -205,14 +217,15 @@ class MelleaApp(ExtensionApp):
         try:
             super().update_config(config)
         except TraitError as error:
-            self._wrong_settings = str(error)
+            self.wrong_settings = str(error)
 
     @default("owner_resolver")
     def _default_owner_resolver(self) -> OwnerResolver:
         return resolve_owner
 
     @default("data_dir")
-    def _default_data_dir(self) -> str:
+    def default_data_dir(self) -> str:
+        """Where runs are kept when no setting says so."""
         return str(Path(jupyter_data_dir(), "mellea"))
 
     def initialize_settings(self) -> None:
@@ -250,8 +263,8 @@ class MelleaApp(ExtensionApp):
             StoreError: the database can not be used.
             OSError: the data folder can not be used.
         """
-        if self._wrong_settings:
-            raise InvalidSettings(self._wrong_settings, hint=SETTINGS_HINT)
+        if self.wrong_settings:
+            raise InvalidSettings(self.wrong_settings, hint=SETTINGS_HINT)
         if self._services is None:
             async with self._building:
                 if self._services is None:
