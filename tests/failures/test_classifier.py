@@ -192,13 +192,10 @@ JSON = st.recursive(
     max_leaves=8,
 )
 LINES = st.lists(st.dictionaries(st.sampled_from(["file", "line", "text", "user"]), JSON))
+OTHERS = ("message", "bases", "code", "status", "errno", "frames", "leaves", "cause")
 FIELDS = st.fixed_dictionaries(
-    {"type": st.text(min_size=1) | JSON},
-    optional={
-        name: JSON | LINES
-        for name in ("message", "bases", "code", "status", "errno", "frames", "leaves", "cause")
-    },
-)  # fmt: skip
+    {"type": st.text(min_size=1) | JSON}, optional=dict.fromkeys(OTHERS, JSON | LINES)
+)
 
 
 @given(exception=FIELDS, output=st.lists(st.text(), max_size=5))
