@@ -13,6 +13,7 @@ import pytest
 from mellea_jupyter.models.run import Run, StatusReason
 
 from .cases import CASES, CATEGORY_OF, IMPOSSIBLE_TODAY, KEY
+from .evidence import VERDICT
 from .record import CORPUS, FOLDER, counts, file_of
 from .stage import PROGRAMS
 
@@ -61,6 +62,7 @@ def test_a_record_is_a_failed_run(path: Path) -> None:
     assert run.status_reason in set(StatusReason)
     if run.error is not None:
         assert run.error.type == found["exception"]["type"]
+    assert VERDICT not in found["run"]
     assert found["failed_in"] in ("queued", "pulling_image", "starting", "running")
     if found["failed_in"] == "running" and run.status_reason not in ("lost", "engine_restarted"):
         assert found["end"] is not None
