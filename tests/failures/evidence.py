@@ -33,6 +33,7 @@ _PATTERNS: Final = (
     (re.compile(r"\b(req|rand|chatcmpl)[-_][0-9a-zA-Z]{8,}\b"), r"\1_0"),
     (re.compile(r"/tmp/tmp\w{8}"), "/tmp/tmp00000000"),
     (re.compile(r"mj-private-\d+"), "mj-private-1"),
+    (re.compile(r"timed out after 0\.\d+ seconds"), "timed out after 0.2 seconds"),
     (re.compile(r"\bshort-lived-[0-9a-f]{6}\b"), "short-lived-000000"),
     (re.compile(r"\btini \(\d+\)"), "tini (1)"),
     (re.compile(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d([.,]\d+)?"), r"2026-01-01\g<1>00:00:00"),
@@ -148,6 +149,8 @@ def _record(run: Mapping[str, Any]) -> dict[str, Any]:
     }
     if run["error"] is not None:  # the exception frame holds the same, and where each file lies
         record["error"] = {**run["error"], "stack_trace": None}
+    # Chance: whether a warm interpreter was ready, and how far a pull was reported.
+    record.update(isolation=None, isolation_reason=None, image=None)
     record.update(version=0, host="host" if run.get("host") else None, artifacts=[])
     return record
 
