@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "executors",
         "notifications",
         "demo",
+        "runtime",  # previews mask what the journal masks, by the same rules
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
     "client": FOUNDATIONS | {"demo", "lazy"},
