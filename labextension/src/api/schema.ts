@@ -513,8 +513,8 @@ export type Notice = {
   title: string;
   /** More, one line; no prompts, completions or secrets. */
   body: string;
-  /** Opens the (first) run; relative to the server's base URL. */
-  link: string;
+  /** Opens the first of its runs that is there; relative to the server's base URL. Null when all that it names were deleted. */
+  link: string | null;
   /** The runs in the order they ended, at most 20. */
   runs: NoticeRun[];
   /** All runs of the notice. */
@@ -576,8 +576,8 @@ export type NoticeRun = {
   estimated_cost_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
-  /** Opens the run; relative to the server's base URL. */
-  link: string;
+  /** Opens the run; relative to the server's base URL. Null when it was deleted. */
+  link: string | null;
 };
 
 /** What a notice is about. */
