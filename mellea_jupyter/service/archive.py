@@ -10,6 +10,7 @@ import stat
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -43,8 +44,8 @@ def iter_zip(
                 for chunk in read(artifact):
                     target.write(chunk)
                     if sink.size >= _PIECE_BYTES:
-                        yield sink.take()
-    yield sink.take()
+                        yield from sink.take()
+    yield from sink.take()
 
 
 def _entry(artifact: ArtifactRef, names: _Names) -> zipfile.ZipInfo:
@@ -90,9 +91,11 @@ class _Sink:
     def close(self) -> None:
         """Nothing is open."""
 
-    def take(self) -> bytes:
-        """Everything since the last call."""
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        self.size = 0
-        return taken
+    def take(self) -> Iterator[bytes]:
+        """Everything since the last call; what is large is not copied."""
+        taken, self._pieces, self.size = self._pieces, [], 0
+        for is_large, pieces in groupby(taken, lambda piece: len(piece) >= _PIECE_BYTES):
+            if is_large:
+                yield from pieces
+            else:
+                yield b"".join(pieces)

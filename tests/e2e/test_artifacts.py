@@ -144,7 +144,10 @@ def test_every_kind_of_file_is_shown_as_what_it_is(lab: LabPage, run: dict[str, 
     expect(outputs).to_contain_text("schema version 3")
     expect(outputs).to_contain_text("tram 28")
     expect(choose(tab, "plan.md").locator("pre")).to_contain_text("<img src=x onerror=alert(1)>")
-    expect(choose(tab, "plan.json").locator("details").first).to_contain_text("Alfama")
+    tree = choose(tab, "plan.json").locator("details").first
+    expect(tree).to_contain_text("Lisbon")
+    tree.get_by_text("0:").click()
+    expect(tree).to_contain_text("Alfama")
     cells = choose(tab, "costs.csv").get_by_role("table")
     expect(cells.get_by_role("columnheader")).to_have_text(["what", "cost", "a note"])
     expect(cells).to_contain_text("=HYPERLINK(")

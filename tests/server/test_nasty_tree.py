@@ -47,7 +47,8 @@ for number in range(SMALL_FILES):
     with open(f"small/{number:05}.txt", "w") as file:
         file.write(f"number {number}")
 os.mkdir("names")
-for name in ("README.txt", "readme.txt", "caf\\u00e9", "cafe\\u0301", "\\u202ecod.exe", " ", "a\\nb"):
+accents = ("caf\\u00e9", "cafe\\u0301")
+for name in ("README.txt", "readme.txt", *accents, "\\u202ecod.exe", " ", "a\\nb"):
     with open(f"names/{name}", "w") as file:
         file.write(name)
 open(b"names/\\xff\\xfe.txt", "w").close()

@@ -17,9 +17,14 @@ from typing import Final
 INTERNAL_FOLDER: Final = ".mellea"
 """Ours, at the top of the output folder; not an artifact."""
 
+_CHUNK_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 64  # one descriptor is open for each level
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Changed(Exception):
+    """A file changed while it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,23 @@ def walk(folder: Path) -> Iterator[Found | Passed]:
         yield from _walk(descriptor, "", 0)
     finally:
         os.close(descriptor)
+
+
+def read(file: Found) -> Iterator[bytes]:
+    """The file's bytes, exactly as many as its size was when it was found.
+
+    Raises:
+        Changed: there are more or fewer, or it was written to.
+    """
+    left = file.status.st_size
+    while data := os.read(file.descriptor, min(_CHUNK_BYTES, left + 1)):
+        left -= len(data)
+        if left < 0:
+            raise Changed
+        yield data
+    now = os.fstat(file.descriptor)
+    if left or now.st_mtime_ns != file.status.st_mtime_ns:
+        raise Changed
 
 
 def _walk(folder: int, prefix: str, depth: int) -> Iterator[Found | Passed]:
