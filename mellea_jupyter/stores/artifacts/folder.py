@@ -2,10 +2,10 @@
 
 ::
 
-    blobs/<first two digits>/<sha256>                the bytes, read-only
-    references/<first two digits>/<sha256>.<run_id>  another name of it: this run needs it
-    staging/<random>                                 a copy on its way
-    lock                                             held while references and blobs change
+    blobs/<first two digits>/<sha256>  the bytes, read-only
+    references/<run_id>                the SHA-256 of all blobs that the run needs, a line each
+    staging/<random>                   a copy on its way
+    lock                               held while references and blobs change
 
 A link is safe when nobody can write to the file any more by what they have open, and when it has
 no other name that somebody else goes by. What remains is its name in the run's output folder; the
@@ -21,7 +21,8 @@ import hashlib
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,14 @@ class BlobFolder:
 
         It raises Changed for a file that was written to meanwhile; nothing is stored of that.
         """
-        with self._lock() as lock:
-            yield lambda file: self._store(run_id, file, lock)
+        os.makedirs(f"{self._root}/references", mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        references = os.open(self._references(run_id), flags, 0o600)
+        try:
+            with self._lock() as lock:
+                yield lambda file: self._store(file, _Keeping(references, lock))
+        finally:
+            os.close(references)
 
     def iter_bytes(self, checksum: str, start: int, stop: int) -> Iterator[bytes]:
         """The bytes of a blob in chunks, `stop` exclusive.
@@ -64,33 +71,34 @@ class BlobFolder:
                 start += len(data)
                 yield data
 
-    def release(self, run_id: str, checksums: Iterable[str]) -> None:
-        """The run does not need these blobs any more; each goes with the last run that did."""
-        with self._lock() as lock:
-            for checksum in checksums:
-                with _held(lock):
-                    _unlink(self._reference(checksum, run_id))
-                    if not self._is_referenced(checksum):
-                        _unlink(self._blob(checksum))
+    def release(self, run_id: str) -> None:
+        """The run needs no blobs any more; each goes with the last run that did. Idempotent."""
+        with self._lock() as lock, _held(lock):
+            own = set(_read_lines(self._references(run_id)))
+            if own:
+                for other in os.listdir(f"{self._root}/references"):
+                    if other != run_id:
+                        own.difference_update(_read_lines(self._references(other)))
+            for checksum in own:
+                _unlink(self._blob(checksum))
+            _unlink(self._references(run_id))
 
-    def _store(self, run_id: str, file: Found, lock: int) -> str:
+    def _store(self, file: Found, keeping: _Keeping) -> str:
         if file.status.st_nlink == 1:
             digest = hashlib.sha256()
             for data in walk.read(file):
                 digest.update(data)
             checksum = digest.hexdigest()
-            if _is_sealed(file) and self._link(run_id, checksum, file, lock):
+            if _is_sealed(file) and self._link(checksum, file, keeping):
                 return checksum
             os.lseek(file.descriptor, 0, os.SEEK_SET)
-        return self._copy(run_id, file, lock)
+        return self._copy(file, keeping)
 
-    def _link(self, run_id: str, checksum: str, file: Found, lock: int) -> bool:
+    def _link(self, checksum: str, file: Found, keeping: _Keeping) -> bool:
         """Whether the file itself is the blob now, or one of the same bytes was there."""
-        # By its descriptor, so that what was hashed is linked.
-        source = f"/proc/self/fd/{file.descriptor}"
         try:
-            with _held(lock):
-                self._keep(run_id, checksum, source)
+            # By its descriptor, so that what was hashed is linked.
+            self._keep(checksum, f"/proc/self/fd/{file.descriptor}", keeping)
         except OSError as error:
             if error.errno in _NO_LINK:
                 return False
@@ -98,10 +106,10 @@ class BlobFolder:
         os.fchmod(file.descriptor, 0o444)
         return True
 
-    def _copy(self, run_id: str, file: Found, lock: int) -> str:
-        staging = os.path.join(self._root, "staging")
+    def _copy(self, file: Found, keeping: _Keeping) -> str:
+        staging = f"{self._root}/staging"
         os.makedirs(staging, exist_ok=True)
-        copy = os.path.join(staging, uuid.uuid4().hex)
+        copy = f"{staging}/{uuid.uuid4().hex}"
         digest = hashlib.sha256()
         try:
             with open(copy, "xb", buffering=0) as target:
@@ -110,33 +118,16 @@ class BlobFolder:
                     _write_all(target.fileno(), data)
                 os.fchmod(target.fileno(), 0o444)
             checksum = digest.hexdigest()
-            with _held(lock):
-                self._keep(run_id, checksum, copy)
+            self._keep(checksum, copy, keeping)
         finally:
             _unlink(copy)
         return checksum
 
-    def _keep(self, run_id: str, checksum: str, source: str) -> None:
-        """Make the blob of a file unless it is there, and the run's reference before."""
-        blob, reference = self._blob(checksum), self._reference(checksum, run_id)
-        try:
-            _add_name(blob if os.path.exists(blob) else source, reference)
-        except FileExistsError:
-            pass
-        except OSError as error:
-            if error.errno != errno.EMLINK:
-                raise
-            os.close(os.open(reference, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        with contextlib.suppress(FileExistsError):
-            _add_name(source, blob)
-
-    def _is_referenced(self, checksum: str) -> bool:
-        prefix = f"{checksum}."
-        try:
-            with os.scandir(os.path.dirname(self._reference(checksum, ""))) as entries:
-                return any(entry.name.startswith(prefix) for entry in entries)
-        except FileNotFoundError:
-            return False
+    def _keep(self, checksum: str, source: str, keeping: _Keeping) -> None:
+        """Write the run's reference, then make the blob of a file unless it is there."""
+        with _held(keeping.lock), contextlib.suppress(FileExistsError):
+            _write_all(keeping.references, f"{checksum}\n".encode())
+            _add_name(source, self._blob(checksum))
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[int]:
@@ -152,8 +143,16 @@ class BlobFolder:
     def _blob(self, checksum: str) -> str:
         return f"{self._root}/blobs/{checksum[:2]}/{checksum}"
 
-    def _reference(self, checksum: str, run_id: str) -> str:
-        return f"{self._root}/references/{checksum[:2]}/{checksum}.{run_id}"
+    def _references(self, run_id: str) -> str:
+        return f"{self._root}/references/{run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """Descriptors that are open while a run's files are stored."""
+
+    references: int
+    lock: int
 
 
 @contextlib.contextmanager
@@ -183,6 +182,12 @@ def _add_name(source: str, target: str) -> None:
 def _link_followed(source: str, target: str) -> None:
     # Links in /proc have to be followed, which Python does only when it is given a folder.
     os.link(source, target, src_dir_fd=_ANY_FOLDER)
+
+
+def _read_lines(path: str) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        for line in file:
+            yield line.rstrip("\n")
 
 
 def _unlink(path: str) -> None:

@@ -20,7 +20,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -146,11 +146,10 @@ class ObjectArtifactStore(ArtifactStore):
             ) from error
 
     def delete_run(self, run_id: str) -> None:
-        checksums = {artifact.checksum for artifact in self._manifest(run_id).artifacts}
         if self._folder is not None:
-            self._folder.release(run_id, sorted(checksums))
+            self._folder.release(run_id)
         else:
-            for checksum in sorted(checksums):
+            for checksum in sorted({each.checksum for each in self._manifest(run_id).artifacts}):
                 self._release(run_id, checksum)
         self._delete(_manifest_key(run_id))
 
@@ -247,6 +246,12 @@ def _hashed(file: Found, digest: hashlib._Hash) -> Iterator[bytes]:
         yield data
 
 
+@lru_cache(maxsize=256)
+def _content_type(extension: str) -> str:
+    """The MIME type of files of this extension, such as `tar.gz`."""
+    return _TYPES.guess_type(f"name.{extension}")[0] or "application/octet-stream"
+
+
 def _artifact(run_id: str, file: Found, checksum: str, earlier: ArtifactRef | None) -> ArtifactRef:
     if earlier is not None and earlier.checksum == checksum:
         return earlier
@@ -257,7 +262,7 @@ def _artifact(run_id: str, file: Found, checksum: str, earlier: ArtifactRef | No
         run_id=run_id,
         name=name,
         path=file.path,
-        content_type=_TYPES.guess_type(name)[0] or "application/octet-stream",
+        content_type=_content_type(name.partition(".")[2]),
         size_bytes=file.status.st_size,
         created_at=clock.now(),
         checksum=checksum,

@@ -82,16 +82,20 @@ def read(file: Found) -> Iterator[bytes]:
 
 def _walk(folder: int, prefix: str, depth: int) -> Iterator[Found | Passed]:
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         yield Passed(prefix.rstrip("/"), _reason(error))
         return
-    for name in names:
-        if prefix or name != INTERNAL_FOLDER:
-            yield from _entry(folder, name, prefix, depth)
+    for entry in entries:
+        if prefix or entry.name != INTERNAL_FOLDER:
+            yield from _entry(folder, entry, prefix, depth)
 
 
-def _entry(folder: int, name: str, prefix: str, depth: int) -> Iterator[Found | Passed]:
+def _entry(
+    folder: int, entry: os.DirEntry[str], prefix: str, depth: int
+) -> Iterator[Found | Passed]:
+    name = entry.name
     path = prefix + name
     try:
         path.encode()
@@ -99,18 +103,17 @@ def _entry(folder: int, name: str, prefix: str, depth: int) -> Iterator[Found | 
         yield Passed(os.fsencode(path).decode(errors="replace"), "name")
         return
     try:
-        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
+        if entry.is_symlink():
             yield Passed(path, "link")
-        elif stat.S_ISDIR(mode) and depth >= _MAX_DEPTH:
+        elif entry.is_dir(follow_symlinks=False) and depth >= _MAX_DEPTH:
             yield Passed(path, "too_deep")
-        elif stat.S_ISDIR(mode):
+        elif entry.is_dir(follow_symlinks=False):
             descriptor = os.open(name, _FOLDER, dir_fd=folder)
             try:
                 yield from _walk(descriptor, f"{path}/", depth + 1)
             finally:
                 os.close(descriptor)
-        elif not stat.S_ISREG(mode):
+        elif not entry.is_file(follow_symlinks=False):
             yield Passed(path, "not_regular")
         else:
             yield from _file(folder, name, path)
