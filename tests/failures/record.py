@@ -48,7 +48,7 @@ class Watch:
         self._server = server
         self._seen: dict[str, list[str]] = defaultdict(list)
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._follow()), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._read()), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,7 +57,7 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._loop.call_soon_threadsafe(self._channel.close)  # `_read` ends when that is done
         self._thread.join()
 
     def failed_in(self, run_id: str) -> str:
@@ -69,18 +69,12 @@ class Watch:
             time.sleep(0.01)
         return seen[-2]
 
-    async def _follow(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(self._read())
-        try:
-            await self._task
-        except asyncio.CancelledError:
-            return
-
     async def _read(self) -> None:
         url = self._server.url.rstrip("/")
         connection = Connection(base_url=url, token=self._server.token)
+        self._loop = asyncio.get_running_loop()
         async with await _opened(connection) as channel:
+            self._channel = channel
             await channel.send(json.dumps({"type": "subscribe", "topic": "runs"}))
             while (text := await channel.receive()) is not None:
                 message = json.loads(text)
