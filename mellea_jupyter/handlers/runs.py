@@ -13,7 +13,7 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
     from mellea_jupyter.models.artifacts import StructuredOutput
-    from mellea_jupyter.models.calls import CallPage, SourceReply
+    from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, SourceReply
     from mellea_jupyter.models.metrics import RunMetrics
     from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
     from mellea_jupyter.models.requests import (
@@ -229,6 +229,30 @@ class CallsHandler(ApiHandler):
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
         return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
+
+
+class CallContentHandler(ApiHandler):
+    """`/runs/{run_id}/calls/{call}/content`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, call: str) -> CallContent:
+        """What one LLM call was asked and what it answered, where the run kept it."""
+        services = await self.app.services()
+        return await services.results.call_content(run_id, int(call), self.user)
+
+
+class LoopsHandler(ApiHandler):
+    """`/runs/{run_id}/loops`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, query: CallQuery) -> LoopPage:
+        """The sampling loops of a run with their attempts and verdicts, a page at a time."""
+        services = await self.app.services()
+        return await services.results.loops(run_id, self.user, after=query.after, limit=query.limit)
 
 
 class OutputsHandler(ApiHandler):
