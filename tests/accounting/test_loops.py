@@ -91,8 +91,8 @@ def test_money_of_inner_loops_is_that_of_the_outer_ones_too() -> None:
         *call(2, loop=1, model="unknown"), loop_ended(2), loop_ended(chosen_loop=2),
     )  # fmt: skip
     outer, inner = shown(state)
-    assert (inner.cost_usd, inner.unpriced_calls, inner.chosen_loop) == (1, 0, None)
-    assert (outer.cost_usd, outer.unpriced_calls, outer.chosen_loop) == (1, 1, 2)
+    assert (inner.cost_usd, inner.unpriced_calls, inner.chosen_loop) == (Decimal(1), 0, None)
+    assert (outer.cost_usd, outer.unpriced_calls, outer.chosen_loop) == (Decimal(1), 1, 2)
 
 
 def test_a_cancelled_call_takes_its_cost_back_when_it_finishes_after_all() -> None:
@@ -101,7 +101,7 @@ def test_a_cancelled_call_takes_its_cost_back_when_it_finishes_after_all() -> No
     state = folded(loop_started(), begun, gone)
     assert [(each.cost_usd, each.unpriced_calls) for each in shown(state)] == [(None, 1)]
     folded(done, state=state)
-    assert [(each.cost_usd, each.unpriced_calls) for each in shown(state)] == [(1, 0)]
+    assert [(each.cost_usd, each.unpriced_calls) for each in shown(state)] == [(Decimal(1), 0)]
     assert state.metrics()["wasted_cost_usd"] == 0
 
 

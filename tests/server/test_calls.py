@@ -116,7 +116,7 @@ async def _heard(server: JupyterServer, run_id: str, act: Any) -> list[dict[str,
         heard = json.loads(await connection.read_message() or "{}")
         assert heard["type"] == "subscribed"
         act()
-        events = []
+        events: list[dict[str, Any]] = []
         while not any(loop["ended_at"] for event in events for loop in event["loops"]):
             event = json.loads(await connection.read_message() or "{}")
             assert (event["type"], event["topic"]) == ("event", topic)
