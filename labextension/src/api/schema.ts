@@ -1133,6 +1133,18 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1287,6 +1299,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
