@@ -63,6 +63,7 @@ class CallRecord:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     finish_reason: str | None = None
     streaming: bool = False
@@ -280,6 +281,8 @@ class UsageState:
             record.input_tokens,
             record.output_tokens,
             cached_tokens=record.cached_tokens,
+            cache_write_tokens=record.cache_write_tokens,
+            reasoning_tokens=record.reasoning_tokens,
             response_model=record.response_model,
             at=at,
         )
@@ -391,7 +394,13 @@ _COUNTERS = (
     "unpriced_calls",
     "malformed_frames",
 )
-_TOKEN_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_TOKEN_FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 
 
 # Reading hostile frames
