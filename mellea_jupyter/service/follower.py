@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter import clock
-from mellea_jupyter.accounting.usage import UsageState
+from mellea_jupyter.accounting.usage import Pricer, UsageState
 from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.executors.base import Executor, ExecutorUnreachable, Liveness, RunHandle
 from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
 from mellea_jupyter.models.artifacts import ArtifactList
 from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
+from mellea_jupyter.service.budgets import BudgetWatch
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outputs import MAX_OUTPUTS
@@ -57,6 +58,7 @@ class _Seen:
     end: dict[str, Any] | None = None
     outputs: list[dict[str, Any]] = field(default_factory=list)
     progress: dict[str, Any] | None = None
+    budget: BudgetWatch = field(default_factory=BudgetWatch)
 
 
 class Follower:
@@ -73,6 +75,7 @@ class Follower:
         store: RunStore,
         records: RunRecords,
         collector: Collector,
+        price: Pricer,
         offload: Offload,
         placed_at: float | None,
         grace_seconds: float,
@@ -98,7 +101,7 @@ class Follower:
         self._stop_delivered = False
         self._ended_at = 0.0
         self._unreachable_since: float | None = None
-        self._usage = UsageState()
+        self._usage = UsageState(price)
         self._seen = _Seen()
         self._position = Position()
         self._saved_seq = 0
@@ -161,6 +164,8 @@ class Follower:
                 seen.outputs.append(dict(frame))
             case "progress":
                 seen.progress = endings.progress(frame)
+            case "budget":
+                seen.budget.note(frame)
             case "end":
                 seen.end = dict(frame)
 
@@ -212,6 +217,8 @@ class Follower:
             metrics=run.metrics.model_copy(update=self._usage.metrics()),
             models_used=self._usage.models_used(),
             progress=self._seen.progress,
+            waiting=self._seen.budget.waiting,
+            budget=self._seen.budget.state(run.config),
         )
 
     async def _poll(self, reader: JournalReader) -> Liveness | None:
@@ -305,7 +312,11 @@ class Follower:
                                isolation=str(self._seen.started.get("isolation", "fresh"))),
             )  # fmt: skip
         run = run.model_copy(
-            update={"artifacts": kept.artifacts, "artifacts_skipped": kept.skipped}
+            update={
+                "artifacts": kept.artifacts,
+                "artifacts_skipped": kept.skipped,
+                "waiting": None,
+            }
         )
         end = self._seen.end
         if liveness.reason == StatusReason.LOST or (
@@ -319,7 +330,9 @@ class Follower:
             end, liveness = endings.vetted(end, liveness, asked=run.cancel_reason)
         error = endings.error_details(self._seen.exception)
         ended = endings.Ending.of(end or {}, liveness)
-        if endings.is_over_budget(ended, error):
+        if endings.is_over_budget(
+            ended, self._seen.exception, refused=self._seen.budget.refused_calls
+        ):
             ended = replace(ended, stopped=StatusReason.BUDGET_EXCEEDED)
         return apply(
             run,

@@ -190,10 +190,8 @@ class RunResults:
 
 def _as_call(row: CallRow) -> LlmCall:
     cost = None if row.cost_pico_usd is None else Decimal(row.cost_pico_usd) / PICO
-    return LlmCall(
-        **row.model_dump(exclude={"seq", "cost_pico_usd"}),
-        cost_usd=cost,
-    )
+    known = set(LlmCall.model_fields) & set(CallRow.model_fields)
+    return LlmCall(**row.model_dump(include=known), cost_usd=cost)
 
 
 def _source_files(folder: Path) -> tuple[SourceFile, ...]:

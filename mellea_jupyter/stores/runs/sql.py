@@ -43,9 +43,18 @@ from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
 from mellea_jupyter.stores.notices.sql import record as record_notice
-from mellea_jupyter.stores.runs import cursors, queries, rollup, schema
+from mellea_jupyter.stores.runs import cursors, queries, repricing, rollup, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
-from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
+from mellea_jupyter.stores.runs.base import (
+    CallPrice,
+    CallRow,
+    Created,
+    NewRun,
+    Placement,
+    RepriceBatch,
+    RunFigures,
+    RunStore,
+)
 from mellea_jupyter.stores.runs.rows import bounded, load_run, run_columns, search_text, to_ms
 from mellea_jupyter.stores.runs.tables import (
     RUN_SUMS,
@@ -247,6 +256,42 @@ class SqlRunStore(RunStore):
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query)]
 
+    # Prices and forecasts
+
+    def reprice(
+        self, price: Callable[[CallRow], CallPrice | None], *, after: str, limit: int,
+        since: datetime | None, model: str | None, visible_to: str | None, dry_run: bool,
+    ) -> RepriceBatch:  # fmt: skip
+        transaction = self._reading if dry_run else self._writing
+        with transaction() as connection:
+            return repricing.reprice(
+                connection, price, _replace_run,
+                after=after, limit=limit, since=since, model=model,
+                visible_to=visible_to, dry_run=dry_run,
+            )  # fmt: skip
+
+    def list_figures(
+        self, asset_id: str, *, model: str | None, visible_to: str | None, limit: int
+    ) -> list[RunFigures]:
+        where = [runs.c.asset_id == asset_id, runs.c.status == RunStatus.SUCCEEDED.value]
+        if model is not None:
+            where.append(runs.c.model == model)
+        if visible_to is not None:
+            where.append(runs.c.owner_id == visible_to)
+        query = select(runs.c.doc).where(*where)
+        newest = query.order_by(runs.c.created_ms.desc(), runs.c.id.desc()).limit(limit)
+        with self._reading() as connection:
+            used = [load_run(doc).metrics for doc in connection.scalars(newest)]
+        return [
+            RunFigures(
+                each.startup_duration_ms + each.execution_duration_ms,
+                each.estimated_cost_usd,
+                each.llm_calls,
+                each.unpriced_calls,
+            )
+            for each in used
+        ]
+
     # Listings
 
     def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
@@ -316,6 +361,13 @@ class SqlRunStore(RunStore):
         if doc is None:
             raise AssetNotFound(asset_id)
         return Asset.model_validate_json(doc)
+
+    def find_asset(self, origin_prefix: str) -> Asset | None:
+        begins = (assets.c.origin >= origin_prefix, assets.c.origin < f"{origin_prefix}\uffff")
+        query = select(assets.c.doc).where(*begins).order_by(assets.c.updated_ms.desc())
+        with self._reading() as connection:
+            doc = connection.scalar(query.limit(1))
+        return None if doc is None else Asset.model_validate_json(doc)
 
     def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
         docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
@@ -658,7 +710,10 @@ def _environment_columns(environment: Environment) -> dict[str, Any]:
 
 def _call_columns(run_id: str, call: CallRow) -> dict[str, Any]:
     columns = {"run_id": run_id, **dict(call)}
-    for name in ("input_tokens", "output_tokens", "cost_pico_usd", "loop", "attempt"):
+    for name in (
+        "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+        "cost_pico_usd", "loop", "attempt",
+    ):  # fmt: skip
         if columns[name] is not None:
             columns[name] = bounded(columns[name], (1 << 63) - 1)
     return columns
