@@ -161,7 +161,9 @@ class PriceTable:
         name = name.lower().strip()
         if name in self._by_id:
             return self._by_id[name]
-        return next((each for each in self._providers if _matches(each["match"], name)), None)
+        matching = (each for each in self._providers if _matches(each["match"], name))
+        found: Optional[Dict[str, Any]] = next(matching, None)
+        return found
 
     def _match(self, of: Dict[str, Any], name: str) -> Optional[List[Any]]:
         others = [self._by_id[other] for other in of["fallback"] if other in self._by_id]

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -128,19 +129,49 @@ calls = Table(
     Column("status", String, nullable=False),
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
-    Column("response_model", String),
-    Column("cached_tokens", BigInteger),
-    Column("cache_write_tokens", BigInteger),
-    Column("reasoning_tokens", BigInteger),
     Column("latency_ms", Float),
     Column("cost_pico_usd", BigInteger),
-    Column("price_source", String),
-    Column("price_version", String),
-    Column("price_dated", String),
     Column("loop", BigInteger),
     Column("attempt", BigInteger),
     Column("error", Text),
+    Column("response_model", String),
+    Column("action", String),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("ttft_ms", Float),
+    Column("streaming", Boolean),  # null in rows that were made without this column
+    Column("finish_reason", String),
+    Column("requests", BigInteger),
+    Column("price_source", String),
+    Column("price_version", String),
+    Column("price_dated", String),
+    Column("chain", BigInteger),
+    Column("requirement", BigInteger),
+    Column("line", BigInteger),
+    Column("has_content", Boolean),
+    Column("cache_write_tokens", BigInteger),
     PrimaryKeyConstraint("run_id", "call"),
+    Index("calls_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+loops = Table(
+    "loops",
+    metadata,
+    _of_run(),
+    Column("loop", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "loop"),
+    Index("loops_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+usage_series = Table(
+    "usage_series",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("doc", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""What pricing a call anew needs, and the list behind its price."""
+"""Tokens that a call wrote into its provider's cache, which have a price of their own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; calls from before have neither."""
-    for name in ("response_model", "price_source", "price_version", "price_dated"):
-        op.add_column("calls", sa.Column(name, sa.String()))
-    for name in ("cached_tokens", "cache_write_tokens", "reasoning_tokens"):
-        op.add_column("calls", sa.Column(name, sa.BigInteger()))
+    """Add the column, null for calls made before."""
+    op.add_column("calls", sa.Column("cache_write_tokens", sa.BigInteger()))
