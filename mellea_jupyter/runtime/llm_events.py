@@ -20,7 +20,7 @@ from typing import Any
 
 from . import llm_events_content as content
 from .best_attempt import BestAttempts
-from .budget import Budget, BudgetExceeded, Wish
+from .budget import Budget, BudgetExceeded, Ticket, Wish
 from .llm_events_recorder import ATTEMPT, CALL, CHECK, INSIDE, LOOP, Call, Recorder
 from .spec import DEFAULT_ASK_SECONDS
 
@@ -90,7 +90,7 @@ def install(
             asks=asks,
             ask_seconds=ask_seconds,
             run_dir=run_dir,
-            on_stop=lambda: recorder.guard(best.write) if best is not None else None,
+            on_stop=lambda: recorder.guard(recorder.keep_best),
         ),
         content_limit_bytes=content_limit_bytes,
     )
@@ -140,7 +140,7 @@ def _observe_generate(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = _state.recorder
         if recorder is None:
             return await original(self, action, *args, **kwargs)
-        ticket = await recorder.budget.take(_wish(recorder, self, [action], args, kwargs))
+        ticket = await _take(recorder, _wish(recorder, self, [action], args, kwargs))
         call = recorder.guard(recorder.call_started, self, action)
         if call is None:
             return await original(self, action, *args, **kwargs)
@@ -154,6 +154,22 @@ def _observe_generate(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return generate_from_context
+
+
+async def _take(recorder: Recorder, wish: Wish) -> Ticket | None:
+    """Take a call from the budget; the loops around it know of a refusal.
+
+    Raises:
+        BudgetExceeded: The call may not be made.
+    """
+    try:
+        return await recorder.budget.take(wish)
+    except BudgetExceeded as error:
+        loop = LOOP.get()
+        while loop is not None:
+            loop.refusal = error
+            loop = loop.parent
+        raise
 
 
 def _wish(
@@ -194,7 +210,7 @@ def _observe_raw(original: Callable[..., Any]) -> Callable[..., Any]:
         provider = getattr(self, "_provider", None)
         requests = len(actions) if provider in _ONE_REQUEST_A_PROMPT else 1
         wish = _wish(recorder, self, list(actions), args, kwargs, calls=requests)
-        ticket = await recorder.budget.take(wish)
+        ticket = await _take(recorder, wish)
         recorder.guard(_wrap_private_raw, type(self))
         call = recorder.guard(recorder.raw_started, self, actions, requests)
         if call is not None:
@@ -335,6 +351,11 @@ def _observe_sample(original: Callable[..., Any]) -> Callable[..., Any]:
         result, failure = None, None
         try:
             result = await original(self, action, *args, **kwargs)
+            if loop.refusal is not None and not getattr(result, "success", False):
+                # The strategy takes what its attempts raise for attempts that failed. Without a
+                # result that meets the requirements, the program has to hear of the budget.
+                recorder.guard(recorder.keep_best)
+                raise loop.refusal
         except BaseException as error:
             failure = error
             raise

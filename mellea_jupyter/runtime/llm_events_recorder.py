@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from . import llm_events_content as content
 from .best_attempt import BestAttempts
-from .budget import Budget, Ticket
+from .budget import Budget, BudgetExceeded, Ticket
 from .prices import Tokens
 
 Fields = dict[str, Any]
@@ -53,6 +53,7 @@ class Loop:
         "indices_by_text",
         "iterations",
         "parent",
+        "refusal",
         "samples",
     )
 
@@ -66,6 +67,7 @@ class Loop:
         self.samples = 0
         self.iterations = 0
         self.has_raw_calls = False
+        self.refusal: BudgetExceeded | None = None  # of a call that it wanted to make
 
     def index_of(self, requirement: Any) -> int | None:
         """The index of a requirement, or of the one that it stands in for.
@@ -494,6 +496,11 @@ class Recorder:
                 passed=bool(result),
                 reason=reason,
             )
+
+    def keep_best(self) -> None:
+        """Write the best attempt so far to the run's results. Raises OSError."""
+        if self._best is not None:
+            self._best.write()
 
     def degraded(self, missing: list[str], version: str | None) -> None:
         """Some of mellea's functions could not be wrapped; the counts may be too low."""

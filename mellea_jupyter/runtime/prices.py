@@ -87,7 +87,7 @@ class PriceTable:
 
     def __init__(self, data: Dict[str, Any]) -> None:
         self._providers: List[Dict[str, Any]] = data["providers"]
-        self._by_id = {each["id"]: each for each in self._providers}
+        self._by_id: Dict[str, Dict[str, Any]] = {each["id"]: each for each in self._providers}
         self._own: Dict[str, Any] = data["own"]
         self._own_providers: Dict[str, str] = data["own_providers"]
         self._free_providers = frozenset(data["free_providers"])
