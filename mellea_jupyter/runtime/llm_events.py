@@ -355,7 +355,7 @@ def _observe_sample(original: Callable[..., Any]) -> Callable[..., Any]:
                 # The strategy takes what its attempts raise for attempts that failed. Without a
                 # result that meets the requirements, the program has to hear of the budget.
                 recorder.guard(recorder.keep_best)
-                raise loop.refusal
+                raise loop.refusal  # noqa: TRY301 - the loop ends with it
         except BaseException as error:
             failure = error
             raise

@@ -278,6 +278,8 @@ function tellEvent(
     case 'notice_changed':
     case 'notices_changed':
       return listener.onNotice?.(event);
+    case 'calls_changed':
+      return undefined;
     default: {
       const unknown: never = event;
       return unknown;

@@ -1,7 +1,7 @@
 // The files a run kept, and those it did not.
 
 import { useEffect, useState, type ReactElement } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { ArtifactLink, ArtifactRef, Run, StructuredOutput } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { formatBytes, type ITranslation } from '../../format.js';
@@ -9,7 +9,7 @@ import { Retention } from './retention.js';
 
 interface IArtifactsProps {
   run: Run;
-  api: RunsApi;
+  api: LabApi;
   /** Take the run as it is after a change. */
   onChanged: (run: Run) => void;
   /** Put text into the clipboard. */
