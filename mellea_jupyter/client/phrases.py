@@ -59,7 +59,7 @@ def cost(run: Run) -> str:
 
 
 def cost_of(amount: Decimal | None, unpriced: int) -> str:
-    """The same for an amount and a number of calls without a price."""
+    """As `cost`, of what is priced and of how many calls are not."""
     if amount is None:
         return "unpriced"
     if unpriced and not amount:
