@@ -442,6 +442,12 @@ export type Event = {
   event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged | CallsChanged;
 };
 
+/** Whose matter a failure is. */
+export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
+
+/** What went wrong. */
+export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
+
 /** What a program usually takes, from its runs that succeeded; `runs` 0: no history. */
 export type Forecast = {
   /** How many runs it is from: the latest ones, at most 200. */
@@ -465,12 +471,6 @@ export type Interval = {
   /** The upper end. */
   high: number;
 };
-
-/** Whose matter a failure is. */
-export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
-
-/** What went wrong. */
-export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
 
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
 export type Lagged = {
@@ -1265,6 +1265,18 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1441,6 +1453,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
