@@ -53,6 +53,7 @@ def evidence_of(before: Run, after: Run, traces: Traces) -> Evidence:
         exit_code=after.exit_code,
         exception=Raised.of(traces.exception),
         failed_call=Raised.of(failed),
+        calls=len(traces.calls),
         cancelled_calls=sum(call.status == "cancelled" for call in traces.calls),
         error_output=tuple(traces.error_output),
         peak_memory_mb=after.metrics.peak_memory_mb,

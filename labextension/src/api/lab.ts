@@ -2,6 +2,7 @@
 
 import { RunsApi, type IReadOptions } from './rest.js';
 import type {
+  ArtifactPreview,
   ArtifactLink,
   Asset,
   AssetCreate,
@@ -88,5 +89,18 @@ export class LabApi extends RunsApi {
   /** Make a link to an artifact that works without a token, for the server's usual time. */
   createArtifactLink(runId: string, artifactId: string): Promise<ArtifactLink> {
     return this.write('POST', `runs/${runId}/artifacts/${artifactId}/url`, {});
+  }
+
+  getDataset(datasetId: string): Promise<Dataset> {
+    return this.read(`datasets/${datasetId}`, {});
+  }
+
+  /** What an artifact begins with, its secrets masked. */
+  previewArtifact(
+    runId: string,
+    artifactId: string,
+    options?: IReadOptions
+  ): Promise<ArtifactPreview> {
+    return this.read(`runs/${runId}/artifacts/${artifactId}/preview`, {}, options);
   }
 }

@@ -26,6 +26,24 @@ export type ArtifactList = {
   total_bytes: number;
 };
 
+/** The beginning of an artifact, with the run's secret values masked. The values are the run's own secret variables, as kept for a retry, and the server's keys as they are now. A download has the bytes as the program wrote them. */
+export type ArtifactPreview = {
+  /** The artifact. */
+  artifact_id: string;
+  /** `text`, `json` (`text` is JSON), `table` (`rows`), `html` and `svg` (`text`, not to be trusted), `image` (show the download), `none` (see `reason`). */
+  kind: PreviewKind;
+  /** For `text`, `json`, `html` and `svg`. */
+  text: string | null;
+  /** Cells, for `table`. */
+  rows: string[][] | null;
+  /** There is more in the artifact than is shown. */
+  truncated: boolean;
+  /** How many of its first bytes are shown. */
+  shown_bytes: number;
+  /** Why there is none: `binary`, `too_large`, `secrets_gone` (the values that would have to be masked are not known any more). */
+  reason: string | null;
+};
+
 /** One file a run produced. */
 export type ArtifactRef = {
   /** Artifact id. */
@@ -671,8 +689,8 @@ export type Notice = {
   title: string;
   /** More, one line; no prompts, completions or secrets. */
   body: string;
-  /** Opens the (first) run; relative to the server's base URL. */
-  link: string;
+  /** Opens the first of its runs that is there; relative to the server's base URL. Null when all that it names were deleted. */
+  link: string | null;
   /** The runs in the order they ended, at most 20. */
   runs: NoticeRun[];
   /** All runs of the notice. */
@@ -734,8 +752,8 @@ export type NoticeRun = {
   estimated_cost_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
-  /** Opens the run; relative to the server's base URL. */
-  link: string;
+  /** Opens the run; relative to the server's base URL. Null when it was deleted. */
+  link: string | null;
 };
 
 /** What a notice is about. */
@@ -789,6 +807,9 @@ export type NotificationSettings = {
   /** Where mails go without `email_address`; null: nowhere. */
   default_email_address: string | null;
 };
+
+/** How a preview is shown. */
+export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
 /** Where prices come from. */
 export type PriceListReply = {
