@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "ls": ("runs", "ls"),
     "show": ("runs", "show"),
     "logs": ("logs", "logs"),
+    "calls": ("calls", "calls"),
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
     "rm": ("runs", "rm"),
@@ -22,6 +23,8 @@ COMMANDS: Final = {
     "pin": ("retention", "pin"),
     "unpin": ("retention", "unpin"),
     "sweep": ("retention", "sweep"),
+    "budget": ("prices", "budget"),
+    "reprice": ("prices", "reprice"),
     "doctor": ("doctor", "doctor"),
 }
 """Command: module of this package and function in it."""
@@ -55,11 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ls(commands)
     _add_runs(commands)
     _add_logs(commands)
+    _add_calls(commands)
     _add_retry(commands)
     _add_build(commands)
     _add_env(commands)
     _add_dataset(commands)
     _add_retention(commands)
+    _add_prices(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
     return parser
@@ -77,6 +82,10 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("program", metavar="PROGRAM", help=".py, .ipynb, folder or module:callable")
     add_run_flags(run, waits=True)
+    run.add_argument(
+        "--check", action="store_true",
+        help="only say what would be wrong and what it usually takes; 1 when it could not start",
+    )  # fmt: skip
     run.add_argument(
         "--json", action="store_true", help="print the final run on stdout, all else on stderr"
     )
@@ -113,6 +122,18 @@ def _add_logs(commands: Any) -> None:
     logs.add_argument("--level", choices=LEVELS, help="only this level")
     logs.add_argument("--tail", type=int, metavar="N", help="only the last lines")
     logs.add_argument("--search", metavar="TEXT", help="only lines with this text")
+
+
+def _add_calls(commands: Any) -> None:
+    calls = commands.add_parser(
+        "calls",
+        help="print what the model was asked: attempts, verdicts, calls and cost",
+        description="Print the sampling loops of a run, each with its attempts and what the "
+        "requirements said of them, then its LLM calls.",
+    )
+    calls.add_argument("run", metavar="RUN", help="id, or its first digits")
+    calls.add_argument("--loop", type=int, metavar="N", help="only this loop and those inside it")
+    calls.add_argument("--json", action="store_true", help="print {loops, calls} as JSON")
 
 
 def _add_build(commands: Any) -> None:
@@ -219,3 +240,27 @@ def _add_retention(commands: Any) -> None:
     )
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     sweep.add_argument("--json", action="store_true", help="print the reply as JSON")
+
+
+def _add_prices(commands: Any) -> None:
+    budget = commands.add_parser(
+        "budget",
+        help="answer a run that waits at its budget",
+        description="Answer a run that waits because its next LLM call would pass its budget. "
+        "Without a flag it says how the budget stands.",
+    )
+    budget.add_argument("run", metavar="RUN", help="id, or its first digits")
+    budget.add_argument("--allow", metavar="USD", help="so many US dollars more, e.g. 0.50")
+    budget.add_argument("--allow-calls", type=int, metavar="N", help="so many LLM calls more")
+    budget.add_argument("--stop", action="store_true", help="no more calls")
+    reprice = commands.add_parser(
+        "reprice",
+        help="price the calls of ended runs anew",
+        description="Price the calls of ended runs anew, from their stored tokens and by the price "
+        "list of the server, whose own prices are read again. Of your runs; for administrators of "
+        "all.",
+    )
+    reprice.add_argument("--since", metavar="WHEN", help="only runs since 2026-03-01, or 7d ago")
+    reprice.add_argument("--model", metavar="MODEL", help="only calls of this model")
+    reprice.add_argument("--dry-run", action="store_true", help="only say what would change")
+    reprice.add_argument("--json", action="store_true", help="print the reply as JSON")

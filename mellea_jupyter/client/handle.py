@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mellea_jupyter.client import phrases
+from mellea_jupyter.client.budget import STOP, more
 from mellea_jupyter.client.errors import ClientError, RunFailed, WaitTimeout
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, UsagePoint
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
@@ -143,6 +146,28 @@ class RunHandle:
                 raise
         return self
 
+    def allow(
+        self, usd: Decimal | float | str | None = None, *, calls: int | None = None
+    ) -> RunHandle:
+        """Let a run that waits at its budget go on with so much more; does not wait for it.
+
+        Args:
+            usd: US dollars more than the limit is now.
+            calls: LLM calls more.
+
+        Raises:
+            ClientError: it does not wait, or has no such limit.
+        """
+        self._run = self._client.answer_budget(
+            self.id, more(self.refresh().run, usd=usd, calls=calls)
+        )
+        return self
+
+    def stop_at_budget(self) -> RunHandle:
+        """Refuse a run that waits at its budget any further call: it gets `BudgetExceeded`."""
+        self._run = self._client.answer_budget(self.id, STOP)
+        return self
+
     def retry(self, **overrides: Any) -> RunHandle:
         """A new run of the same source with the same config and secrets.
 
@@ -165,6 +190,34 @@ class RunHandle:
         """
         kept = self._client.list_artifacts(self.id).artifacts
         return Artifact(self._client, choose_artifact(kept, name))
+
+    def calls(self) -> list[LlmCall]:
+        """Its LLM calls so far, by number."""
+        found: list[LlmCall] = []
+        following: int | None = 0
+        while following is not None:
+            page = self._client.list_calls(self.id, after=following)
+            found += page.calls
+            following = page.next
+        return found
+
+    def loops(self) -> list[SamplingLoop]:
+        """Its sampling loops so far, by number: attempts, verdicts and what they cost."""
+        found: list[SamplingLoop] = []
+        following: int | None = 0
+        while following is not None:
+            page = self._client.list_loops(self.id, after=following)
+            found += page.loops
+            following = page.next
+        return found
+
+    def call_content(self, call: int) -> CallContent:
+        """What the call of this number was asked and what it answered; None where not kept."""
+        return self._client.get_call_content(self.id, call)
+
+    def usage(self) -> list[UsagePoint]:
+        """Memory, CPU time and cost so far, in at most 300 points."""
+        return list(self._client.get_usage(self.id).points)
 
     @property
     def outputs(self) -> list[StructuredOutput]:

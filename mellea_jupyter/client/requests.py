@@ -16,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.budget import BudgetDecision, Forecast
+from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.datasets import (
     Dataset,
     DatasetCreate,
@@ -38,10 +40,13 @@ from mellea_jupyter.models.pages import (
     RunQuery,
     SummaryReply,
 )
+from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
 from mellea_jupyter.models.requests import (
     BulkRequest,
+    CheckReply,
     ErrorBody,
     RetryRequest,
+    RunCheck,
     RunCreate,
     RunPatch,
 )
@@ -56,7 +61,7 @@ _OUTPUTS: TypeAdapter[list[StructuredOutput]] = TypeAdapter(list[StructuredOutpu
 
 
 READING_SECONDS: Final = 3600.0
-"""Longest silence while the server reads a dataset: many gigabytes, perhaps from a slow disk."""
+"""Longest silence while the server reads many gigabytes of a dataset, or prices a long history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +312,37 @@ def retry_run(run_id: str, config_overrides: dict[str, Any]) -> Call[Run]:
     )
 
 
+def answer_budget(run_id: str, decision: BudgetDecision) -> Call[Run]:
+    """`POST /api/runs/{id}/budget`: answer a run that waits."""
+    path = _run(run_id, "budget")
+    body = _body(decision)
+    return Call("POST", path, Run.model_validate_json, content=body, is_repeatable=False)
+
+
+def check_run(request: RunCheck) -> Call[CheckReply]:
+    """`POST /api/runs/check`: what would be wrong with a run, and what it usually takes."""
+    return Call("POST", "api/runs/check", CheckReply.model_validate_json, content=_body(request))
+
+
+def get_forecast(asset_id: str, model: str | None) -> Call[Forecast]:
+    """`GET /api/assets/{id}/forecast`."""
+    path = f"api/assets/{quote(asset_id, safe='')}/forecast"
+    return Call("GET", path, Forecast.model_validate_json, _params({"model": model}))
+
+
+def get_prices() -> Call[PriceListReply]:
+    """`GET /api/prices`: the price list in use."""
+    return Call("GET", "api/prices", PriceListReply.model_validate_json)
+
+
+def reprice(request: RepriceRequest) -> Call[RepriceReply]:
+    """`POST /api/prices/reprice`: the reply comes when all runs are done."""
+    return Call(
+        "POST", "api/prices/reprice", RepriceReply.model_validate_json, content=_body(request),
+        reply_seconds=READING_SECONDS,
+    )  # fmt: skip
+
+
 def update_run(run_id: str, patch: RunPatch) -> Call[Run]:
     """`PATCH /api/runs/{id}`: only fields that were set in `patch`."""
     body = orjson.dumps(patch.model_dump(mode="json", exclude_unset=True))
@@ -316,6 +352,29 @@ def update_run(run_id: str, patch: RunPatch) -> Call[Run]:
 def get_metrics(run_id: str) -> Call[RunMetrics]:
     """`GET /api/runs/{id}/metrics`."""
     return Call("GET", _run(run_id, "metrics"), RunMetrics.model_validate_json)
+
+
+def list_calls(run_id: str, *, after: int, limit: int) -> Call[CallPage]:
+    """`GET /api/runs/{id}/calls`: LLM calls with a number above `after`."""
+    params = _params({"after": after, "limit": limit})
+    return Call("GET", _run(run_id, "calls"), CallPage.model_validate_json, params)
+
+
+def list_loops(run_id: str, *, after: int, limit: int) -> Call[LoopPage]:
+    """`GET /api/runs/{id}/loops`: sampling loops with a number above `after`."""
+    params = _params({"after": after, "limit": limit})
+    return Call("GET", _run(run_id, "loops"), LoopPage.model_validate_json, params)
+
+
+def get_call_content(run_id: str, call: int) -> Call[CallContent]:
+    """`GET /api/runs/{id}/calls/{call}/content`."""
+    path = _run(run_id, "calls", str(call), "content")
+    return Call("GET", path, CallContent.model_validate_json)
+
+
+def get_usage(run_id: str) -> Call[UsageSeries]:
+    """`GET /api/runs/{id}/usage`: memory, CPU time and cost over time."""
+    return Call("GET", _run(run_id, "usage"), UsageSeries.model_validate_json)
 
 
 def read_log(

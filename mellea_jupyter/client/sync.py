@@ -27,11 +27,14 @@ from mellea_jupyter.client.transport import (
 )
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.budget import BudgetDecision, Forecast
+from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
-from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
+from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate, RunPatch
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
@@ -158,6 +161,26 @@ class MelleaClient:
         """A new run of the same source and config, with fields of `RunConfig` replaced."""
         return self._send(requests.retry_run(run_id, config_overrides or {}))
 
+    def answer_budget(self, run_id: str, decision: BudgetDecision) -> Run:
+        """Answer a run that waits at its budget; one that does not raises `ServerError` (409)."""
+        return self._send(requests.answer_budget(run_id, decision))
+
+    def check_run(self, request: RunCheck) -> CheckReply:
+        """What would be wrong with a run, and what it usually takes; creates nothing."""
+        return self._send(requests.check_run(request))
+
+    def get_forecast(self, asset_id: str, *, model: str | None = None) -> Forecast:
+        """What runs of an asset usually take, with this default model if one is named."""
+        return self._send(requests.get_forecast(asset_id, model))
+
+    def get_prices(self) -> PriceListReply:
+        """Which price list is in use, and what is wrong in the operator's own."""
+        return self._send(requests.get_prices())
+
+    def reprice(self, request: RepriceRequest | None = None) -> RepriceReply:
+        """Price the calls of ended runs anew: of yours, for administrators of all."""
+        return self._send(requests.reprice(request or RepriceRequest()))
+
     def update_run(self, run_id: str, patch: RunPatch) -> Run:
         """Change name, note, tags or pin; fields that were not set in `patch` stay."""
         return self._send(requests.update_run(run_id, patch))
@@ -217,6 +240,22 @@ class MelleaClient:
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+    def list_calls(self, run_id: str, *, after: int = 0, limit: int = 1000) -> CallPage:
+        """A page of a run's LLM calls, those after number `after`."""
+        return self._send(requests.list_calls(run_id, after=after, limit=limit))
+
+    def list_loops(self, run_id: str, *, after: int = 0, limit: int = 1000) -> LoopPage:
+        """A page of a run's sampling loops, those after number `after`."""
+        return self._send(requests.list_loops(run_id, after=after, limit=limit))
+
+    def get_call_content(self, run_id: str, call: int) -> CallContent:
+        """What an LLM call was asked and what it answered, where the run kept it."""
+        return self._send(requests.get_call_content(run_id, call))
+
+    def get_usage(self, run_id: str) -> UsageSeries:
+        """Memory, CPU time and cost over the run's time."""
+        return self._send(requests.get_usage(run_id))
 
     def list_outputs(self, run_id: str) -> list[StructuredOutput]:
         """Results the program declared, in order."""

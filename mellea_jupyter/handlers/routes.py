@@ -19,6 +19,7 @@ from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
     AssetsHandler,
+    ForecastHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.datasets import (
@@ -36,12 +37,16 @@ from mellea_jupyter.handlers.notifications import (
     ReadAllHandler,
     TestMailHandler,
 )
+from mellea_jupyter.handlers.prices import PricesHandler, RepriceHandler
 from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
+    BudgetHandler,
     BulkCancelHandler,
     BulkDeleteHandler,
+    CallContentHandler,
     CallsHandler,
     CheckHandler,
+    LoopsHandler,
     MetricsHandler,
     ModelsHandler,
     OutputsHandler,
@@ -51,6 +56,7 @@ from mellea_jupyter.handlers.runs import (
     RunsHandler,
     SourceHandler,
     SummaryHandler,
+    UsageHandler,
 )
 
 DEFAULT_PREFIX = "/api"
@@ -59,6 +65,7 @@ ALIAS_PREFIX = "/mellea/api"  # always there, so that a clash of names can not l
 # What a path parameter may be. A run id is a UUID, so `/runs/summary` or `/runs/ws` is never one.
 PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "call": r"[1-9][0-9]{0,8}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
     "dataset_id": r"[A-Za-z0-9_.-]{1,200}",
@@ -78,6 +85,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/bulk/delete", BulkDeleteHandler),
     ("/runs/{run_id}", RunHandler),
     ("/runs/{run_id}/retry", RetryHandler),
+    ("/runs/{run_id}/budget", BudgetHandler),
     ("/runs/{run_id}/logs", LogsHandler),
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
@@ -88,11 +96,15 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
+    ("/runs/{run_id}/calls/{call}/content", CallContentHandler),
+    ("/runs/{run_id}/loops", LoopsHandler),
+    ("/runs/{run_id}/usage", UsageHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
     ("/runs/{run_id}/source", SourceHandler),
     ("/assets", AssetsHandler),
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
+    ("/assets/{asset_id}/forecast", ForecastHandler),
     ("/datasets", DatasetsHandler),
     ("/datasets/{dataset_id}", DatasetHandler),
     ("/datasets/{dataset_id}/versions", DatasetVersionsHandler),
@@ -105,6 +117,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/notifications", NoticesHandler),
     ("/notifications/read", ReadAllHandler),
     ("/notifications/{notice_id}", NoticeHandler),
+    ("/prices", PricesHandler),
+    ("/prices/reprice", RepriceHandler),
     ("/retention", RetentionHandler),
     ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
@@ -112,7 +126,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|retention)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|prices|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

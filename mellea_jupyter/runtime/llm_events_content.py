@@ -14,6 +14,8 @@ MAX_MESSAGES = 4
 MAX_MESSAGE_PARTS = 16
 MAX_NAME_CHARS = 200
 MAX_TEXT_BYTES = 2000
+MAX_MEASURED_PARTS = 32
+MAX_ENCODED_CHARS = 16384
 
 
 def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
@@ -35,6 +37,20 @@ def name_of(value: Any) -> str | None:
     if type(value) is str and 0 < len(value) <= MAX_NAME_CHARS:
         return value
     return str(value)[:MAX_NAME_CHARS] if value else None
+
+
+def content_fields(prompt: Any, reply: Any, limit_bytes: int) -> Fields:
+    """The end of a prompt and the beginning of its reply.
+
+    Where one of them is cut (``truncated``), ``prompt_bytes`` and ``reply_bytes`` are the sizes of
+    the whole texts, left out where they are not found quickly.
+    """
+    fields = {**prompt_fields(prompt, limit_bytes), **reply_fields(reply, limit_bytes)}
+    if "truncated" in fields:
+        messages = prompt if isinstance(prompt, list) else [prompt]
+        sizes = {"prompt_bytes": _size_of(messages), "reply_bytes": _size_of([reply])}
+        fields.update((name, size) for name, size in sizes.items() if size is not None)
+    return fields
 
 
 def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
@@ -73,6 +89,31 @@ def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
     return {name: kept, "truncated": True} if shortened else {name: kept}
 
 
+def _size_of(parts: list[Any]) -> int | None:
+    """The UTF-8 size of a few texts and messages; None where it takes long to find.
+
+    Only few are looked at, so that a turn of a long conversation costs no more than one of a
+    short one. The size of ASCII is known without reading it; of other texts little is read.
+    """
+    if len(parts) > MAX_MEASURED_PARTS:
+        return None
+    size, left = 0, MAX_ENCODED_CHARS
+    for part in parts:
+        content = part.get("content") if isinstance(part, dict) else part
+        if isinstance(content, list):
+            return None  # with parts of its own
+        if not isinstance(content, str):
+            continue
+        if content.isascii():
+            size += len(content)
+            continue
+        left -= len(content)
+        if left < 0:
+            return None
+        size += len(content.encode("utf-8", "replace"))
+    return size
+
+
 def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:
     """The text of a chat message; parts that are not text are named in brackets."""
     if isinstance(content, str):
@@ -92,6 +133,8 @@ _COUNTS = (
     ("input_tokens", None, "prompt_tokens"),
     ("output_tokens", None, "completion_tokens"),
     ("cached_tokens", "prompt_tokens_details", "cached_tokens"),
+    ("cache_write_tokens", "prompt_tokens_details", "cache_creation_tokens"),
+    ("cache_write_tokens", None, "cache_creation_input_tokens"),
     ("reasoning_tokens", "completion_tokens_details", "reasoning_tokens"),
 )
 
@@ -122,3 +165,41 @@ def error_fields(error: BaseException) -> Fields:
     if isinstance(status, int):
         fields["status"] = status
     return fields
+
+
+_TEXT_NAMES = ("_description", "content", "_underlying_value", "value")
+_MOST_OUTPUT_NAMES = ("@@@max_new_tokens@@@", "max_completion_tokens", "max_tokens", "num_predict")
+MAX_COUNTED_PARTS = 1000
+
+
+def prompt_characters(actions: list[Any], context: Any) -> int:
+    """Characters that a prompt has at least, without rendering it.
+
+    Those of what is asked, and of what was said before: its last `MAX_COUNTED_PARTS` parts.
+    """
+    parts = list(actions)
+    view = getattr(context, "view_for_generation", None)
+    said = view() if callable(view) else None
+    if isinstance(said, list):
+        parts += said[-MAX_COUNTED_PARTS:]
+    return sum(map(_characters, parts))
+
+
+def _characters(part: Any) -> int:
+    for name in _TEXT_NAMES:
+        text = getattr(part, name, None)
+        if text is not None:
+            return len(text if isinstance(text, str) else str(text))
+    return 0
+
+
+def most_output_tokens(backend: Any, options: Any) -> int | None:
+    """The most tokens a reply may have, where the program says so."""
+    for source in (options, getattr(backend, "model_options", None)):
+        if not isinstance(source, dict):
+            continue
+        for name in _MOST_OUTPUT_NAMES:
+            value = source.get(name)
+            if type(value) is int and value > 0:
+                return value
+    return None

@@ -119,10 +119,36 @@ export type AssetPage = {
   next: string | null;
 };
 
+/** `POST /api/runs/{id}/budget`: the answer to a run that waits. */
+export type BudgetDecision = {
+  /** `raise`: go on with a higher limit. `stop`: the call is refused. */
+  decision: 'raise' | 'stop';
+  /** The new limit in US dollars, not what is added; for `raise`. */
+  max_cost_usd?: number | string | null;
+  /** The new limit of calls. */
+  max_llm_calls?: number | null;
+};
+
 /** Runs to cancel or delete together. */
 export type BulkRequest = {
   /** The runs. */
   run_ids: string[];
+};
+
+/** What a call was asked and what it answered. */
+export type CallContent = {
+  /** Number of the call in its run. */
+  call: number;
+  /** The prompt, as text; null when not kept. */
+  prompt: string | null;
+  /** The reply, as text; null when not kept. */
+  reply: string | null;
+  /** Size of the whole prompt, UTF-8. */
+  prompt_bytes: number | null;
+  /** Size of the whole reply, UTF-8. */
+  reply_bytes: number | null;
+  /** Prompt or reply is cut. */
+  truncated: boolean;
 };
 
 /** Calls in order. */
@@ -133,10 +159,26 @@ export type CallPage = {
   next: number | null;
 };
 
+/** What a call's money was spent on. */
+export type CallShare = 'useful' | 'repair' | 'judge' | 'wasted';
+
+/** Calls and loops of a run that began, went on or ended; each as it is now. */
+export type CallsChanged = {
+  type: 'calls_changed';
+  /** Whose they are. */
+  run_id: string;
+  /** By number. */
+  calls: LlmCall[];
+  /** By number. */
+  loops: SamplingLoop[];
+};
+
 /** What is known to be wrong; nothing is no promise. */
 export type CheckReply = {
   /** Errors and warnings, the program's first. */
   problems: Problem[];
+  /** What the program usually takes: with this model, or else with any; null where there is no program. */
+  forecast: Forecast | null;
 };
 
 export type ClientMessage = Subscribe | Unsubscribe;
@@ -415,7 +457,7 @@ export type Event = {
   /** The topic it was asked for by. */
   topic: string;
   /** What happened. */
-  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged;
+  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged | CallsChanged;
 };
 
 /** Whose matter a failure is. */
@@ -423,6 +465,30 @@ export type FailureCategory = 'user_code' | 'program_outcome' | 'external_servic
 
 /** What went wrong. */
 export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
+
+/** What a program usually takes, from its runs that succeeded; `runs` 0: no history. */
+export type Forecast = {
+  /** How many runs it is from: the latest ones, at most 200. */
+  runs: number;
+  /** Only of runs with this model; null: of all. */
+  model: string | null;
+  /** Starting included, not the queue. */
+  duration_ms: Interval | null;
+  /** Null where a run among them has calls without a price. */
+  cost_usd: Interval | null;
+  /** LLM calls. */
+  llm_calls: Interval | null;
+  /** Runs among them with calls without a price. */
+  unpriced_runs: number;
+};
+
+/** From the 10 % to the 90 % quantile; of fewer than 5 values, the least and the greatest. */
+export type Interval = {
+  /** The lower end. */
+  low: number;
+  /** The upper end. */
+  high: number;
+};
 
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
 export type Lagged = {
@@ -451,22 +517,52 @@ export type LlmCall = {
   provider: string | null;
   /** Model that was asked. */
   model: string | null;
+  /** Model that answered, as it said. */
+  response_model: string | null;
+  /** mellea's class of what was generated. */
+  action: string | null;
   /** active, finished, failed or cancelled */
   status: string;
   /** As reported; null when missing. */
   input_tokens: number | null;
   /** As reported; null when missing. */
   output_tokens: number | null;
+  /** Input tokens read from a cache. */
+  cached_tokens: number | null;
+  /** Input tokens written into a cache. */
+  cache_write_tokens: number | null;
+  /** Output tokens spent on reasoning. */
+  reasoning_tokens: number | null;
   /** From the request to the whole reply. */
   latency_ms: number | null;
+  /** To the first token; streamed calls only. */
+  ttft_ms: number | null;
+  /** The reply was streamed. */
+  streaming: boolean;
+  /** Why the reply ended. */
+  finish_reason: string | null;
+  /** Requests it made: more than one for a raw batch. */
+  requests: number;
   /** US dollars; null when unpriced. */
   cost_usd: number | null;
+  /** Where the price comes from. */
+  price: PriceSource | null;
+  /** What its money was spent on. */
+  share: CallShare;
   /** Sampling loop it belongs to. */
   loop: number | null;
+  /** Chain of attempts in its loop, from 1. */
+  chain: number | null;
   /** Attempt in its chain, from 1. */
   attempt: number | null;
+  /** Judge calls: index of the requirement that is checked. */
+  requirement: number | null;
   /** Type and message of what it raised. */
   error: string | null;
+  /** Line of the log that tells of its end. */
+  line: number | null;
+  /** Prompt or reply can be read. */
+  has_content: boolean;
 };
 
 /** One line of the log. */
@@ -516,6 +612,40 @@ export type Logs = {
   frames: LogFrame[];
   /** Cursor of the last one, to subscribe after. */
   cursor: string;
+};
+
+/** One try in a chain, with what was said of it. */
+export type LoopAttempt = {
+  /** Chain, from 1: what one task tries one after another. */
+  chain: number;
+  /** Number in its chain, from 1. */
+  attempt: number;
+  /** answer: the first; resample: the same again; repair: another */
+  form: string;
+  /** Calls that generated it. */
+  calls: number[];
+  /** In the order they were given. */
+  verdicts: Verdict[];
+  /** It is the loop's result. */
+  is_chosen: boolean;
+};
+
+/** Sampling loops in the order they began. */
+export type LoopPage = {
+  /** The loops. */
+  loops: SamplingLoop[];
+  /** `after` of the next page; null on the last. */
+  next: number | null;
+};
+
+/** What a loop asks of its samples. */
+export type LoopRequirement = {
+  /** Place in the loop, from 0. */
+  index: number;
+  /** The requirement in its own words. */
+  text: string;
+  /** function: checked by the program; judge: by a model */
+  kind: string;
 };
 
 /** Models to offer where one is asked for. */
@@ -681,6 +811,42 @@ export type NotificationSettings = {
 /** How a preview is shown. */
 export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
+/** Where prices come from. */
+export type PriceListReply = {
+  /** The bundled list. */
+  source: string;
+  /** Its version. */
+  version: string;
+  /** It is at least as new as this day, ISO 8601. */
+  dated: string | null;
+  /** What goes before it. */
+  overrides: PriceOverrides | null;
+};
+
+/** An operator's own prices. */
+export type PriceOverrides = {
+  /** Where they are read from. */
+  file: string;
+  /** The first 12 digits of its SHA-256. */
+  version: string;
+  /** The day it was last changed, ISO 8601. */
+  dated: string;
+  /** Models it prices. */
+  models: number;
+  /** What is wrong in it; names model and field. */
+  problems: string[];
+};
+
+/** The price list behind a cost. */
+export type PriceSource = {
+  /** `genai-prices`, `override`, `local`. */
+  source: string;
+  /** Version of the list. */
+  version: string;
+  /** Day the list was made, ISO 8601. */
+  dated: string | null;
+};
+
 /** One thing that is wrong with a request for a run, or that may go wrong. */
 export type Problem = {
   /** What it is about, e.g. `path` or `config.model`. */
@@ -705,6 +871,56 @@ export type QuietHours = {
 export type ReadAllRequest = {
   /** Only notices that were last updated at or before; else all. */
   until?: string | null;
+};
+
+/** What pricing anew changed, or would change. */
+export type RepriceReply = {
+  /** As asked for: nothing was changed. */
+  dry_run: boolean;
+  /** Ended runs that were looked at. */
+  runs_seen: number;
+  /** Their calls, those of other models not counted. */
+  calls_seen: number;
+  /** Runs whose calls have another price now. */
+  runs_changed: number;
+  /** Calls with another price. */
+  calls_changed: number;
+  /** Cost of the changed runs before, priced calls only. */
+  before_usd: number;
+  /** And now. */
+  after_usd: number;
+  /** The changed runs, at most 1000 of them. */
+  runs: RepricedRun[];
+  /** The price list that was used. */
+  list_version: string;
+};
+
+/** `POST /api/prices/reprice`: price calls of ended runs anew, from their stored tokens. */
+export type RepriceRequest = {
+  /** Only runs created at or after this time. */
+  since?: string | null;
+  /** Only calls of this model, "provider/name" or its name alone. */
+  model?: string | null;
+  /** Only say what would change. */
+  dry_run?: boolean;
+};
+
+/** A run whose cost changed. */
+export type RepricedRun = {
+  /** The run. */
+  run_id: string;
+  /** Its program. */
+  asset_name: string;
+  /** Calls whose price changed. */
+  calls: number;
+  /** Its cost before; null when unpriced. */
+  before_usd: number | null;
+  /** Its cost now; null when unpriced. */
+  after_usd: number | null;
+  /** Unpriced calls before. */
+  unpriced_before: number;
+  /** Unpriced calls now. */
+  unpriced_after: number;
 };
 
 /** The policy, and the disk that runs take. */
@@ -809,8 +1025,26 @@ export type Run = {
   kill_at: string | null;
   /** `{done, total, text}`, when the program reports it. */
   progress: Record<string, JsonValue> | null;
+  /** What it waits for an answer to; null when it does not. */
+  waiting: RunWaiting | null;
+  /** How its budget stands; null until the first word of it. */
+  budget: RunBudget | null;
   /** Models of its calls, `provider/name`. */
   models_used: string[];
+};
+
+/** How a run with a budget stands; what its runtime reports. */
+export type RunBudget = {
+  /** The limit as it is now, US dollars. */
+  max_cost_usd: number | null;
+  /** The limit as it is now, calls. */
+  max_llm_calls: number | null;
+  /** How often somebody raised it. */
+  times_raised: number;
+  /** LLM calls that were not made because of it. */
+  refused_calls: number;
+  /** Models without a price: their calls do not count against max_cost_usd. */
+  uncounted_models: string[];
 };
 
 /** A run was created or its record changed: status, metrics, names, artifacts. */
@@ -965,6 +1199,18 @@ export type RunMetrics = {
   output_tokens: number;
   /** Cost of the priced calls, US dollars; null when calls were made and none has a price. */
   estimated_cost_usd: number | null;
+  /** Of it, what answers cost, also those that did not pass; the four are null when it is, and in runs recorded before they were told apart. */
+  useful_cost_usd: number | null;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number | null;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number | null;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number | null;
+  /** Outermost sampling loops whose requirements were met, and answers that arrived outside of loops. */
+  accepted_outputs: number;
+  /** Whole cost divided by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Answers generated, judge calls not included. */
   samples_generated: number;
   /** Follow-up generations after the first of a chain. */
@@ -1040,12 +1286,88 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
   calls_without_usage: number;
   /** Mean of the terminal runs. */
   average_duration_ms: number | null;
+};
+
+/** What an active run waits for: an answer about its budget. */
+export type RunWaiting = {
+  /** What it is about. */
+  kind: 'budget';
+  /** Number of the question in its run, from 1. */
+  ask: number;
+  /** Which limit the next call would pass. */
+  limit: 'cost' | 'calls';
+  /** LLM calls taken so far, those under way included. */
+  calls: number;
+  /** Spent so far; null without a money budget. */
+  spent_usd: number | null;
+  /** The limit as it is now, US dollars. */
+  max_cost_usd: number | null;
+  /** The limit as it is now, calls. */
+  max_llm_calls: number | null;
+  /** When it began to wait. */
+  asked_at: string;
+  /** When the answer is no if nobody has given one. */
+  until: string;
+};
+
+/** One run of a sampling strategy. */
+export type SamplingLoop = {
+  /** Number of the loop in its run, from 1. */
+  loop: number;
+  /** The loop around it. */
+  parent: number | null;
+  /** mellea's class of the strategy. */
+  strategy: string | null;
+  /** Its beginning, where content is kept. */
+  instruction: string | null;
+  /** Most attempts of a chain. */
+  budget: number | null;
+  /** Chains or samples at a time. */
+  concurrency: number | null;
+  /** By index. */
+  requirements: LoopRequirement[];
+  /** By chain, then by number. */
+  attempts: LoopAttempt[];
+  /** active, met, not_met or failed */
+  status: string;
+  /** The loop inside it whose result is its own; null when it tried itself. */
+  chosen_loop: number | null;
+  /** Type and message of what it raised. */
+  error: string | null;
+  /** Unix seconds. */
+  started_at: number;
+  /** Unix seconds; null while active. */
+  ended_at: number | null;
+  /** Answers generated, inner loops included. */
+  samples: number;
+  /** Of its priced calls, inner loops included. */
+  cost_usd: number | null;
+  /** Of its priced repairs. */
+  repair_cost_usd: number | null;
+  /** Its calls without a price. */
+  unpriced_calls: number;
+  /** Attempts and verdicts over what is kept of a loop. */
+  left_out: number;
+  /** Line of the log that tells of its end. */
+  line: number | null;
 };
 
 export type ServerMessage = Subscribed | Unsubscribed | Event | Logs | Lagged | Complete | Error;
@@ -1152,6 +1474,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1226,6 +1560,42 @@ export type Unsubscribed = {
   type: 'unsubscribed';
   /** As asked for. */
   topic: string;
+};
+
+/** What the run's processes used by a moment. */
+export type UsagePoint = {
+  /** Unix seconds. */
+  t: number;
+  /** Memory of the process tree, in MiB. */
+  memory_mb: number;
+  /** CPU time of the process tree so far. */
+  cpu_seconds: number;
+  /** Cost of the priced calls so far; null when none has a price. */
+  cost_usd: number | null;
+};
+
+/** Memory, CPU time and cost over a run's time. */
+export type UsageSeries = {
+  /** In order of time, at most 300. */
+  points: UsagePoint[];
+};
+
+/** What one requirement said of one attempt. */
+export type Verdict = {
+  /** Index of the requirement; null when it is not one of the loop's. */
+  requirement: number | null;
+  /** The requirement in its own words. */
+  text: string;
+  /** Whether it is met. */
+  passed: boolean;
+  /** Where the requirement gives one. */
+  score: number | null;
+  /** Why; only where content is kept. */
+  reason: string | null;
+  /** Time the check took. */
+  latency_ms: number | null;
+  /** Judge calls it made. */
+  calls: number[];
 };
 
 /** Query string of `get_runs`. */
@@ -1320,6 +1690,14 @@ export type GetRunsRunIdCallsQuery = {
   limit?: number;
 };
 
+/** Query string of `get_runs_run_id_loops`. */
+export type GetRunsRunIdLoopsQuery = {
+  /** Calls after this number. */
+  after?: number;
+  /** Calls on a page. */
+  limit?: number;
+};
+
 /** Query string of `get_assets`. */
 export type GetAssetsQuery = {
   /** Assets on a page. */
@@ -1350,6 +1728,12 @@ export type GetAssetsAssetIdRunsQuery = {
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;
+};
+
+/** Query string of `get_assets_asset_id_forecast`. */
+export type GetAssetsAssetIdForecastQuery = {
+  /** Only runs with this default model. */
+  model?: string | null;
 };
 
 /** Query string of `get_datasets`. */

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -20,6 +22,7 @@ from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.prices import RepricedRun
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.stores.notices.base import Tell
 
@@ -72,6 +75,71 @@ class CallRow(Model):
     loop: int | None = None
     attempt: int | None = None
     error: str | None = None
+    response_model: str | None = None
+    action: str | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    ttft_ms: float | None = None
+    streaming: bool | None = None
+    finish_reason: str | None = None
+    requests: int | None = None
+    price_source: str | None = None
+    price_version: str | None = None
+    price_dated: str | None = None
+    chain: int | None = None
+    requirement: int | None = None
+    line: int | None = None
+    has_content: bool | None = Field(None, description="Null in rows of earlier versions.")
+
+
+class LoopRow(Model):
+    """One sampling loop of a run, as the journal reported it."""
+
+    loop: int
+    seq: int = Field(description="Last frame that changed it.")
+    doc: str = Field(description="The `SamplingLoop` as JSON.")
+
+
+class Reports(Model):
+    """What a run reported since it was last saved; each as it is now."""
+
+    calls: tuple[CallRow, ...] = ()
+    loops: tuple[LoopRow, ...] = ()
+    usage: str | None = Field(None, description="The whole `UsageSeries` as JSON, if it changed.")
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.loops or self.usage)
+
+
+class CallPrice(NamedTuple):
+    """What a call costs, and the list that says so."""
+
+    picodollars: int
+    source: str
+    version: str
+    dated: str | None
+
+
+@dataclass(slots=True)
+class RepriceBatch:
+    """What pricing some runs anew gave. `next` is what to go on after; None: there is no more."""
+
+    next: str | None
+    runs_seen: int = 0
+    calls_seen: int = 0
+    changed: list[RepricedRun] = field(default_factory=list)
+    saved: list[Run] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What one run took. `duration_ms` without the time in the queue."""
+
+    duration_ms: int
+    cost_usd: Decimal | None
+    llm_calls: int
+    unpriced_calls: int
 
 
 class RunStore(ABC):
@@ -174,16 +242,65 @@ class RunStore(ABC):
         """Totals of the filter; from the rollup where the filter allows it."""
 
     @abstractmethod
+    def reprice(
+        self, price: Callable[[CallRow], CallPrice | None], *, after: str, limit: int,
+        since: datetime | None, model: str | None, visible_to: str | None, dry_run: bool,
+    ) -> RepriceBatch:  # fmt: skip
+        """Price the calls of ended runs anew, with their runs and the totals, in one transaction.
+
+        The next `limit` runs whose id is above `after`, in the order of ids. `model` limits it to
+        calls of this model (`provider/name` or the name alone), `since` to runs created then or
+        later. With `dry_run` nothing is written.
+        """
+
+    @abstractmethod
+    def list_figures(
+        self, asset_id: str, *, model: str | None, visible_to: str | None, limit: int
+    ) -> list[RunFigures]:
+        """What the latest runs of an asset that succeeded took, newest first."""
+
+    @abstractmethod
     def delete_run(self, run_id: str, *, expected_version: int) -> None:
         """Remove the record and what belongs to it."""
 
     @abstractmethod
-    def save_calls(self, run_id: str, calls: Sequence[CallRow]) -> None:
-        """Insert or replace calls by `(run_id, call)`."""
+    def save_reports(self, run_id: str, reports: Reports) -> None:
+        """Insert or replace calls and loops by their numbers, and the use of resources.
+
+        Raises:
+            RunNotFound
+        """
 
     @abstractmethod
     def list_calls(self, run_id: str, *, after: int, limit: int) -> list[CallRow]:
         """Calls with `call > after`, in order."""
+
+    @abstractmethod
+    def get_call(self, run_id: str, call: int) -> CallRow:
+        """Raises CallNotFound."""
+
+    @abstractmethod
+    def list_loops(self, run_id: str, *, after: int, limit: int, limit_bytes: int) -> list[LoopRow]:
+        """Loops with `loop > after`, in order.
+
+        The last one is where their documents reach `limit_bytes`; there is always one if any is.
+        """
+
+    @abstractmethod
+    def list_changed(self, run_id: str, *, after: int, limit_bytes: int) -> Reports:
+        """Calls and loops whose last change is a frame after `after`, the next frames' only.
+
+        About `limit_bytes` as JSON: all that the last of these frames changed are among them, so
+        that the highest `seq` is where to go on. In no order, and without the use of resources.
+        """
+
+    @abstractmethod
+    def last_change(self, run_id: str) -> int:
+        """The highest `seq` of the run's calls and loops; 0 when it has none."""
+
+    @abstractmethod
+    def find_usage(self, run_id: str) -> str | None:
+        """The run's `UsageSeries` as JSON."""
 
     @abstractmethod
     def save_output(self, run_id: str, output: StructuredOutput) -> None:
@@ -207,6 +324,10 @@ class RunStore(ABC):
     @abstractmethod
     def get_asset(self, asset_id: str) -> Asset:
         """Raises AssetNotFound."""
+
+    @abstractmethod
+    def find_asset(self, origin_prefix: str) -> Asset | None:
+        """An asset whose origin key begins so, the one registered last; None without any."""
 
     @abstractmethod
     def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
