@@ -24,6 +24,7 @@ from mellea_jupyter.handlers.streams import OpenStreams
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+    from mellea_jupyter.executors.kernel.executor import KernelOptions
     from mellea_jupyter.notifications.mail import Security
     from mellea_jupyter.notifications.setup import Channels
     from mellea_jupyter.service.services import Services
@@ -287,6 +288,7 @@ class MelleaApp(ExtensionApp):
                     pull_timeout_seconds=self.docker_pull_timeout_seconds,
                     idle_seconds=self.docker_idle_seconds,
                 ),
+                kernel=self._kernel_options(),
                 channels=channels.all,
                 mail=MailDesk(
                     unavailable_reason=channels.no_mail_reason,
@@ -294,6 +296,18 @@ class MelleaApp(ExtensionApp):
                     send_test=None if channels.mail is None else channels.mail.send_test,
                 ),
             )
+        )
+
+    def _kernel_options(self) -> KernelOptions:
+        """What the server's kernels are configured with, for those of runs."""
+        from mellea_jupyter.executors.kernel.config import kernel_config
+        from mellea_jupyter.executors.kernel.executor import KernelOptions
+
+        if self.serverapp is None:
+            return KernelOptions()
+        return KernelOptions(
+            specs=self.serverapp.kernel_spec_manager,
+            config=kernel_config(self.serverapp.config),
         )
 
     def _channels(self) -> Channels:

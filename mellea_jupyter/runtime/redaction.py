@@ -59,14 +59,14 @@ class Redactor:
 
     def _field(self, name: str, value: Any) -> Any:
         if name in FREE_TEXT_FIELDS:
-            return self._free(value)
+            return self.masked(value)
         if isinstance(value, dict):
             return {key: self._field(key, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._field("", item) for item in value]
         return value
 
-    def _free(self, value: Any) -> Any:
+    def masked(self, value: Any) -> Any:
         """A value with the secret ones masked in every text inside it."""
         if isinstance(value, str):
             for needle in self._texts:
@@ -74,9 +74,9 @@ class Redactor:
                     value = value.replace(needle, MASK)
             return value
         if isinstance(value, dict):
-            return {self._free(key): self._free(item) for key, item in value.items()}
+            return {self.masked(key): self.masked(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._free(item) for item in value]
+            return [self.masked(item) for item in value]
         return value
 
 

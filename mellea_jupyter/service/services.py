@@ -24,6 +24,7 @@ from mellea_jupyter.environments.configured import (
 from mellea_jupyter.exceptions import LaunchFailed, PermissionDenied, RunNotFound
 from mellea_jupyter.executors.base import ExecutorUnreachable, LeavesOrphans, PullsImages
 from mellea_jupyter.executors.docker.executor import DockerExecutor, DockerOptions
+from mellea_jupyter.executors.kernel.executor import KernelExecutor, KernelOptions
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
@@ -86,6 +87,7 @@ class ServiceOptions:
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
     docker: DockerOptions = field(default_factory=DockerOptions)
+    kernel: KernelOptions = field(default_factory=KernelOptions)
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
 
@@ -109,6 +111,7 @@ class Services:
         executors = create_executors(
             {
                 ProcessExecutor.name: {"warm_idle_seconds": options.fork_server_idle_seconds},
+                KernelExecutor.name: {"options": options.kernel},
                 DockerExecutor.name: {"data_dir": data_dir, "options": options.docker},
             }
         )

@@ -1,0 +1,13 @@
+"""Started as `python -m mellea_jupyter.executors.kernel RUN_DIR`: hold one run and its kernel."""
+
+from __future__ import annotations
+
+import sys
+
+from mellea_jupyter.runtime.supervisor import SignalPipe
+
+if __name__ == "__main__":
+    signals = SignalPipe()  # before the slow imports, so that no request to stop is missed
+    from mellea_jupyter.executors.kernel.supervisor import supervise
+
+    sys.exit(supervise(sys.argv[1], signals))
