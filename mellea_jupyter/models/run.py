@@ -132,7 +132,9 @@ class Run(Model):
     cancel_reason: str | None = Field(None, description="`user`: by its owner, or `admin`.")
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
-        None, description="`{done, total, text}`, when the program reports it."
+        None,
+        description="`{done, total, text}`, when the program reports it. Of a notebook also "
+        "`unit: cell`, and its text is e.g. `cell 7 of 20`.",
     )
     models_used: tuple[str, ...] = Field((), description="Models of its calls, `provider/name`.")
 

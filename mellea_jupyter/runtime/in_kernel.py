@@ -63,7 +63,8 @@ class KernelChannel(Channel):
             with self._lock:
                 self._sent += 1  # before anything can fail: a number that never comes is a gap
                 for stream in self._streams:
-                    stream.flush()
+                    if getattr(stream, "_flush_pending", True):  # a flush waits for a thread
+                        stream.flush()
                 content = {"number": self._sent, "event": data}
                 self._kernel.session.send(self._kernel.iopub_socket, MESSAGE_TYPE, content)
         except Exception:
@@ -91,12 +92,12 @@ class Cells:
         self.exit_status: Optional[int] = None
         self._main: Optional[ModuleType] = None
         self._pieces: List[CodeType] = []
+        self._excepthook = sys.__excepthook__  # not IPython's, which prints another traceback
 
     def prepare(self) -> int:
         """Read and parse the program; the number of its cells. It has failed when that does."""
         sys.argv = [self._spec.program_path, *self._spec.argv]
         sys.path[:] = [self._spec.import_dir, *(path for path in sys.path if path)]
-        sys.excepthook = sys.__excepthook__  # ipykernel's writes past what is captured
         if self._spec.kind == "callable":
             return 1
         with self._as_plain_python():
@@ -174,13 +175,16 @@ class Cells:
         swap = getattr(asyncio.tasks, "_swap_current_task", None)
         task = swap(loop, None) if swap is not None else None
         asyncio._set_running_loop(None)  # noqa: SLF001  # the only way to say that none runs
-        before = {}
+        hook, sys.excepthook = sys.excepthook, self._excepthook
+        before: Dict[str, Any] = {"input": builtins.input}
+        refuse_input()  # the kernel has put its own there for this cell
         for name in ("exit", "quit"):
             before[name] = getattr(builtins, name, None)
             setattr(builtins, name, Quitter(name, ""))
         try:
             yield
         finally:
+            self._excepthook, sys.excepthook = sys.excepthook, hook
             for name, value in before.items():
                 if value is None:
                     delattr(builtins, name)
@@ -198,19 +202,50 @@ class Cells:
         get_ipython().user_ns.update(names)  # type: ignore[name-defined]  # noqa: F821
 
 
+class Progress:
+    """How far the run has come, for a supervisor that was not there when it happened.
+
+    Attributes:
+        begun: The cell that began last, counted from 1; 0 before the first.
+        status: The exit status it ended with, -1 while it goes on or where it was fine.
+    """
+
+    begun = 0
+    status = -1
+
+    def cell_begins(self, _: Any = None) -> None:
+        """Another cell begins."""
+        self.begun += 1
+        self.status = -1
+
+    def cell_ended(self, result: Any) -> None:
+        """A notebook's cell is done."""
+        error = result.error_before_exec or result.error_in_exec
+        if isinstance(error, SystemExit):
+            is_text = error.code is not None and not isinstance(error.code, int)
+            self.status = 1 if is_text else program.exit_status(error.code)
+        elif error is not None:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self.status = program.EXIT_INTERRUPTED if interrupted else 1
+
+
 _cells: Optional[Cells] = None
+_progress = Progress()
 _channel: Optional[KernelChannel] = None
 
 
 def attach(run_dir: str) -> None:
     """Set this kernel up for a run: reports, steering, no keyboard. Its cells come next."""
     global _cells, _channel  # noqa: PLW0603  # one run a kernel
-    kernel = get_ipython().kernel  # type: ignore[name-defined]  # noqa: F821  # IPython's own
+    shell = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython's own
     spec = load_spec(run_dir)
-    _channel = KernelChannel(kernel)
+    _channel = KernelChannel(shell.kernel)
     current_run.attach(spec, _channel)
     refuse_input()
-    if spec.kind != "notebook":
+    if spec.kind == "notebook":
+        shell.events.register("pre_run_cell", _progress.cell_begins)
+        shell.events.register("post_run_cell", _progress.cell_ended)
+    else:
         _cells = Cells(spec, _channel)
     program.instrument_mellea(spec, _channel)
 
@@ -223,6 +258,7 @@ def prepare() -> int:
 def run(index: int) -> None:
     """Execute one cell of the program."""
     if _cells is not None:
+        _progress.begun = index + 1
         _cells.run(index)
 
 
@@ -233,8 +269,15 @@ def finish() -> None:
 
 
 def status() -> int:
-    """The program's exit status; -1 while it goes on."""
-    return -1 if _cells is None or _cells.exit_status is None else _cells.exit_status
+    """The exit status the program has ended with; -1 while it goes on."""
+    if _cells is None:
+        return _progress.status
+    return -1 if _cells.exit_status is None else _cells.exit_status
+
+
+def begun() -> int:
+    """The cell that began last, counted from 1; 0 before the first."""
+    return _progress.begun
 
 
 def describe_failure(cell: int) -> None:

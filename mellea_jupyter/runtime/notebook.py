@@ -116,7 +116,7 @@ def save(notebook: Any, spec: RunSpec) -> None:
     import nbformat
 
     os.makedirs(spec.output_dir, exist_ok=True)
-    target = os.path.join(spec.output_dir, os.path.basename(spec.program_path))
+    target = _target(spec)
     redactor = Redactor(spec.secret_values)
     masked = nbformat.from_dict(redactor.masked(notebook))
     temporary = f"{target}.part"
@@ -124,10 +124,25 @@ def save(notebook: Any, spec: RunSpec) -> None:
     os.replace(temporary, target)
 
 
+def saved(spec: RunSpec) -> Any:
+    """What `save` has written; None where it can not be read."""
+    import nbformat
+
+    try:
+        return nbformat.read(_target(spec), as_version=4)
+    except Exception:
+        return None
+
+
+def _target(spec: RunSpec) -> str:
+    return os.path.join(spec.output_dir, os.path.basename(spec.program_path))
+
+
 def progress(number: int, total: int, *, is_done: bool = False) -> Dict[str, Any]:
     """The fields of a `progress` frame for a cell that begins, or is done."""
     done = number if is_done else number - 1
-    return {"done": done, "total": total, "text": f"cell {number} of {total}"}
+    text = f"cell {number} of {total}"
+    return {"done": done, "total": total, "text": text, "unit": "cell"}
 
 
 async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, channel: Channel) -> None:

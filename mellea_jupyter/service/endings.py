@@ -50,11 +50,13 @@ def frame_time(frame: Mapping[str, Any]) -> datetime:
 
 
 def progress(frame: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`{done, total, text}` of a progress frame."""
+    """`{done, total, text}` of a progress frame, and `unit` where its text is of the counting."""
     done, total = _number(frame.get("done")), _number(frame.get("total"))
     if done is None:
         return None
-    return {"done": done, "total": total, "text": text(frame.get("text"), 200)}
+    said = {"done": done, "total": total, "text": text(frame.get("text"), 200)}
+    unit = text(frame.get("unit"), 20)
+    return said if unit is None else {**said, "unit": unit}
 
 
 @dataclass(frozen=True, slots=True)

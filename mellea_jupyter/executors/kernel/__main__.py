@@ -1,4 +1,8 @@
-"""Started as `python -m mellea_jupyter.executors.kernel RUN_DIR`: hold one run and its kernel."""
+"""Hold one run and its kernel.
+
+Started as `python -m mellea_jupyter.executors.kernel RUN_DIR [--resume]`; `--resume` takes over the
+kernel of a supervisor that has died.
+"""
 
 from __future__ import annotations
 
@@ -10,4 +14,4 @@ if __name__ == "__main__":
     signals = SignalPipe()  # before the slow imports, so that no request to stop is missed
     from mellea_jupyter.executors.kernel.supervisor import supervise
 
-    sys.exit(supervise(sys.argv[1], signals))
+    sys.exit(supervise(sys.argv[1], signals, resume="--resume" in sys.argv[2:]))

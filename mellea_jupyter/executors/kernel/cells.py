@@ -21,6 +21,12 @@ def attach_code(run_dir: str) -> str:
     )
 
 
+STATUS_EXPRESSION: Final = f"{_MODULE}.status()"
+"""The exit status that the program has ended with, or -1; the last cell's in a notebook."""
+BEGUN_EXPRESSION: Final = f"{_MODULE}.begun()"
+"""The cell that began last, counted from 1."""
+
+
 def describe_failure_code(number: int) -> str:
     """What has the kernel report the exception that ended a notebook's cell."""
     return f"{_MODULE}.describe_failure({number})"
@@ -32,13 +38,11 @@ class Cells(ABC):
     Attributes:
         keeps_history: whether cells get numbers as in a notebook.
         finish_code: what is executed behind the last cell, if anything.
-        status_expression: an expression whose value is the program's exit status, or -1.
         prepare_expression: one that makes the program ready and gives the number of cells.
     """
 
     keeps_history: bool
     finish_code: str | None = None
-    status_expression: str | None = None
     prepare_expression: str | None = None
     total: int
 
@@ -57,13 +61,15 @@ class Cells(ABC):
     def save(self) -> None:
         """Keep what has been executed so far."""
 
+    def restore(self) -> None:
+        """Have what an earlier supervisor has kept."""
+
 
 class ProgramCells(Cells):
     """A `.py` file or a callable; the kernel reads and splits it itself."""
 
     keeps_history = False
     finish_code = f"{_MODULE}.finish()"
-    status_expression = f"{_MODULE}.status()"
     prepare_expression = f"{_MODULE}.prepare()"
     total = 0
 
@@ -144,6 +150,18 @@ class NotebookCells(Cells):
     def save(self) -> None:
         """Write it among the outputs."""
         notebook.save(self._notebook, self._spec)
+
+    def restore(self) -> None:
+        """Take the outputs over from there, where it is the same notebook still."""
+        kept = notebook.saved(self._spec)
+        if kept is None or len(kept.cells) != len(self._notebook.cells):
+            return
+        for index in self._indices:
+            before = kept.cells[index]
+            if before.cell_type == "code":
+                self._notebook.cells[index].update(
+                    outputs=before.outputs, execution_count=before.execution_count
+                )
 
 
 def cells_of(spec: RunSpec) -> Cells:

@@ -19,8 +19,9 @@ from typing import Any, Final
 from mellea_jupyter.environments.interpreter import InterpreterError, Interpreters
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors import run_folder
-from mellea_jupyter.executors.base import LaunchSpec, RunHandle
-from mellea_jupyter.executors.run_folder import LaunchRecord
+from mellea_jupyter.executors.base import LaunchSpec, Liveness, RunHandle
+from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
+from mellea_jupyter.executors.run_folder import LaunchRecord, launch_record
 from mellea_jupyter.executors.supervised import SupervisedExecutor, spawn_supervisor
 from mellea_jupyter.models.environments import Environment, EnvironmentProbe
 from mellea_jupyter.models.run import StatusReason
@@ -29,6 +30,15 @@ from mellea_jupyter.runtime.forkserver import RUN_ID_VARIABLE
 LAUNCH: Final = "kernel.json"
 FRESH_REASON: Final = "each run has a kernel of its own"
 LOCAL_PROVISIONER: Final = "local-provisioner"
+STATE: Final = "kernel-state.json"
+TAKEN_OVER: Final = "taken-over.json"
+MAX_TAKE_OVERS: Final = 3
+"""How many supervisors of one run may die before it is given up."""
+
+GONE_MESSAGE: Final = (
+    "The process that held the run's kernel is gone, and the kernel can not be found again. "
+    "What it had printed until then is kept."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +104,8 @@ class KernelExecutor(SupervisedExecutor):
         }
         run_folder.write_json(spec.run_dir / run_folder.SPEC, content)
         record.write("starting")
-        command = [sys.executable, "-m", "mellea_jupyter.executors.kernel", str(spec.run_dir)]
         try:
-            supervisor = spawn_supervisor(
-                command, spec.run_dir, env={**os.environ, RUN_ID_VARIABLE: spec.run_id}
-            )
+            supervisor = _spawn(spec.run_id, spec.run_dir)
         except OSError as error:
             record.write(None)
             msg = f"{sys.executable} can not be started: {error.strerror or error}"
@@ -160,7 +167,70 @@ class KernelExecutor(SupervisedExecutor):
         facts["mellea"] = interpreter.mellea_version
         return EnvironmentProbe(available=True, facts=facts)
 
+    # -- a supervisor that has died -----------------------------------------------------------
+
+    def poll(self, handle: RunHandle, run_dir: Path) -> Liveness:
+        """As of any supervised run; a supervisor that died is replaced while its kernel lives.
+
+        A run whose kernel can not be found again has ended as `server_stopped`.
+
+        Raises:
+            OSError: it can not be told.
+        """
+        liveness = super().poll(handle, run_dir)
+        if (
+            liveness.alive
+            or run_folder.has_end(run_dir)
+            or run_folder.read_json(run_dir / run_folder.STOP)
+        ):
+            return liveness
+        if handle.boot_id == boot_id() and self._take_over(handle, run_dir):
+            return Liveness(alive=True)
+        message = liveness.message or GONE_MESSAGE
+        return Liveness(alive=False, reason=StatusReason.SERVER_STOPPED, message=message)
+
+    def _take_over(self, handle: RunHandle, run_dir: Path) -> bool:
+        """Start another supervisor for a kernel that lives; whether there is one."""
+        with launch_record(run_dir):
+            if super().poll(handle, run_dir).alive:  # somebody else was quicker
+                return True
+            state = run_folder.read_json(run_dir / STATE)
+            before = run_folder.read_json(run_dir / TAKEN_OVER)
+            count = before.get("count", 0)
+            if not _may_live(state, handle.boot_id) or count >= MAX_TAKE_OVERS:
+                return False
+            supervisor = _spawn(handle.run_id, run_dir, "--resume")
+            found = {"count": count + 1, "pid": supervisor.pid, "start": supervisor.start}
+            run_folder.write_json(run_dir / TAKEN_OVER, found)
+        return True
+
+    def _supervisor(self, handle: RunHandle, run_dir: Path) -> ProcessIdentity:
+        """The last one that took over, else the one of the handle."""
+        later = run_folder.read_json(run_dir / TAKEN_OVER)
+        pid, start = later.get("pid"), later.get("start")
+        if isinstance(pid, int) and isinstance(start, int):
+            return ProcessIdentity(pid, start, handle.boot_id)
+        return super()._supervisor(handle, run_dir)
+
     def cleanup(self, handle: RunHandle, run_dir: Path) -> None:
         """Remove what only the supervisor needed."""
         super().cleanup(handle, run_dir)
         (run_dir / "connection.json").unlink(missing_ok=True)
+
+
+def _spawn(run_id: str, run_dir: Path, *options: str) -> ProcessIdentity:
+    """Start a supervisor.
+
+    Raises:
+        OSError: it can not be started.
+    """
+    command = [sys.executable, "-m", "mellea_jupyter.executors.kernel", str(run_dir), *options]
+    return spawn_supervisor(command, run_dir, env={**os.environ, RUN_ID_VARIABLE: run_id})
+
+
+def _may_live(state: Mapping[str, Any], boot: str) -> bool:
+    """Whether the kernel of a supervisor's notes may still be there; one elsewhere is asked."""
+    pid, start = state.get("pid"), state.get("start")
+    if not isinstance(pid, int) or not isinstance(start, int):
+        return False
+    return pid == 0 or ProcessIdentity(pid, start, boot).is_alive()

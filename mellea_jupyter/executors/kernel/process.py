@@ -16,6 +16,7 @@ import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets.config import Config
 
@@ -23,6 +24,8 @@ from mellea_jupyter.runtime import processes
 from mellea_jupyter.runtime.spec import RunSpec
 
 CONNECTION: Final = "connection.json"
+UNKNOWN_RETURNCODE: Final = 1
+"""Of a kernel that is not our child: only its parent learns what it ended with."""
 READY_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 0.5
 
@@ -72,7 +75,7 @@ class RunKernel:
             config=config,
         )
         self.language = self._pinned.language.lower()
-        self.is_local = False
+        self.is_local = self._is_found = False
         self.pid = 0
         self.start_time = 0
         self.returncode: int | None = None
@@ -99,9 +102,57 @@ class RunKernel:
             self.is_local = True
             self.pid = held.pid
             self.start_time = processes.start_time(held.pid)
-        self.client = self._manager.client()
-        self.client.start_channels(stdin=False, hb=False)
+        self._connect()
         await self._until_ready()
+
+    async def attach(self, state: Mapping[str, Any]) -> None:
+        """Find a kernel again that an earlier supervisor started.
+
+        Answers to what that one sent come to us: we say that we are the same client.
+
+        Raises:
+            KernelStartError: its connection file is gone, or its provisioner does not know it.
+        """
+        try:
+            self._manager.load_connection_file()
+            self.pid, self.start_time = int(state["pid"]), int(state["start"])
+            if not self.pid:
+                factory = KernelProvisionerFactory.instance(parent=self._manager)
+                self._manager.provisioner = factory.create_provisioner_instance(
+                    str(state["kernel_id"]), self._pinned, parent=self._manager
+                )
+                await self._manager.provisioner.load_provisioner_info(
+                    {
+                        **state["provisioner"],
+                        "connection_info": self._manager.get_connection_info(),
+                    }
+                )
+        except Exception as error:
+            msg = f"The kernel can not be found again: {type(error).__name__}: {error}"
+            raise KernelStartError(msg) from error
+        self.is_local = self._is_found = self.pid > 0
+        self._connect(session=str(state["session"]))
+
+    async def state(self) -> dict[str, Any]:
+        """What `attach` needs, as JSON."""
+        provisioner = self._manager.provisioner
+        info = {}
+        if provisioner is not None and not self.is_local:
+            info = await provisioner.get_provisioner_info()
+            info.pop("connection_info", None)  # it has keys, and is in the connection file
+        return {
+            "pid": self.pid,
+            "start": self.start_time,
+            "kernel_id": self._manager.kernel_id,
+            "session": self.client.session.session,
+            "provisioner": info,
+        }
+
+    def _connect(self, session: str | None = None) -> None:
+        self.client = self._manager.client()
+        if session is not None:
+            self.client.session.session = session
+        self.client.start_channels(stdin=False, hb=False)
 
     async def _until_ready(self) -> None:
         """Until it answers on both channels: a message nobody subscribed to yet is lost."""
@@ -126,24 +177,39 @@ class RunKernel:
 
     async def poll(self) -> int | None:
         """What it ended with, as `Popen` has it; None while it lives."""
-        if self.returncode is None:
+        if self.returncode is None and self._is_found:
+            found = processes.read_process(self.pid)
+            alive = found is not None and found.start == self.start_time and found.state not in "ZX"
+            self.returncode = None if alive else UNKNOWN_RETURNCODE
+        elif self.returncode is None:
             provisioner = self._manager.provisioner
             self.returncode = 0 if provisioner is None else await provisioner.poll()
         return self.returncode
 
     def tree(self) -> list[processes.Process]:
         """The living processes of the run, itself excluded; empty for a kernel elsewhere."""
-        return processes.descendants(os.getpid())
+        found = processes.descendants(os.getpid())
+        if self._is_found:
+            kernel = processes.read_process(self.pid)
+            if kernel and kernel.start == self.start_time and kernel.state not in "ZX":
+                found += [kernel, *processes.descendants(self.pid)]
+        return found
 
     async def interrupt(self) -> None:
         """Ask the cell to stop, the way the kernelspec says."""
+        if self._is_found and self._pinned.interrupt_mode == "signal":
+            processes.signal_group(self.pid, signal.SIGINT)
+            return
         with suppress(Exception):
+            if self._is_found:
+                self.client.control_channel.send(self.client.session.msg("interrupt_request", {}))
+                return
             await self._manager.interrupt_kernel()
 
     async def request_shutdown(self) -> None:
         """Ask the kernel to end."""
         with suppress(Exception):
-            await self._manager.request_shutdown()
+            self.client.shutdown()
 
     async def send(self, number: int) -> None:
         """Signal everything the run has."""

@@ -27,13 +27,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mellea_jupyter.executors import run_folder
 from mellea_jupyter.executors.kernel.cells import (
+    BEGUN_EXPRESSION,
+    STATUS_EXPRESSION,
     Cells,
     NotebookCells,
     attach_code,
     cells_of,
     describe_failure_code,
 )
+from mellea_jupyter.executors.kernel.executor import STATE
 from mellea_jupyter.executors.kernel.outputs import Displays
 from mellea_jupyter.executors.kernel.process import KernelStartError, RunKernel, read_launch
 from mellea_jupyter.runtime import notebook
@@ -69,22 +73,26 @@ LAST_WORDS_SECONDS: Final = 0.3
 """How long to listen on after the kernel has died."""
 
 EXIT_INTERRUPTED: Final = 130
+_NOISE: Final = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption."
+"""Of every kernel whose server is not set to encrypt (`MappingKernelManager`)."""
+
+_STATUS: Final = {"status": STATUS_EXPRESSION}
 
 
-def supervise(run_dir: str, signals: SignalPipe) -> int:
+def supervise(run_dir: str, signals: SignalPipe, *, resume: bool = False) -> int:
     """Run one run folder to its end; the statuses of the runtime's `supervise`."""
     try:
         Path(run_dir, "journal").mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_journal(run_dir)
         if lock is None:
             return EXIT_ALREADY_SUPERVISED
-        return _supervise_locked(str(Path(run_dir).absolute()), signals)
+        return _supervise_locked(str(Path(run_dir).absolute()), signals, resume=resume)
     except OSError as error:
         sys.stderr.write(f"mellea_jupyter: the journal of {run_dir}: {error}\n")
         return EXIT_NO_JOURNAL
 
 
-def _supervise_locked(run_dir: str, signals: SignalPipe) -> int:
+def _supervise_locked(run_dir: str, signals: SignalPipe, *, resume: bool) -> int:
     spec, launch, problem = None, {}, None
     try:
         spec = load_spec(run_dir)
@@ -96,27 +104,37 @@ def _supervise_locked(run_dir: str, signals: SignalPipe) -> int:
         str(Path(run_dir, "journal")),
         2**28 if spec is None else spec.log_cap_bytes,
         redactor=redactor,
+        resume=resume,
     )
     try:
-        writer.write(
-            "started",
-            supervisor_pid=os.getpid(),
-            supervisor_start=start_time(os.getpid()),
-            boot_id=boot_id(),
-            host=socket.gethostname(),
-            isolation="fresh",
-            reason=None if spec is None else spec.fresh_reason,
-            python=None if spec is None else _argv0(launch),
-            pgid=os.getpgid(0),
-        )
+        if resume:
+            away = max(0.0, time.time() - writer.last_written_at)
+            writer.write("gap", bytes=0, gap_lines=0, seconds=round(away, 1), reason="unheard")
+        else:
+            _write_started(writer, spec, launch)
         if spec is None or problem is not None:
             writer.write_end(**never_started("launch_failed", problem))
         else:
             become_subreaper()
-            asyncio.run(KernelRun(spec, launch, writer, redactor, signals).run())
+            run = KernelRun(spec, launch, writer, redactor, signals)
+            asyncio.run(run.resume() if resume else run.run())
     finally:
         writer.close()
     return EXIT_OK
+
+
+def _write_started(writer: FrameWriter, spec: RunSpec | None, launch: Mapping[str, Any]) -> None:
+    writer.write(
+        "started",
+        supervisor_pid=os.getpid(),
+        supervisor_start=start_time(os.getpid()),
+        boot_id=boot_id(),
+        host=socket.gethostname(),
+        isolation="fresh",
+        reason=None if spec is None else spec.fresh_reason,
+        python=None if spec is None else _argv0(launch),
+        pgid=os.getpgid(0),
+    )
 
 
 def _argv0(launch: Mapping[str, Any]) -> str | None:
@@ -176,6 +194,7 @@ class KernelRun:
         self._heard_events = 0
         self._missed_events = 0
         self._intent: StopIntent | None = None
+        self._is_attached = False
         self._is_done = False
         self._shutdown_at = FOREVER
         self._kill_at = FOREVER
@@ -205,10 +224,61 @@ class KernelRun:
         self._launching = None
         if problem is None:
             startup_ms = round((time.monotonic() - began) * 1000, 1)
-            await self._execute(startup_ms)
+            self._writer.write(
+                "program",
+                pid=self._kernel.pid,
+                start=self._kernel.start_time,
+                startup_ms=startup_ms,
+            )
+            await self._execute(time.monotonic(), self._execute_cells())
         else:
             await self._abandon(problem)
         await self._close()
+
+    async def resume(self) -> None:
+        """Go on with the kernel of a supervisor that has died: its cell, then the rest."""
+        loop = asyncio.get_running_loop()
+        self._died = loop.create_future()
+        loop.add_reader(self._signals.descriptor, self._on_signal)
+        state = run_folder.read_json(Path(self._spec.run_dir, STATE))
+        try:
+            self._cells = cells_of(self._spec)
+            await self._kernel.attach(state)
+        except (KernelStartError, notebook.UnusableNotebook) as error:
+            self._writer.write("system", level="error", message=str(error))
+            self._intent = StopIntent("server_stopped", None, 0.0)
+            self._started_at = self._ended_at = time.monotonic()
+            self._write_end(None)
+            await self._close()
+            return
+        self._is_attached = True
+        self._heard_events = int(state.get("events", 0))
+        for work in (self._listen(), self._hear_replies(), self._tick()):
+            self._spawn(work)
+        await self._execute(float(state["started"]), self._take_over(state))
+        await self._close()
+
+    async def _take_over(self, state: Mapping[str, Any]) -> int:
+        """Wait for the cell that was sent, and execute those behind it; the exit status.
+
+        Raises:
+            KernelDied
+        """
+        cells, number = self._cells, int(state["cell"])
+        cells.total = int(state["total"])
+        cells.restore()
+        self._current = number
+        if message_id := state.get("message_id"):
+            self._expect(str(message_id), number)
+        # Queued behind what the kernel executes now, so its answer is the word on that.
+        said = _values(await self._request("", expressions={"begun": BEGUN_EXPRESSION, **_STATUS}))
+        if said.get("begun", 0) < number:
+            return await self._execute_cells(number)  # it was never sent
+        status = said.get("status", 1)
+        cells.save()
+        if status >= 0 and not cells.may_fail(number):
+            return status
+        return await self._execute_cells(number + 1)
 
     async def _launch(self) -> None:
         """Start the kernel and set it up.
@@ -225,7 +295,8 @@ class KernelRun:
         except KernelDied:
             msg = f"The kernel ended with exit code {self._kernel.returncode} before it was ready."
             raise KernelStartError(msg) from None
-        if reply["status"] == "ok":
+        self._is_attached = reply["status"] == "ok"
+        if self._is_attached:
             return
         why = f"{reply.get('ename')}: {reply.get('evalue')}"
         if not isinstance(self._cells, NotebookCells):
@@ -234,17 +305,15 @@ class KernelRun:
         message = f"LLM calls are not recorded: this kernel has no ipykernel ({why})."
         self._writer.write("system", level="warn", message=message)
 
-    async def _execute(self, startup_ms: float) -> None:
-        self._writer.write(
-            "program", pid=self._kernel.pid, start=self._kernel.start_time, startup_ms=startup_ms
-        )
-        self._started_at = time.monotonic()
-        self._next_sample = self._started_at + FIRST_SAMPLE_SECONDS
+    async def _execute(self, started_at: float, cells: Coroutine[Any, Any, int]) -> None:
+        """Execute the program, which began at `started_at` (monotonic), to its end frame."""
+        self._started_at = started_at
+        self._next_sample = time.monotonic() + FIRST_SAMPLE_SECONDS
         if self._spec.timeout_seconds is not None:
             self._deadline = self._started_at + self._spec.timeout_seconds
         status: int | None
         try:
-            status = await self._execute_cells()
+            status = await cells
         except KernelDied:
             status = None
             await asyncio.sleep(LAST_WORDS_SECONDS)
@@ -280,20 +349,20 @@ class KernelRun:
 
     # -- cells --------------------------------------------------------------------------------
 
-    async def _execute_cells(self) -> int:
-        """The program's exit status.
+    async def _execute_cells(self, first: int = 0) -> int:
+        """Execute the cells from `first` on, 0 for a program that has not begun; its exit status.
 
         Raises:
             KernelDied
         """
         cells = self._cells
-        if cells.prepare_expression is not None:
-            asked = {"total": cells.prepare_expression, "status": str(cells.status_expression)}
+        if cells.prepare_expression is not None and not first:
+            asked = {"total": cells.prepare_expression, **_STATUS}
             said = _values(await self._request("", expressions=asked))
             cells.total = said.get("total", 0)
             if (status := said.get("status", EXIT_INTERRUPTED)) >= 0:
                 return status
-        for number in range(1, cells.total + 1):
+        for number in range(first or 1, cells.total + 1):
             if self._intent is not None:
                 return EXIT_INTERRUPTED
             self._current = number
@@ -317,7 +386,7 @@ class KernelRun:
             KernelDied
         """
         cells = self._cells
-        asked = {} if cells.status_expression is None else {"status": cells.status_expression}
+        asked = {} if isinstance(cells, NotebookCells) else _STATUS
         reply = await self._request(cells.code(number), number=number, expressions=asked)
         if reply["status"] == "ok":
             status = _values(reply).get("status", -1)
@@ -358,7 +427,8 @@ class KernelRun:
         """
         if self._died.done():
             raise KernelDied
-        loop = asyncio.get_running_loop()
+        if number is not None:
+            await self._save_state(number, None)
         is_history = number is not None and self._cells.keeps_history
         message_id = self._kernel.client.execute(
             code,
@@ -368,14 +438,37 @@ class KernelRun:
             allow_stdin=False,
             stop_on_error=False,
         )
-        request = _Request(number, loop.create_future(), loop.create_future())
-        self._requests[message_id] = request
+        if number is not None:
+            await self._save_state(number, message_id)
+        request = self._expect(message_id, number)
         answered = asyncio.gather(request.reply, request.idle)
         await asyncio.wait({answered, self._died}, return_when=asyncio.FIRST_COMPLETED)
         if not answered.done():
             answered.cancel()
             raise KernelDied
         return request.reply.result()
+
+    def _expect(self, message_id: str, number: int | None) -> _Request:
+        """A request whose answer is to come."""
+        loop = asyncio.get_running_loop()
+        request = _Request(number, loop.create_future(), loop.create_future())
+        self._requests[message_id] = request
+        return request
+
+    async def _save_state(self, number: int, message_id: str | None) -> None:
+        """Note what another supervisor needs to go on if this one dies."""
+        if not self._is_attached:
+            return
+        state = {
+            **await self._kernel.state(),
+            "cell": number,
+            "message_id": message_id,
+            "total": self._cells.total,
+            "events": self._heard_events,
+            "started": self._started_at,
+        }
+        with suppress(OSError):  # the disk is full; the run itself goes on
+            run_folder.write_json(Path(self._spec.run_dir, STATE), state)
 
     def _tell_progress(self, number: int, *, is_done: bool = False) -> None:
         if self._cells.total > 1 or self._cells.keeps_history:
@@ -471,8 +564,9 @@ class KernelRun:
                 words = file.read()
         except OSError:
             return
-        if words:
-            self._take("stderr", words.decode("utf-8", "replace"))
+        for line in words.decode("utf-8", "replace").splitlines(keepends=True):
+            if not line.startswith(_NOISE):
+                self._take("stderr", line)
 
     # -- time ---------------------------------------------------------------------------------
 
