@@ -150,6 +150,10 @@ class MelleaApp(ExtensionApp):
         1800.0, min=1.0, help="Containers that an environment's prewarm keeps ready go away when "
         "no run asked for one so long.",
     ).tag(config=True)  # fmt: skip
+    keep_kernel_seconds = Float(
+        1800.0, min=1.0, help="How long the kernel of a failed run is kept for a console, where "
+        "the run asked for that (keep_kernel).",
+    ).tag(config=True)  # fmt: skip
     heartbeat_seconds = Float(
         15.0, min=0.05, help="Seconds between comments on an idle log stream."
     ).tag(config=True)
@@ -289,6 +293,7 @@ class MelleaApp(ExtensionApp):
                     idle_seconds=self.docker_idle_seconds,
                 ),
                 kernel=self._kernel_options(),
+                keep_kernel_seconds=self.keep_kernel_seconds,
                 channels=channels.all,
                 mail=MailDesk(
                     unavailable_reason=channels.no_mail_reason,
@@ -307,6 +312,7 @@ class MelleaApp(ExtensionApp):
             return KernelOptions()
         return KernelOptions(
             specs=self.serverapp.kernel_spec_manager,
+            manager=self.serverapp.kernel_manager,
             config=kernel_config(self.serverapp.config),
         )
 

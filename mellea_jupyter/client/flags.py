@@ -70,6 +70,11 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
         action="store_true",
         help="fail when a sampling loop ends with requirements not met",
     )
+    what.add_argument(
+        "--keep-kernel",
+        action="store_true",
+        help="leave a failed run's kernel for a console; kernel environments only",
+    )
     what.add_argument("--max-llm-calls", type=int, metavar="N", help="stop at so many LLM calls")
     what.add_argument("--entry-point", metavar="FILE", help="file of a folder to start")
     how = parser.add_argument_group("how it is kept and shown")
@@ -122,6 +127,7 @@ def config_of(
         "working_directory": flags.working_directory,
         "model_steering": flags.model_steering,
         "strict_requirements": flags.strict_requirements or None,
+        "keep_kernel": flags.keep_kernel or None,
         "max_llm_calls": flags.max_llm_calls,
     }
     return {

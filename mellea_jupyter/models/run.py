@@ -66,6 +66,14 @@ class RunImage(Model):
     bytes_total: int = Field(0, ge=0, description="Bytes to download, as known so far.")
 
 
+class KeptKernel(Model):
+    """The kernel of a failed run, which lives on for a console."""
+
+    id: str = Field(description="Its id in the server, once it is opened there.")
+    name: str = Field(description="Its kernelspec.")
+    until: Timestamp = Field(description="When it is stopped.")
+
+
 class ErrorDetails(Model):
     """The exception that ended the program, as the runtime recorded it."""
 
@@ -117,6 +125,10 @@ class Run(Model):
     )
     artifacts_purged: bool = Field(False, description="Its log and artifacts have been removed.")
     artifacts_purged_at: Timestamp | None = Field(None, description="When they were.")
+
+    kernel: KeptKernel | None = Field(
+        None, description="Its kernel, where that was kept after it failed (`keep_kernel`)."
+    )
 
     version: int = Field(0, ge=0, description="Grows with every change of the record.")
     host: str | None = Field(None, description="The machine that executes it.")

@@ -306,7 +306,11 @@ class Follower:
                                isolation=str(self._seen.started.get("isolation", "fresh"))),
             )  # fmt: skip
         run = run.model_copy(
-            update={"artifacts": kept.artifacts, "artifacts_skipped": kept.skipped}
+            update={
+                "artifacts": kept.artifacts,
+                "artifacts_skipped": kept.skipped,
+                "kernel": endings.kept_kernel(self._seen.end),
+            }
         )
         end = self._seen.end
         if liveness.reason in _NOBODY_KNOWS or (

@@ -59,6 +59,7 @@ class PlacingOptions:
 
     grace_seconds: float
     log_cap_bytes: int
+    keep_kernel_seconds: float = 1800.0
 
 
 class Placer:
@@ -323,6 +324,7 @@ class Placer:
                 datasets=datasets,
                 grace_seconds=self._options.grace_seconds,
                 log_cap_bytes=self._options.log_cap_bytes,
+                keep_kernel_seconds=self._options.keep_kernel_seconds,
             )  # fmt: skip
             kept = {**secrets.take_from(spec["env"], environment), **secrets.read(run_dir)}
         except OSError as error:

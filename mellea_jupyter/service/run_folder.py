@@ -69,6 +69,7 @@ def build_spec(
     datasets: Mapping[str, str],
     grace_seconds: float,
     log_cap_bytes: int,
+    keep_kernel_seconds: float,
 ) -> dict[str, Any]:
     """The content of `spec.json` (docs/contributing/journal.md), without secrets.
 
@@ -102,6 +103,7 @@ def build_spec(
         "grace_seconds": grace_seconds,
         "memory_limit_mb": environment.memory_mb,
         "log_cap_bytes": log_cap_bytes,
+        "keep_kernel_seconds": keep_kernel_seconds if config.keep_kernel else None,
         "max_llm_calls": config.max_llm_calls,
         "preload": list(environment.preload),
         "isolation": config.isolation,

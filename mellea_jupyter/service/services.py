@@ -40,6 +40,7 @@ from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.kept_bytes import KeptBytes
+from mellea_jupyter.service.kernels import KernelService
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.notices import MailDesk, NoticeService
@@ -88,6 +89,7 @@ class ServiceOptions:
     prewarm: bool = True
     docker: DockerOptions = field(default_factory=DockerOptions)
     kernel: KernelOptions = field(default_factory=KernelOptions)
+    keep_kernel_seconds: float = 1800.0
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
 
@@ -181,7 +183,9 @@ class Services:
             executor_problems=executors.problems,
             offload=self._offload,
             lease=self._lease.id,
-            options=PlacingOptions(options.grace_seconds, options.log_cap_bytes),
+            options=PlacingOptions(
+                options.grace_seconds, options.log_cap_bytes, options.keep_kernel_seconds
+            ),
             demo_url=self._demo.url,
             slot_freed=self._slot_freed,
         )
@@ -229,6 +233,9 @@ class Services:
             signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+        )
+        self.kernels = KernelService(
+            runs=self.runs, folders=folders, offload=self._offload, manager=options.kernel.manager
         )
         self.preflight = Preflight(
             runs=self.runs,
@@ -359,6 +366,7 @@ class Services:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self.environments.close()
+        await self.kernels.close()
         await self._placer.close()
         await self.logs.close()
         self.broker.close()

@@ -20,6 +20,7 @@ import type {
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
   GetRunsSummaryQuery,
+  KeptKernel,
   LogPage,
   ModelList,
   Notice,
@@ -123,6 +124,10 @@ export class RunsApi {
 
   retryRun(runId: string, overrides: Record<string, unknown> = {}): Promise<Run> {
     return this.write('POST', `runs/${runId}/retry`, { config_overrides: overrides });
+  }
+
+  openKernel(runId: string): Promise<KeptKernel> {
+    return this.write('POST', `runs/${runId}/kernel`);
   }
 
   cancelRuns(runIds: readonly string[]): Promise<Record<string, string>> {

@@ -31,6 +31,7 @@ LAUNCH: Final = "kernel.json"
 FRESH_REASON: Final = "each run has a kernel of its own"
 LOCAL_PROVISIONER: Final = "local-provisioner"
 STATE: Final = "kernel-state.json"
+CONNECTION: Final = "connection.json"
 TAKEN_OVER: Final = "taken-over.json"
 MAX_TAKE_OVERS: Final = 3
 """How many supervisors of one run may die before it is given up."""
@@ -47,10 +48,12 @@ class KernelOptions:
 
     Attributes:
         specs: the server's kernelspec manager; None is jupyter's default one.
+        manager: the server's kernel manager, which kept kernels are shown to.
         config: traitlets sections by class name, for kernel managers and provisioners.
     """
 
     specs: Any = None
+    manager: Any = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -215,7 +218,8 @@ class KernelExecutor(SupervisedExecutor):
     def cleanup(self, handle: RunHandle, run_dir: Path) -> None:
         """Remove what only the supervisor needed."""
         super().cleanup(handle, run_dir)
-        (run_dir / "connection.json").unlink(missing_ok=True)
+        if not self._supervisor(handle, run_dir).is_alive():  # it may keep the kernel
+            (run_dir / CONNECTION).unlink(missing_ok=True)
 
 
 def _spawn(run_id: str, run_dir: Path, *options: str) -> ProcessIdentity:

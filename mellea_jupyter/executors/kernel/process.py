@@ -20,10 +20,10 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets.config import Config
 
+from mellea_jupyter.executors.kernel.executor import CONNECTION
 from mellea_jupyter.runtime import processes
 from mellea_jupyter.runtime.spec import RunSpec
 
-CONNECTION: Final = "connection.json"
 UNKNOWN_RETURNCODE: Final = 1
 """Of a kernel that is not our child: only its parent learns what it ended with."""
 READY_SECONDS: Final = 60.0
@@ -115,6 +115,7 @@ class RunKernel:
         """
         try:
             self._manager.load_connection_file()
+            self._manager.kernel_id = str(state["kernel_id"])
             self.pid, self.start_time = int(state["pid"]), int(state["start"])
             if not self.pid:
                 factory = KernelProvisionerFactory.instance(parent=self._manager)
@@ -132,6 +133,10 @@ class RunKernel:
             raise KernelStartError(msg) from error
         self.is_local = self._is_found = self.pid > 0
         self._connect(session=str(state["session"]))
+
+    def identity(self) -> dict[str, str]:
+        """Its id and kernelspec, for people."""
+        return {"id": str(self._manager.kernel_id), "name": str(self._manager.kernel_name)}
 
     async def state(self) -> dict[str, Any]:
         """What `attach` needs, as JSON."""

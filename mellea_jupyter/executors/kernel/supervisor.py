@@ -65,6 +65,7 @@ from mellea_jupyter.runtime.supervisor import (
 TICK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 0.02
 MAX_LAST_WORDS_BYTES: Final = 64 * 1024
+KEEP_TICK_SECONDS: Final = 0.5
 GIVE_UP_SECONDS: Final = 20.0
 """How long to wait for a kernel elsewhere whose provisioner does not say that it is gone."""
 SHUTDOWN_SECONDS: Final = 5.0
@@ -196,6 +197,7 @@ class KernelRun:
         self._intent: StopIntent | None = None
         self._is_attached = False
         self._is_done = False
+        self._is_kept = False
         self._shutdown_at = FOREVER
         self._kill_at = FOREVER
         self._deadline = FOREVER
@@ -318,11 +320,29 @@ class KernelRun:
             status = None
             await asyncio.sleep(LAST_WORDS_SECONDS)
             self._tell_last_words()
+            self._cells.save()
         self._ended_at = time.monotonic()
         self._deadline = FOREVER
         self._is_done = True
-        await self._end_kernel()
-        self._write_end(status)
+        keep = self._spec.keep_kernel_seconds
+        if keep and status and self._intent is None and not self._died.done():
+            self._write_end(status, keep_seconds=keep)
+            self._is_kept = True
+            await self._keep(time.monotonic() + keep)
+            await self._end_kernel()
+        else:
+            await self._end_kernel()
+            self._write_end(status)
+
+    async def _keep(self, until: float) -> None:
+        """Leave the kernel to consoles for a time; it goes earlier when its run is deleted."""
+        while time.monotonic() < until and not self._died.done() and not self._is_deleted():
+            if self._kill_at < FOREVER:  # somebody asked for its end
+                return
+            await asyncio.sleep(KEEP_TICK_SECONDS)
+
+    def _is_deleted(self) -> bool:
+        return not Path(self._spec.run_dir, run_folder.SPEC).exists()
 
     async def _abandon(self, problem: str) -> None:
         """Write the end of a run whose program never began, once nothing of it is left."""
@@ -500,10 +520,12 @@ class KernelRun:
                 request.idle.set_result(None)
             return
         if kind == MESSAGE_TYPE:
-            self._hear_event(content)
+            if not self._is_kept:
+                self._hear_event(content)
             return
         is_ours = request is not None and request.number is None and kind != "stream"
-        if self._started_at and not is_ours:  # what it says while it starts is not the program's
+        # What it says while it starts, or to a console afterwards, is not the program's.
+        if self._started_at and not self._is_kept and not is_ours:
             self._show(message, request)
 
     def _show(self, message: Mapping[str, Any], request: _Request | None) -> None:
@@ -647,7 +669,7 @@ class KernelRun:
             await asyncio.wait({self._died}, timeout=SHUTDOWN_SECONDS + GIVE_UP_SECONDS)
         leftovers = self._kernel.tree()
         self._left_behind = len(leftovers)
-        if leftovers and self._intent is None:
+        if leftovers and self._intent is None and not self._is_kept:
             these = "a process" if len(leftovers) == 1 else f"{len(leftovers)} processes"
             message = f"The program ended and left {these} running; stopped now."
             self._writer.write("system", level="warn", message=message)
@@ -666,7 +688,7 @@ class KernelRun:
             await asyncio.sleep(SWEEP_SECONDS)
         self._kernel.reap()
 
-    def _write_end(self, status: int | None) -> None:
+    def _write_end(self, status: int | None, *, keep_seconds: float | None = None) -> None:
         self._flush_streams()
         if self._displays.skipped:
             message = f"{self._displays.skipped} displays were not kept: there are too many."
@@ -676,7 +698,13 @@ class KernelRun:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._usage.reaped(used.ru_maxrss, used.ru_utime + used.ru_stime)
         reason = "exit_code" if status >= 0 else "signal"
+        kept = {}
+        if keep_seconds is not None:
+            self._usage.reaped(0, self._usage.sample(self._kernel.tree())["cpu_seconds"])
+            until = round(time.time() + keep_seconds, 3)
+            kept["kernel"] = {**self._kernel.identity(), "until": until}
         self._writer.write_end(
+            **kept,
             exit_code=status,
             signal=-status if status < 0 else None,
             reason=reason if self._intent is None else self._intent.reason,
