@@ -235,7 +235,6 @@ class KernelRun:
             await self._execute(time.monotonic(), self._execute_cells())
         else:
             await self._abandon(problem)
-        await self._close()
 
     async def resume(self) -> None:
         """Go on with the kernel of a supervisor that has died: its cell, then the rest."""
@@ -250,15 +249,14 @@ class KernelRun:
             self._writer.write("system", level="error", message=str(error))
             self._intent = StopIntent("server_stopped", None, 0.0)
             self._started_at = self._ended_at = time.monotonic()
-            self._write_end(None)
             await self._close()
+            self._write_end(None)
             return
         self._is_attached = True
         self._heard_events = int(state.get("events", 0))
         for work in (self._listen(), self._hear_replies(), self._tick()):
             self._spawn(work)
         await self._execute(float(state["started"]), self._take_over(state))
-        await self._close()
 
     async def _take_over(self, state: Mapping[str, Any]) -> int:
         """Wait for the cell that was sent, and execute those behind it; the exit status.
@@ -330,8 +328,10 @@ class KernelRun:
             self._is_kept = True
             await self._keep(time.monotonic() + keep)
             await self._end_kernel()
+            await self._close()
         else:
             await self._end_kernel()
+            await self._close()
             self._write_end(status)
 
     async def _keep(self, until: float) -> None:
@@ -351,11 +351,13 @@ class KernelRun:
         await self._until_gone()
         self._tell_last_words()
         self._flush_streams()
+        await self._close()
         reason = "launch_failed" if self._intent is None else self._intent.reason
         message = problem if self._intent is None else None
         self._writer.write_end(**never_started(reason, message))
 
     async def _close(self) -> None:
+        """Let go of everything but the journal, whose end is the last that a run needs."""
         asyncio.get_running_loop().remove_reader(self._signals.descriptor)
         for task in self._tasks:
             task.cancel()
