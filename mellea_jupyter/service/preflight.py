@@ -34,7 +34,7 @@ from mellea_jupyter.service.providers import (
     find_ollama_problem,
     provider_of,
 )
-from mellea_jupyter.service.runs import RunService
+from mellea_jupyter.service.runs import RunService, check_keeps_kernel
 
 DEMO_MODEL: Final = "demo/scripted"
 _RECENT_RUNS: Final = 200
@@ -97,6 +97,11 @@ class Preflight:
             except MelleaJupyterError as error:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, user, problems)
+        if environment is not None:
+            try:
+                check_keeps_kernel(config, environment)
+            except InvalidInput as error:
+                problems.append(_refusal(error, "config.keep_kernel"))
         if environment is not None and config.model is not None:
             problems += await self._find_model_problems(config, environment)
         return CheckReply(problems=tuple(problems))
