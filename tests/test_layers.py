@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
     "retention": FOUNDATIONS | {"stores"},
+    "failures": FOUNDATIONS,
     "executors": FOUNDATIONS | {"environments", "runtime"},
     "notifications": FOUNDATIONS,
     "service": FOUNDATIONS
@@ -49,8 +50,10 @@ ALLOWED: dict[str, set[str]] = {
         "retention",
         "environments",
         "executors",
+        "failures",
         "notifications",
         "demo",
+        "runtime",  # previews mask what the journal masks, by the same rules
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
     "client": FOUNDATIONS | {"demo", "lazy"},

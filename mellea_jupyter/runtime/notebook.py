@@ -118,7 +118,7 @@ def save(notebook: Any, spec: RunSpec) -> None:
     os.makedirs(spec.output_dir, exist_ok=True)
     target = _target(spec)
     redactor = Redactor(spec.secret_values)
-    masked = nbformat.from_dict(redactor.masked(notebook))
+    masked = nbformat.from_dict(redactor.value(notebook))
     temporary = f"{target}.part"
     nbformat.write(masked, temporary)
     os.replace(temporary, target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import platform
 import threading
 from collections.abc import Awaitable, Mapping, Sequence
@@ -43,6 +44,7 @@ from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.kernels import KernelService
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
+from mellea_jupyter.service.masking import Masking
 from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
@@ -101,10 +103,12 @@ class Services:
         """Open the stores and put the parts together; nothing runs before `start`. Blocks.
 
         Raises:
+            InvalidInput: an environment of the settings is wrong; nothing was opened.
             StoreError: the database can not be used.
             OSError: the data folder can not be used.
         """
         self.options = options
+        configured = configured_environments(options.environments, options.environment_defaults)
         data_dir = options.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lease = ServiceLease(data_dir / "services")
@@ -151,7 +155,7 @@ class Services:
             store=self._store,
             offload=self._offload,
             probing=probing,
-            configured=configured_environments(options.environments, options.environment_defaults),
+            configured=configured,
             defaults=options.environment_defaults,
             default_id=options.default_environment_id,
             executors=frozenset((*self._executors, *executors.problems)),
@@ -170,13 +174,19 @@ class Services:
             offload=self._offload,
             max_bytes=options.max_dataset_bytes,
         )
+        masking = Masking(
+            store=self._store,
+            folders=folders,
+            load_environment=self.environments.load,
+            server_environment=os.environ,
+        )
         self.logs = LogHub(journals=journals, offload=self._offload, get_run=records.get)
         self._placer = Placer(
             store=self._store,
             journals=journals,
             folders=folders,
             records=records,
-            collector=Collector(artifacts=artifacts, offload=self._offload),
+            collector=Collector(artifacts=artifacts, masking=masking, offload=self._offload),
             environments=self.environments,
             datasets=self.datasets,
             executors=self._executors,
@@ -233,6 +243,7 @@ class Services:
             signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+            masking=masking,
         )
         self.kernels = KernelService(
             runs=self.runs, folders=folders, offload=self._offload, manager=options.kernel.manager

@@ -26,6 +26,24 @@ export type ArtifactList = {
   total_bytes: number;
 };
 
+/** The beginning of an artifact, with the run's secret values masked. The values are the run's own secret variables, as kept for a retry, and the server's keys as they are now. A download has the bytes as the program wrote them. */
+export type ArtifactPreview = {
+  /** The artifact. */
+  artifact_id: string;
+  /** `text`, `json` (`text` is JSON), `table` (`rows`), `html` and `svg` (`text`, not to be trusted), `image` (show the download), `none` (see `reason`). */
+  kind: PreviewKind;
+  /** For `text`, `json`, `html` and `svg`. */
+  text: string | null;
+  /** Cells, for `table`. */
+  rows: string[][] | null;
+  /** There is more in the artifact than is shown. */
+  truncated: boolean;
+  /** How many of its first bytes are shown. */
+  shown_bytes: number;
+  /** Why there is none: `binary`, `too_large`, `secrets_gone` (the values that would have to be masked are not known any more). */
+  reason: string | null;
+};
+
 /** One file a run produced. */
 export type ArtifactRef = {
   /** Artifact id. */
@@ -356,6 +374,31 @@ export type ErrorBody = {
   request_id: string;
 };
 
+/** Why a run failed. */
+export type ErrorClassification = {
+  /** Whose matter it is. */
+  category: FailureCategory;
+  type: FailureType;
+  /** How sure that is: 1 is a fact, not a guess. */
+  confidence: number;
+  /** What it rests on, the strongest first. */
+  evidence: string[];
+  /** The same run may well succeed when it is tried again. */
+  retryable: boolean;
+  /** The failure's name in a few words, for lists. */
+  summary: string;
+  /** What to do, one sentence. */
+  suggestion: string;
+  /** The same as a button or a command. */
+  next_step: NextStep | null;
+  /** Of the exception it rests on. */
+  stack_trace: string | null;
+  /** The user's line, where one is known. */
+  location: SourceLocation | null;
+  /** The same for the same failure of the same program. */
+  fingerprint: string;
+};
+
 /** The exception that ended the program, as the runtime recorded it. */
 export type ErrorDetails = {
   /** Module-qualified exception type. */
@@ -374,6 +417,12 @@ export type Event = {
   /** What happened. */
   event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged;
 };
+
+/** Whose matter a failure is. */
+export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
+
+/** What went wrong. */
+export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
 
 /** The kernel of a failed run, which lives on for a console. */
 export type KeptKernel = {
@@ -493,6 +542,21 @@ export type ModelOffer = {
   source: 'recent' | 'configured' | 'demo';
 };
 
+/** What people can do about a failure with one click or command. */
+export type NextAction = 'retry' | 'retry_with_more_memory' | 'retry_with_more_time' | 'retry_with_more_budget' | 'set_key' | 'pull_model' | 'install_package' | 'open_source';
+
+/** The next step, for a button or a terminal. */
+export type NextStep = {
+  /** What it is. */
+  action: NextAction;
+  /** What the button says. */
+  label: string;
+  /** The same in a terminal, where there is one. */
+  command: string | null;
+  /** A variable's, model's or package's name. */
+  value: string | null;
+};
+
 /** Something to tell one user. Runs that end together share a notice. */
 export type Notice = {
   /** `ntc_…`. */
@@ -505,8 +569,8 @@ export type Notice = {
   title: string;
   /** More, one line; no prompts, completions or secrets. */
   body: string;
-  /** Opens the (first) run; relative to the server's base URL. */
-  link: string;
+  /** Opens the first of its runs that is there; relative to the server's base URL. Null when all that it names were deleted. */
+  link: string | null;
   /** The runs in the order they ended, at most 20. */
   runs: NoticeRun[];
   /** All runs of the notice. */
@@ -568,8 +632,8 @@ export type NoticeRun = {
   estimated_cost_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
-  /** Opens the run; relative to the server's base URL. */
-  link: string;
+  /** Opens the run; relative to the server's base URL. Null when it was deleted. */
+  link: string | null;
 };
 
 /** What a notice is about. */
@@ -623,6 +687,9 @@ export type NotificationSettings = {
   /** Where mails go without `email_address`; null: nowhere. */
   default_email_address: string | null;
 };
+
+/** How a preview is shown. */
+export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
 /** One thing that is wrong with a request for a run, or that may go wrong. */
 export type Problem = {
@@ -700,6 +767,8 @@ export type Run = {
   error_message: string | null;
   /** The exception behind it. */
   error: ErrorDetails | null;
+  /** Why it failed, in words for people and names for programs. */
+  error_classification: ErrorClassification | null;
   /** Kept files, ordered by path. */
   artifacts: ArtifactRef[];
   /** Files not kept. */
@@ -1023,6 +1092,18 @@ export type SourceFile = {
   size_bytes: number;
   /** Content; null when binary or over 1 MiB. */
   text: string | null;
+};
+
+/** The innermost line of the user's own code on the way to the error. */
+export type SourceLocation = {
+  /** Relative to the program's folder. */
+  file: string;
+  /** From 1. */
+  line: number;
+  /** Where the line is; `<module>` outside functions. */
+  function: string;
+  /** The line. */
+  text: string;
 };
 
 /** The source that ran. */

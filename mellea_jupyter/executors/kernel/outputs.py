@@ -77,7 +77,7 @@ class Displays:
                 return base64.b64decode(value)
             except (binascii.Error, ValueError, TypeError):
                 return None
-        masked = self._redactor.masked(value)
+        masked = self._redactor.value(value)
         if isinstance(masked, str):
             return masked.encode("utf-8", "replace")
         return json.dumps(masked, indent=1, default=str).encode()

@@ -1,7 +1,7 @@
 // What a run's tab shows: header, failure, numbers, and the tabs below.
 
 import { Clipboard } from '@jupyterlab/apputils';
-import { useState, type ReactElement } from 'react';
+import { useEffect, useState, type ReactElement } from 'react';
 import { CommandIDs } from '../../commands.js';
 import { useSignal, useStreamState } from '../../components/hooks.js';
 import { Numbers } from '../../components/numbers.js';
@@ -9,7 +9,7 @@ import { Tabs } from '../../components/tabs.js';
 import { LogView } from '../../logview/LogView.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
-import { ArtifactsTab } from './artifacts.js';
+import type { ArtifactsTab, IArtifactsProps } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
@@ -46,7 +46,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         </p>
       )}
       <RunHeader {...props} run={run} />
-      <FailureBox run={run} api={api} commands={props.commands} trans={trans} />
+      <FailureBox run={run} api={api} commands={null} trans={trans} />
       <Numbers run={run} trans={trans} />
       <Tabs
         label={trans.__('Parts of the run')}
@@ -76,7 +76,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             id: 'artifacts',
             label: trans.__('Artifacts (%1)', run.artifacts.length),
             content: () => (
-              <ArtifactsTab
+              <LazyArtifacts
                 run={run}
                 api={api}
                 onChanged={changed => model.accept(changed)}
@@ -96,6 +96,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             content: () => (
               <ConfigurationTab
                 run={run}
+                api={api}
                 trans={trans}
                 onClone={() => void props.commands.execute(CommandIDs.cloneRun, { runId: run.id })}
                 onOpen={runId => void props.commands.execute(CommandIDs.openRun, { runId })}
@@ -112,6 +113,27 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         ]}
       />
     </div>
+  );
+}
+
+/** The tab, whose code is fetched when it is opened for the first time. */
+function LazyArtifacts(props: IArtifactsProps): ReactElement {
+  const [Tab, setTab] = useState<typeof ArtifactsTab | null>(null);
+  const [isMissing, setMissing] = useState(false);
+  useEffect(() => {
+    import('./artifacts.js').then(
+      loaded => setTab(() => loaded.ArtifactsTab),
+      () => setMissing(true)
+    );
+  }, []);
+  return Tab ? (
+    <Tab {...props} />
+  ) : (
+    <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
+      {isMissing
+        ? props.trans.__('This part of the page could not be loaded. Reload the page.')
+        : props.trans.__('Loading…')}
+    </p>
   );
 }
 
