@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("instrumentation", "store", "startup", "rest", "logs", "artifacts", "lab", "docker")
+ORDER = (
+    "instrumentation", "store", "startup", "rest", "calls", "logs", "artifacts", "lab", "docker",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -40,9 +40,11 @@ from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
     BulkDeleteHandler,
+    CallContentHandler,
     CallsHandler,
     CheckHandler,
     KernelHandler,
+    LoopsHandler,
     MetricsHandler,
     ModelsHandler,
     OutputsHandler,
@@ -52,6 +54,7 @@ from mellea_jupyter.handlers.runs import (
     RunsHandler,
     SourceHandler,
     SummaryHandler,
+    UsageHandler,
 )
 
 DEFAULT_PREFIX = "/api"
@@ -60,6 +63,7 @@ ALIAS_PREFIX = "/mellea/api"  # always there, so that a clash of names can not l
 # What a path parameter may be. A run id is a UUID, so `/runs/summary` or `/runs/ws` is never one.
 PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "call": r"[1-9][0-9]{0,8}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
     "dataset_id": r"[A-Za-z0-9_.-]{1,200}",
@@ -90,6 +94,9 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/kernel", KernelHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
+    ("/runs/{run_id}/calls/{call}/content", CallContentHandler),
+    ("/runs/{run_id}/loops", LoopsHandler),
+    ("/runs/{run_id}/usage", UsageHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
     ("/runs/{run_id}/source", SourceHandler),
     ("/assets", AssetsHandler),

@@ -14,6 +14,8 @@ MAX_MESSAGES = 4
 MAX_MESSAGE_PARTS = 16
 MAX_NAME_CHARS = 200
 MAX_TEXT_BYTES = 2000
+MAX_MEASURED_PARTS = 32
+MAX_ENCODED_CHARS = 16384
 
 
 def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
@@ -35,6 +37,20 @@ def name_of(value: Any) -> str | None:
     if type(value) is str and 0 < len(value) <= MAX_NAME_CHARS:
         return value
     return str(value)[:MAX_NAME_CHARS] if value else None
+
+
+def content_fields(prompt: Any, reply: Any, limit_bytes: int) -> Fields:
+    """The end of a prompt and the beginning of its reply.
+
+    Where one of them is cut (``truncated``), ``prompt_bytes`` and ``reply_bytes`` are the sizes of
+    the whole texts, left out where they are not found quickly.
+    """
+    fields = {**prompt_fields(prompt, limit_bytes), **reply_fields(reply, limit_bytes)}
+    if "truncated" in fields:
+        messages = prompt if isinstance(prompt, list) else [prompt]
+        sizes = {"prompt_bytes": _size_of(messages), "reply_bytes": _size_of([reply])}
+        fields.update((name, size) for name, size in sizes.items() if size is not None)
+    return fields
 
 
 def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
@@ -71,6 +87,31 @@ def reply_fields(reply: Any, limit_bytes: int) -> Fields:
 def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
     kept, shortened = cut(text, limit_bytes)
     return {name: kept, "truncated": True} if shortened else {name: kept}
+
+
+def _size_of(parts: list[Any]) -> int | None:
+    """The UTF-8 size of a few texts and messages; None where it takes long to find.
+
+    Only few are looked at, so that a turn of a long conversation costs no more than one of a
+    short one. The size of ASCII is known without reading it; of other texts little is read.
+    """
+    if len(parts) > MAX_MEASURED_PARTS:
+        return None
+    size, left = 0, MAX_ENCODED_CHARS
+    for part in parts:
+        content = part.get("content") if isinstance(part, dict) else part
+        if isinstance(content, list):
+            return None  # with parts of its own
+        if not isinstance(content, str):
+            continue
+        if content.isascii():
+            size += len(content)
+            continue
+        left -= len(content)
+        if left < 0:
+            return None
+        size += len(content.encode("utf-8", "replace"))
+    return size
 
 
 def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:

@@ -125,12 +125,42 @@ export type BulkRequest = {
   run_ids: string[];
 };
 
+/** What a call was asked and what it answered. */
+export type CallContent = {
+  /** Number of the call in its run. */
+  call: number;
+  /** The prompt, as text; null when not kept. */
+  prompt: string | null;
+  /** The reply, as text; null when not kept. */
+  reply: string | null;
+  /** Size of the whole prompt, UTF-8. */
+  prompt_bytes: number | null;
+  /** Size of the whole reply, UTF-8. */
+  reply_bytes: number | null;
+  /** Prompt or reply is cut. */
+  truncated: boolean;
+};
+
 /** Calls in order. */
 export type CallPage = {
   /** The calls. */
   calls: LlmCall[];
   /** `after` of the next page; null on the last. */
   next: number | null;
+};
+
+/** What a call's money was spent on. */
+export type CallShare = 'useful' | 'repair' | 'judge' | 'wasted';
+
+/** Calls and loops of a run that began, went on or ended; each as it is now. */
+export type CallsChanged = {
+  type: 'calls_changed';
+  /** Whose they are. */
+  run_id: string;
+  /** By number. */
+  calls: LlmCall[];
+  /** By number. */
+  loops: SamplingLoop[];
 };
 
 /** What is known to be wrong; nothing is no promise. */
@@ -415,7 +445,7 @@ export type Event = {
   /** The topic it was asked for by. */
   topic: string;
   /** What happened. */
-  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged;
+  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged | CallsChanged;
 };
 
 /** Whose matter a failure is. */
@@ -461,22 +491,50 @@ export type LlmCall = {
   provider: string | null;
   /** Model that was asked. */
   model: string | null;
+  /** Model that answered, as it said. */
+  response_model: string | null;
+  /** mellea's class of what was generated. */
+  action: string | null;
   /** active, finished, failed or cancelled */
   status: string;
   /** As reported; null when missing. */
   input_tokens: number | null;
   /** As reported; null when missing. */
   output_tokens: number | null;
+  /** Input tokens read from a cache. */
+  cached_tokens: number | null;
+  /** Output tokens spent on reasoning. */
+  reasoning_tokens: number | null;
   /** From the request to the whole reply. */
   latency_ms: number | null;
+  /** To the first token; streamed calls only. */
+  ttft_ms: number | null;
+  /** The reply was streamed. */
+  streaming: boolean;
+  /** Why the reply ended. */
+  finish_reason: string | null;
+  /** Requests it made: more than one for a raw batch. */
+  requests: number;
   /** US dollars; null when unpriced. */
   cost_usd: number | null;
+  /** Where the price comes from. */
+  price: PriceSource | null;
+  /** What its money was spent on. */
+  share: CallShare;
   /** Sampling loop it belongs to. */
   loop: number | null;
+  /** Chain of attempts in its loop, from 1. */
+  chain: number | null;
   /** Attempt in its chain, from 1. */
   attempt: number | null;
+  /** Judge calls: index of the requirement that is checked. */
+  requirement: number | null;
   /** Type and message of what it raised. */
   error: string | null;
+  /** Line of the log that tells of its end. */
+  line: number | null;
+  /** Prompt or reply can be read. */
+  has_content: boolean;
 };
 
 /** One line of the log. */
@@ -526,6 +584,40 @@ export type Logs = {
   frames: LogFrame[];
   /** Cursor of the last one, to subscribe after. */
   cursor: string;
+};
+
+/** One try in a chain, with what was said of it. */
+export type LoopAttempt = {
+  /** Chain, from 1: what one task tries one after another. */
+  chain: number;
+  /** Number in its chain, from 1. */
+  attempt: number;
+  /** answer: the first; resample: the same again; repair: another */
+  form: string;
+  /** Calls that generated it. */
+  calls: number[];
+  /** In the order they were given. */
+  verdicts: Verdict[];
+  /** It is the loop's result. */
+  is_chosen: boolean;
+};
+
+/** Sampling loops in the order they began. */
+export type LoopPage = {
+  /** The loops. */
+  loops: SamplingLoop[];
+  /** `after` of the next page; null on the last. */
+  next: number | null;
+};
+
+/** What a loop asks of its samples. */
+export type LoopRequirement = {
+  /** Place in the loop, from 0. */
+  index: number;
+  /** The requirement in its own words. */
+  text: string;
+  /** function: checked by the program; judge: by a model */
+  kind: string;
 };
 
 /** Models to offer where one is asked for. */
@@ -690,6 +782,16 @@ export type NotificationSettings = {
 
 /** How a preview is shown. */
 export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
+
+/** The price list behind a cost. */
+export type PriceSource = {
+  /** `genai-prices`, `override`, `local`. */
+  source: string;
+  /** Version of the list. */
+  version: string;
+  /** Day the list was made, ISO 8601. */
+  dated: string | null;
+};
 
 /** One thing that is wrong with a request for a run, or that may go wrong. */
 export type Problem = {
@@ -981,6 +1083,18 @@ export type RunMetrics = {
   output_tokens: number;
   /** Cost of the priced calls, US dollars; null when calls were made and none has a price. */
   estimated_cost_usd: number | null;
+  /** Of it, what answers cost, also those that did not pass; the four are null when it is, and in runs recorded before they were told apart. */
+  useful_cost_usd: number | null;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number | null;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number | null;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number | null;
+  /** Outermost sampling loops whose requirements were met, and answers that arrived outside of loops. */
+  accepted_outputs: number;
+  /** Whole cost divided by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Answers generated, judge calls not included. */
   samples_generated: number;
   /** Follow-up generations after the first of a chain. */
@@ -1056,12 +1170,66 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
   calls_without_usage: number;
   /** Mean of the terminal runs. */
   average_duration_ms: number | null;
+};
+
+/** One run of a sampling strategy. */
+export type SamplingLoop = {
+  /** Number of the loop in its run, from 1. */
+  loop: number;
+  /** The loop around it. */
+  parent: number | null;
+  /** mellea's class of the strategy. */
+  strategy: string | null;
+  /** Its beginning, where content is kept. */
+  instruction: string | null;
+  /** Most attempts of a chain. */
+  budget: number | null;
+  /** Chains or samples at a time. */
+  concurrency: number | null;
+  /** By index. */
+  requirements: LoopRequirement[];
+  /** By chain, then by number. */
+  attempts: LoopAttempt[];
+  /** active, met, not_met or failed */
+  status: string;
+  /** The loop inside it whose result is its own; null when it tried itself. */
+  chosen_loop: number | null;
+  /** Type and message of what it raised. */
+  error: string | null;
+  /** Unix seconds. */
+  started_at: number;
+  /** Unix seconds; null while active. */
+  ended_at: number | null;
+  /** Answers generated, inner loops included. */
+  samples: number;
+  /** Of its priced calls, inner loops included. */
+  cost_usd: number | null;
+  /** Of its priced repairs. */
+  repair_cost_usd: number | null;
+  /** Its calls without a price. */
+  unpriced_calls: number;
+  /** Attempts and verdicts over what is kept of a loop. */
+  left_out: number;
+  /** Line of the log that tells of its end. */
+  line: number | null;
 };
 
 export type ServerMessage = Subscribed | Unsubscribed | Event | Logs | Lagged | Complete | Error;
@@ -1168,6 +1336,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1242,6 +1422,42 @@ export type Unsubscribed = {
   type: 'unsubscribed';
   /** As asked for. */
   topic: string;
+};
+
+/** What the run's processes used by a moment. */
+export type UsagePoint = {
+  /** Unix seconds. */
+  t: number;
+  /** Memory of the process tree, in MiB. */
+  memory_mb: number;
+  /** CPU time of the process tree so far. */
+  cpu_seconds: number;
+  /** Cost of the priced calls so far; null when none has a price. */
+  cost_usd: number | null;
+};
+
+/** Memory, CPU time and cost over a run's time. */
+export type UsageSeries = {
+  /** In order of time, at most 300. */
+  points: UsagePoint[];
+};
+
+/** What one requirement said of one attempt. */
+export type Verdict = {
+  /** Index of the requirement; null when it is not one of the loop's. */
+  requirement: number | null;
+  /** The requirement in its own words. */
+  text: string;
+  /** Whether it is met. */
+  passed: boolean;
+  /** Where the requirement gives one. */
+  score: number | null;
+  /** Why; only where content is kept. */
+  reason: string | null;
+  /** Time the check took. */
+  latency_ms: number | null;
+  /** Judge calls it made. */
+  calls: number[];
 };
 
 /** Query string of `get_runs`. */
@@ -1330,6 +1546,14 @@ export type GetRunsRunIdArtifactsArtifactIdSignedQuery = {
 
 /** Query string of `get_runs_run_id_calls`. */
 export type GetRunsRunIdCallsQuery = {
+  /** Calls after this number. */
+  after?: number;
+  /** Calls on a page. */
+  limit?: number;
+};
+
+/** Query string of `get_runs_run_id_loops`. */
+export type GetRunsRunIdLoopsQuery = {
   /** Calls after this number. */
   after?: number;
   /** Calls on a page. */
