@@ -11,6 +11,7 @@ import type {
   GetRunsQuery,
   GetRunsRunIdLogsQuery,
   GetRunsSummaryQuery,
+  KeptKernel,
   LogPage,
   Run,
   RunCreate,
@@ -111,6 +112,10 @@ export class RunsApi {
   /** Answer a run that waits at its budget. */
   answerBudget(runId: string, body: BudgetDecision): Promise<Run> {
     return this.write('POST', `runs/${runId}/budget`, body);
+  }
+
+  openKernel(runId: string): Promise<KeptKernel> {
+    return this.write('POST', `runs/${runId}/kernel`);
   }
 
   cancelRuns(runIds: readonly string[]): Promise<Record<string, string>> {
