@@ -5,7 +5,7 @@
     MelleaJupyterError
     ├── NotFound (LookupError)
     │   ├── RunNotFound · AssetNotFound · EnvironmentNotFound · DatasetNotFound · ArtifactNotFound
-    │   ├── NoticeNotFound
+    │   ├── CallNotFound · GroupNotFound · NoticeNotFound
     ├── InvalidInput (ValueError)          a request that can not be accepted; names the field
     │   ├── InvalidCursor
     │   └── InvalidProgram                 a path or source that can not become an asset
@@ -67,6 +67,13 @@ class RunNotFound(NotFound):
     noun = "run"
 
 
+class GroupNotFound(NotFound):
+    """No such group, or its runs are somebody else's or were deleted."""
+
+    code = "group_not_found"
+    noun = "group"
+
+
 class AssetNotFound(NotFound):
     """No such asset."""
 
@@ -93,6 +100,13 @@ class ArtifactNotFound(NotFound):
 
     code = "artifact_not_found"
     noun = "artifact"
+
+
+class CallNotFound(NotFound):
+    """The run has not made such an LLM call."""
+
+    code = "call_not_found"
+    noun = "LLM call"
 
 
 class NoticeNotFound(NotFound):

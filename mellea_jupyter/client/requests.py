@@ -16,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage
+from mellea_jupyter.models.comparisons import RunComparison
 from mellea_jupyter.models.datasets import (
     Dataset,
     DatasetCreate,
@@ -34,6 +36,7 @@ from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import (
     AssetPage,
     RunFilters,
+    RunGroup,
     RunPage,
     RunQuery,
     SummaryReply,
@@ -43,6 +46,7 @@ from mellea_jupyter.models.requests import (
     ErrorBody,
     RetryRequest,
     RunCreate,
+    RunGroupCreate,
     RunPatch,
 )
 from mellea_jupyter.models.retention import RetentionReply, SweepReply, SweepRequest
@@ -252,6 +256,23 @@ def create_run(request: RunCreate, *, idempotency_key: str) -> Call[Run]:
     )
 
 
+def create_group(request: RunGroupCreate, *, idempotency_key: str) -> Call[RunGroup]:
+    """`POST /api/runs/bulk/create`; the key as of `create_run`."""
+    body = orjson.dumps(request.model_dump(mode="json", exclude_unset=True))
+    headers = {"Idempotency-Key": idempotency_key}
+    return Call(
+        "POST", "api/runs/bulk/create", RunGroup.model_validate_json, content=body, headers=headers
+    )
+
+
+def compare_runs(
+    run_ids: Sequence[str] = (), *, group_id: str | None = None
+) -> Call[RunComparison]:
+    """`GET /api/runs/compare`: runs, or a group."""
+    params = tuple(("run_id", run_id) for run_id in run_ids) + _params({"group_id": group_id})
+    return Call("GET", "api/runs/compare", RunComparison.model_validate_json, params)
+
+
 def get_run(run_id: str) -> Call[Run]:
     """`GET /api/runs/{id}`."""
     return Call("GET", _run(run_id), Run.model_validate_json)
@@ -311,6 +332,24 @@ def update_run(run_id: str, patch: RunPatch) -> Call[Run]:
     """`PATCH /api/runs/{id}`: only fields that were set in `patch`."""
     body = orjson.dumps(patch.model_dump(mode="json", exclude_unset=True))
     return Call("PATCH", _run(run_id), Run.model_validate_json, content=body)
+
+
+def list_calls(run_id: str, *, after: int = 0) -> Call[CallPage]:
+    """`GET /api/runs/{id}/calls`: those after this number."""
+    params = _params({"after": after})
+    return Call("GET", _run(run_id, "calls"), CallPage.model_validate_json, params)
+
+
+def list_loops(run_id: str, *, after: int = 0) -> Call[LoopPage]:
+    """`GET /api/runs/{id}/loops`: those after this number."""
+    params = _params({"after": after})
+    return Call("GET", _run(run_id, "loops"), LoopPage.model_validate_json, params)
+
+
+def get_call_content(run_id: str, call: int) -> Call[CallContent]:
+    """`GET /api/runs/{id}/calls/{call}/content`."""
+    path = _run(run_id, "calls", str(call), "content")
+    return Call("GET", path, CallContent.model_validate_json)
 
 
 def get_metrics(run_id: str) -> Call[RunMetrics]:

@@ -27,11 +27,20 @@ from mellea_jupyter.client.transport import (
 )
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop
+from mellea_jupyter.models.comparisons import RunComparison
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
-from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
-from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.pages import (
+    AssetPage,
+    RunFilters,
+    RunGroup,
+    RunPage,
+    RunQuery,
+    SummaryReply,
+)
+from mellea_jupyter.models.requests import RunCreate, RunGroupCreate, RunPatch
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
@@ -96,6 +105,19 @@ class MelleaClient:
         """Create and queue a run. Without a key of its own, each call makes exactly one run."""
         key = idempotency_key or uuid.uuid4().hex
         return self._send(requests.create_run(request, idempotency_key=key))
+
+    def create_group(
+        self, request: RunGroupCreate, *, idempotency_key: str | None = None
+    ) -> RunGroup:
+        """Create and queue several runs, all or none. The key as of `create_run`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return self._send(requests.create_group(request, idempotency_key=key))
+
+    def compare_runs(
+        self, run_ids: Sequence[str] = (), *, group_id: str | None = None
+    ) -> RunComparison:
+        """Two to ten runs side by side, or the runs of a group."""
+        return self._send(requests.compare_runs(run_ids, group_id=group_id))
 
     def get_run(self, run_id: str) -> Run:
         """The record of a run as it is now."""
@@ -165,6 +187,26 @@ class MelleaClient:
     def get_metrics(self, run_id: str) -> RunMetrics:
         """What a run used so far."""
         return self._send(requests.get_metrics(run_id))
+
+    def iter_calls(self, run_id: str) -> Iterator[LlmCall]:
+        """Yields the LLM calls of a run, in the order they began."""
+        after: int | None = 0
+        while after is not None:
+            page = self._send(requests.list_calls(run_id, after=after))
+            yield from page.calls
+            after = page.next
+
+    def iter_loops(self, run_id: str) -> Iterator[SamplingLoop]:
+        """Yields the sampling loops of a run, in the order they began."""
+        after: int | None = 0
+        while after is not None:
+            page = self._send(requests.list_loops(run_id, after=after))
+            yield from page.loops
+            after = page.next
+
+    def get_call_content(self, run_id: str, call: int) -> CallContent:
+        """What a call was asked and what it answered, where the run kept it."""
+        return self._send(requests.get_call_content(run_id, call))
 
     def read_log(self, run_id: str, **where: Any) -> LogPage:
         """A stretch of the log; arguments as of `requests.read_log`."""

@@ -37,6 +37,7 @@ _PARAMETER_TEXTS = {
     "artifact_id": "The id of an artifact of this run.",
     "dataset_id": "A dataset's id.",
     "notice_id": "A notice's id.",
+    "call": "Number of an LLM call in its run, from 1.",
     "environment_id": "An environment's id, or its name where that is plain text.",
 }
 

@@ -39,9 +39,13 @@ from mellea_jupyter.handlers.notifications import (
 from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
     BulkCancelHandler,
+    BulkCreateHandler,
     BulkDeleteHandler,
+    CallContentHandler,
     CallsHandler,
     CheckHandler,
+    CompareHandler,
+    LoopsHandler,
     MetricsHandler,
     ModelsHandler,
     OutputsHandler,
@@ -51,6 +55,7 @@ from mellea_jupyter.handlers.runs import (
     RunsHandler,
     SourceHandler,
     SummaryHandler,
+    UsageHandler,
 )
 
 DEFAULT_PREFIX = "/api"
@@ -59,6 +64,7 @@ ALIAS_PREFIX = "/mellea/api"  # always there, so that a clash of names can not l
 # What a path parameter may be. A run id is a UUID, so `/runs/summary` or `/runs/ws` is never one.
 PARAMETERS = {
     "run_id": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "call": r"[1-9][0-9]{0,8}",
     "asset_id": r"[A-Za-z0-9_.-]{1,200}",
     "artifact_id": r"[A-Za-z0-9_.-]{1,200}",
     "dataset_id": r"[A-Za-z0-9_.-]{1,200}",
@@ -73,7 +79,9 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs", RunsHandler),
     ("/runs/summary", SummaryHandler),
     ("/runs/check", CheckHandler),
+    ("/runs/compare", CompareHandler),
     ("/runs/ws", RunsChannel),
+    ("/runs/bulk/create", BulkCreateHandler),
     ("/runs/bulk/cancel", BulkCancelHandler),
     ("/runs/bulk/delete", BulkDeleteHandler),
     ("/runs/{run_id}", RunHandler),
@@ -88,6 +96,9 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
+    ("/runs/{run_id}/calls/{call}/content", CallContentHandler),
+    ("/runs/{run_id}/loops", LoopsHandler),
+    ("/runs/{run_id}/usage", UsageHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
     ("/runs/{run_id}/source", SourceHandler),
     ("/assets", AssetsHandler),

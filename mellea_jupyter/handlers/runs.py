@@ -11,11 +11,18 @@ from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:
-    from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
+    from mellea_jupyter.handlers.parameters import CallQuery, CompareQuery, SummaryQuery
     from mellea_jupyter.models.artifacts import StructuredOutput
-    from mellea_jupyter.models.calls import CallPage, SourceReply
+    from mellea_jupyter.models.calls import (
+        CallContent,
+        CallPage,
+        LoopPage,
+        SourceReply,
+        UsageSeries,
+    )
+    from mellea_jupyter.models.comparisons import RunComparison
     from mellea_jupyter.models.metrics import RunMetrics
-    from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
+    from mellea_jupyter.models.pages import RunGroup, RunPage, RunQuery, SummaryReply
     from mellea_jupyter.models.requests import (
         BulkRequest,
         CheckReply,
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
         RetryRequest,
         RunCheck,
         RunCreate,
+        RunGroupCreate,
         RunPatch,
     )
     from mellea_jupyter.models.run import Run
@@ -66,6 +74,45 @@ class RunsHandler(ApiHandler):
         if created.replayed:
             self.set_status(200)
         return created.run
+
+
+class BulkCreateHandler(ApiHandler):
+    """`/runs/bulk/create`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(status=201, headers=_IDEMPOTENCY)
+    async def post(self, body: RunGroupCreate) -> RunGroup:
+        """Create a group: runs of one asset that differ in configuration, or repeat it.
+
+        All of them are created, or none.
+        """
+        from mellea_jupyter.models.pages import RunGroup
+
+        key = _idempotency_key(self)
+        services = await self.app.services()
+        created = await services.runs.create_group(body, self.user, idempotency_key=key)
+        if created.replayed:
+            self.set_status(200)
+        return RunGroup(group_id=created.runs[0].group_id or "", runs=created.runs)
+
+
+class CompareHandler(ApiHandler):
+    """`/runs/compare`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, query: CompareQuery) -> RunComparison:
+        """Put runs side by side: what was asked, what came of it, and the difference in source.
+
+        Two to ten runs, or a group. A group of more than ten has a column a configuration, with
+        means over its runs.
+        """
+        services = await self.app.services()
+        if query.group_id is not None and not query.run_id:
+            return await services.comparing.compare_group(query.group_id, self.user)
+        return await services.comparing.compare(query.run_id, self.user)
 
 
 class CheckHandler(ApiHandler):
@@ -228,7 +275,47 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
+        return await services.calls.list_calls(
+            run_id, self.user, after=query.after, limit=query.limit
+        )
+
+
+class CallContentHandler(ApiHandler):
+    """`/runs/{run_id}/calls/{call}/content`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, call: str) -> CallContent:
+        """What one LLM call was asked and what it answered, where the run kept it."""
+        services = await self.app.services()
+        return await services.calls.get_content(run_id, int(call), self.user)
+
+
+class LoopsHandler(ApiHandler):
+    """`/runs/{run_id}/loops`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, query: CallQuery) -> LoopPage:
+        """The sampling loops of a run with their attempts and verdicts, a page at a time."""
+        services = await self.app.services()
+        return await services.calls.list_loops(
+            run_id, self.user, after=query.after, limit=query.limit
+        )
+
+
+class UsageHandler(ApiHandler):
+    """`/runs/{run_id}/usage`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> UsageSeries:
+        """Memory, CPU time and cost of a run over time, for a chart."""
+        services = await self.app.services()
+        return await services.calls.get_usage(run_id, self.user)
 
 
 class OutputsHandler(ApiHandler):

@@ -4,6 +4,10 @@ The socket carries what is new; history is read over REST. Topics:
 
 * `runs`: every change of a run that the user may see;
 * `run/<id>`: changes of one run, beginning with what it is now;
+* `run/<id>/calls`: its LLM calls and sampling loops as they change. Begins with nothing: the
+  client subscribes, waits for `subscribed`, then reads the pages over REST. Whatever changes after
+  `subscribed` comes here, so nothing is missed. What comes here replaces what is known of its
+  number; a page, which may be older, never replaces what came here;
 * `run/<id>/logs`: its log lines after a cursor, then `complete`;
 * `notifications`: notices for the user.
 """
@@ -15,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter
 
 from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.calls import CallsChanged
 from mellea_jupyter.models.events import RunEvent
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.notifications import NoticeEvent
@@ -23,7 +28,8 @@ from mellea_jupyter.models.run import RunStatus
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 Topic = Annotated[
-    str, StringConstraints(pattern=rf"^(runs|notifications|run/{UUID}(/logs)?)$", max_length=64)
+    str,
+    StringConstraints(pattern=rf"^(runs|notifications|run/{UUID}(/logs|/calls)?)$", max_length=64),
 ]
 
 
@@ -68,7 +74,9 @@ class Event(Model):
 
     type: Literal["event"] = "event"
     topic: str = Field(description="The topic it was asked for by.")
-    event: RunEvent | NoticeEvent = Field(discriminator="type", description="What happened.")
+    event: RunEvent | NoticeEvent | CallsChanged = Field(
+        discriminator="type", description="What happened."
+    )
 
 
 class Logs(Model):

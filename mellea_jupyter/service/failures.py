@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mellea_jupyter.accounting.usage import CallRecord
+from mellea_jupyter.accounting.calls import CallRecord
 from mellea_jupyter.failures.classifier import classify
 from mellea_jupyter.failures.evidence import Evidence, Raised
 from mellea_jupyter.models.run import Run, RunStatus

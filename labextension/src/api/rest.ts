@@ -166,6 +166,77 @@ export class RunsApi {
     return this.read('assets', query);
   }
 
+  /** Where the whole log is downloaded from. */
+  logUrl(runId: string): string {
+    return this.transport.url(`runs/${runId}/logs`) + queryString({ download: 'text' });
+  }
+
+  /** Where all artifacts are downloaded from, as one archive. */
+  artifactsZipUrl(runId: string): string {
+    return this.transport.url(`runs/${runId}/artifacts.zip`);
+  }
+
+  /** Where an artifact is downloaded from. */
+  artifactUrl(runId: string, artifactId: string): string {
+    return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
+  }
+
+  /** What an artifact begins with, its secrets masked. */
+  previewArtifact(
+    runId: string,
+    artifactId: string,
+    options?: IReadOptions
+  ): Promise<ArtifactPreview> {
+    return this.read(`runs/${runId}/artifacts/${artifactId}/preview`, {}, options);
+  }
+
+  /** Make a link to an artifact that works without a token, for the server's usual time. */
+  createArtifactLink(runId: string, artifactId: string): Promise<ArtifactLink> {
+    return this.write('POST', `runs/${runId}/artifacts/${artifactId}/url`, {});
+  }
+
+  /** For what has no method here, because the widget does without it. */
+  read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
+    const background = options.isBackground ? { no_track_activity: 1 } : {};
+    return this.send(path + queryString({ ...query, ...background }), {
+      method: 'GET',
+      signal: options.signal
+    });
+  }
+
+  protected write<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal
+  ): Promise<T> {
+    if (body === undefined) {
+      return this.send(path, { method, signal });
+    }
+    const headers = { 'Content-Type': 'application/json' };
+    return this.send(path, { method, headers, body: JSON.stringify(body), signal });
+  }
+
+  private async send<T>(path: string, init: RequestInit): Promise<T> {
+    let response: Response;
+    try {
+      response = await this.transport.request(path, init);
+    } catch (error) {
+      if (init.signal?.aborted) {
+        throw error;
+      }
+      throw new ApiError(0, errorBody(UNREACHABLE, 'The Jupyter server does not answer.'));
+    }
+    const text = await response.text();
+    if (!response.ok) {
+      throw new ApiError(response.status, parseError(text, response));
+    }
+    return JSON.parse(text) as T;
+  }
+}
+
+/** The same with what only JupyterLab asks for, so that the widget does not carry it. */
+export class LabApi extends RunsApi {
   listModels(): Promise<ModelList> {
     return this.read('models', {});
   }
@@ -224,68 +295,6 @@ export class RunsApi {
     return this.write('POST', 'users/me/notification-preferences/test-mail', {
       email_address: address
     });
-  }
-
-  /** Where the whole log is downloaded from. */
-  logUrl(runId: string): string {
-    return this.transport.url(`runs/${runId}/logs`) + queryString({ download: 'text' });
-  }
-
-  /** Where all artifacts are downloaded from, as one archive. */
-  artifactsZipUrl(runId: string): string {
-    return this.transport.url(`runs/${runId}/artifacts.zip`);
-  }
-
-  /** Where an artifact is downloaded from. */
-  artifactUrl(runId: string, artifactId: string): string {
-    return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
-  }
-
-  /** What an artifact begins with, its secrets masked. */
-  previewArtifact(
-    runId: string,
-    artifactId: string,
-    options?: IReadOptions
-  ): Promise<ArtifactPreview> {
-    return this.read(`runs/${runId}/artifacts/${artifactId}/preview`, {}, options);
-  }
-
-  /** Make a link to an artifact that works without a token, for the server's usual time. */
-  createArtifactLink(runId: string, artifactId: string): Promise<ArtifactLink> {
-    return this.write('POST', `runs/${runId}/artifacts/${artifactId}/url`, {});
-  }
-
-  private read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
-    const background = options.isBackground ? { no_track_activity: 1 } : {};
-    return this.send(path + queryString({ ...query, ...background }), {
-      method: 'GET',
-      signal: options.signal
-    });
-  }
-
-  private write<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-    if (body === undefined) {
-      return this.send(path, { method, signal });
-    }
-    const headers = { 'Content-Type': 'application/json' };
-    return this.send(path, { method, headers, body: JSON.stringify(body), signal });
-  }
-
-  private async send<T>(path: string, init: RequestInit): Promise<T> {
-    let response: Response;
-    try {
-      response = await this.transport.request(path, init);
-    } catch (error) {
-      if (init.signal?.aborted) {
-        throw error;
-      }
-      throw new ApiError(0, errorBody(UNREACHABLE, 'The Jupyter server does not answer.'));
-    }
-    const text = await response.text();
-    if (!response.ok) {
-      throw new ApiError(response.status, parseError(text, response));
-    }
-    return JSON.parse(text) as T;
   }
 }
 

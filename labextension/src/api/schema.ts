@@ -125,12 +125,42 @@ export type BulkRequest = {
   run_ids: string[];
 };
 
+/** What a call was asked and what it answered. */
+export type CallContent = {
+  /** Number of the call in its run. */
+  call: number;
+  /** The prompt, as text; null when not kept. */
+  prompt: string | null;
+  /** The reply, as text; null when not kept. */
+  reply: string | null;
+  /** Size of the whole prompt, UTF-8. */
+  prompt_bytes: number | null;
+  /** Size of the whole reply, UTF-8. */
+  reply_bytes: number | null;
+  /** Prompt or reply is cut. */
+  truncated: boolean;
+};
+
 /** Calls in order. */
 export type CallPage = {
   /** The calls. */
   calls: LlmCall[];
   /** `after` of the next page; null on the last. */
   next: number | null;
+};
+
+/** What a call's money was spent on. */
+export type CallShare = 'useful' | 'repair' | 'judge' | 'wasted';
+
+/** Calls and loops of a run that began, went on or ended; each as it is now. */
+export type CallsChanged = {
+  type: 'calls_changed';
+  /** Whose they are. */
+  run_id: string;
+  /** By number. */
+  calls: LlmCall[];
+  /** By number. */
+  loops: SamplingLoop[];
 };
 
 /** What is known to be wrong; nothing is no promise. */
@@ -140,6 +170,54 @@ export type CheckReply = {
 };
 
 export type ClientMessage = Subscribe | Unsubscribe;
+
+/** A run, or the runs of one configuration. */
+export type ComparedColumn = {
+  /** What tells it from the others, e.g. its model; short. */
+  label: string;
+  /** At least one, in order. */
+  runs: ComparedRun[];
+};
+
+/** One thing that is compared. */
+export type ComparedRow = {
+  /** What it is about. */
+  section: 'outcome' | 'configuration' | 'requirements' | 'outputs' | 'metrics' | 'resolved';
+  /** A field's name, a requirement's text, or a path in an output. */
+  name: string;
+  /** What the values are. */
+  unit: 'text' | 'time' | 'number' | 'milliseconds' | 'seconds' | 'megabytes' | 'usd' | 'share' | 'json';
+  /** One a column. */
+  values: ComparedValue[];
+  /** Whether the columns differ. */
+  differs: boolean;
+};
+
+/** A run of a column, as its head names it. */
+export type ComparedRun = {
+  /** The run. */
+  id: string;
+  /** Its name, or that of its program. */
+  title: string;
+  /** Where it is. */
+  status: RunStatus;
+  /** It succeeded, and a loop's requirements were not met. */
+  is_unmet: boolean;
+};
+
+/** A row's value in a column. */
+export type ComparedValue = {
+  /** As the row's unit says; null where there is none. A mean over the runs of the column, or its texts with how often they are there; of a share, how many. */
+  value: JsonValue;
+  /** Of a share: of how many. */
+  of: number | null;
+  /** Of several runs: the smallest. */
+  least: number | null;
+  /** Of several runs: the largest. */
+  most: number | null;
+  /** Calls that are not in it: without a price, or without usage. */
+  missing: number;
+};
 
 /** The log is complete and all of it was sent; the topic has ended. */
 export type Complete = {
@@ -415,7 +493,7 @@ export type Event = {
   /** The topic it was asked for by. */
   topic: string;
   /** What happened. */
-  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged;
+  event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged | CallsChanged;
 };
 
 /** Whose matter a failure is. */
@@ -451,22 +529,50 @@ export type LlmCall = {
   provider: string | null;
   /** Model that was asked. */
   model: string | null;
+  /** Model that answered, as it said. */
+  response_model: string | null;
+  /** mellea's class of what was generated. */
+  action: string | null;
   /** active, finished, failed or cancelled */
   status: string;
   /** As reported; null when missing. */
   input_tokens: number | null;
   /** As reported; null when missing. */
   output_tokens: number | null;
+  /** Input tokens read from a cache. */
+  cached_tokens: number | null;
+  /** Output tokens spent on reasoning. */
+  reasoning_tokens: number | null;
   /** From the request to the whole reply. */
   latency_ms: number | null;
+  /** To the first token; streamed calls only. */
+  ttft_ms: number | null;
+  /** The reply was streamed. */
+  streaming: boolean;
+  /** Why the reply ended. */
+  finish_reason: string | null;
+  /** Requests it made: more than one for a raw batch. */
+  requests: number;
   /** US dollars; null when unpriced. */
   cost_usd: number | null;
+  /** Where the price comes from. */
+  price: PriceSource | null;
+  /** What its money was spent on. */
+  share: CallShare;
   /** Sampling loop it belongs to. */
   loop: number | null;
+  /** Chain of attempts in its loop, from 1. */
+  chain: number | null;
   /** Attempt in its chain, from 1. */
   attempt: number | null;
+  /** Judge calls: index of the requirement that is checked. */
+  requirement: number | null;
   /** Type and message of what it raised. */
   error: string | null;
+  /** Line of the log that tells of its end. */
+  line: number | null;
+  /** Prompt or reply can be read. */
+  has_content: boolean;
 };
 
 /** One line of the log. */
@@ -516,6 +622,40 @@ export type Logs = {
   frames: LogFrame[];
   /** Cursor of the last one, to subscribe after. */
   cursor: string;
+};
+
+/** One try in a chain, with what was said of it. */
+export type LoopAttempt = {
+  /** Chain, from 1: what one task tries one after another. */
+  chain: number;
+  /** Number in its chain, from 1. */
+  attempt: number;
+  /** answer: the first; resample: the same again; repair: another */
+  form: string;
+  /** Calls that generated it. */
+  calls: number[];
+  /** In the order they were given. */
+  verdicts: Verdict[];
+  /** It is the loop's result. */
+  is_chosen: boolean;
+};
+
+/** Sampling loops in the order they began. */
+export type LoopPage = {
+  /** The loops. */
+  loops: SamplingLoop[];
+  /** `after` of the next page; null on the last. */
+  next: number | null;
+};
+
+/** What a loop asks of its samples. */
+export type LoopRequirement = {
+  /** Place in the loop, from 0. */
+  index: number;
+  /** The requirement in its own words. */
+  text: string;
+  /** function: checked by the program; judge: by a model */
+  kind: string;
 };
 
 /** Models to offer where one is asked for. */
@@ -681,6 +821,16 @@ export type NotificationSettings = {
 /** How a preview is shown. */
 export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
+/** The price list behind a cost. */
+export type PriceSource = {
+  /** `genai-prices`, `override`, `local`. */
+  source: string;
+  /** Version of the list. */
+  version: string;
+  /** Day the list was made, ISO 8601. */
+  dated: string | null;
+};
+
 /** One thing that is wrong with a request for a run, or that may go wrong. */
 export type Problem = {
   /** What it is about, e.g. `path` or `config.model`. */
@@ -771,6 +921,8 @@ export type Run = {
   retry_of: string | null;
   /** 1 for a first run, one more for each retry. */
   attempt: number;
+  /** The group it was started in, by `POST /runs/bulk/create`. */
+  group_id: string | null;
   /** A name people gave it. */
   name: string | null;
   /** A note people wrote. */
@@ -830,6 +982,24 @@ export type RunCheck = {
   retry_of?: string | null;
   /** Fields of RunConfig, which may be wrong; overrides with `retry_of`. */
   config?: Record<string, JsonValue>;
+};
+
+/** Columns, rows and sources. A section's differing rows come first. */
+export type RunComparison = {
+  /** The group, where one is compared. */
+  group_id: string | null;
+  /** In the order that was asked for. */
+  columns: ComparedColumn[];
+  /** By section, differing ones first. */
+  rows: ComparedRow[];
+  /** Files that differ, by path. */
+  sources: SourceDiff[];
+  /** Runs of the group beyond the columns. */
+  left_out_runs: number;
+  /** Requirements and outputs over the limit. */
+  left_out_rows: number;
+  /** Files that differ, over the limit. */
+  left_out_files: number;
 };
 
 /** How a run is to be executed. Every field has a default. */
@@ -927,6 +1097,32 @@ export type RunDeleted = {
   owner_id: string;
 };
 
+/** Runs that were started together. */
+export type RunGroup = {
+  /** What lists and comparisons know them by. */
+  group_id: string;
+  /** All variants once, then all again. */
+  runs: Run[];
+};
+
+/** `POST /api/runs/bulk/create`: runs of one asset, to be compared. Each of `variants` is run `repeat` times: all of them once, then all again. */
+export type RunGroupCreate = {
+  /** The asset to execute. */
+  asset_id: string;
+  /** What all of them have. */
+  config?: RunConfigInput;
+  /** What each has besides: fields of RunConfig to replace; `env_vars` merge by key, null removes. */
+  variants?: Record<string, JsonValue>[];
+  /** Runs of each variant. */
+  repeat?: number;
+  /** A name for people, of each run. */
+  name?: string | null;
+  /** A note for people. */
+  note?: string | null;
+  /** Labels. */
+  tags?: string[];
+};
+
 /** The container image of a run, and how far its download is. Layers become known one by one, so the totals grow. Unpacking comes after downloading and usually takes longer. */
 export type RunImage = {
   /** What the environment names. */
@@ -965,6 +1161,18 @@ export type RunMetrics = {
   output_tokens: number;
   /** Cost of the priced calls, US dollars; null when calls were made and none has a price. */
   estimated_cost_usd: number | null;
+  /** Of it, what answers cost, also those that did not pass; the four are null when it is, and in runs recorded before they were told apart. */
+  useful_cost_usd: number | null;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number | null;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number | null;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number | null;
+  /** Outermost sampling loops whose requirements were met, and answers that arrived outside of loops. */
+  accepted_outputs: number;
+  /** Whole cost divided by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Answers generated, judge calls not included. */
   samples_generated: number;
   /** Follow-up generations after the first of a chain. */
@@ -1040,12 +1248,66 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
   calls_without_usage: number;
   /** Mean of the terminal runs. */
   average_duration_ms: number | null;
+};
+
+/** One run of a sampling strategy. */
+export type SamplingLoop = {
+  /** Number of the loop in its run, from 1. */
+  loop: number;
+  /** The loop around it. */
+  parent: number | null;
+  /** mellea's class of the strategy. */
+  strategy: string | null;
+  /** Its beginning, where content is kept. */
+  instruction: string | null;
+  /** Most attempts of a chain. */
+  budget: number | null;
+  /** Chains or samples at a time. */
+  concurrency: number | null;
+  /** By index. */
+  requirements: LoopRequirement[];
+  /** By chain, then by number. */
+  attempts: LoopAttempt[];
+  /** active, met, not_met or failed */
+  status: string;
+  /** The loop inside it whose result is its own; null when it tried itself. */
+  chosen_loop: number | null;
+  /** Type and message of what it raised. */
+  error: string | null;
+  /** Unix seconds. */
+  started_at: number;
+  /** Unix seconds; null while active. */
+  ended_at: number | null;
+  /** Answers generated, inner loops included. */
+  samples: number;
+  /** Of its priced calls, inner loops included. */
+  cost_usd: number | null;
+  /** Of its priced repairs. */
+  repair_cost_usd: number | null;
+  /** Its calls without a price. */
+  unpriced_calls: number;
+  /** Attempts and verdicts over what is kept of a loop. */
+  left_out: number;
+  /** Line of the log that tells of its end. */
+  line: number | null;
 };
 
 export type ServerMessage = Subscribed | Unsubscribed | Event | Logs | Lagged | Complete | Error;
@@ -1066,6 +1328,20 @@ export type SkippedFile = {
   path: string;
   /** What it is instead of data. */
   reason: string;
+};
+
+/** A file that is not the same as in the first column. */
+export type SourceDiff = {
+  /** Relative path with `/`. */
+  path: string;
+  /** Places of the columns that have it so. */
+  columns: number[];
+  /** Against the first column. */
+  change: 'changed' | 'added' | 'removed';
+  /** Unified; null where the file is binary or too large. */
+  diff: string | null;
+  /** The diff is cut. */
+  truncated: boolean;
 };
 
 /** One file of the source that ran. */
@@ -1152,6 +1428,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1228,6 +1516,42 @@ export type Unsubscribed = {
   topic: string;
 };
 
+/** What the run's processes used by a moment. */
+export type UsagePoint = {
+  /** Unix seconds. */
+  t: number;
+  /** Memory of the process tree, in MiB. */
+  memory_mb: number;
+  /** CPU time of the process tree so far. */
+  cpu_seconds: number;
+  /** Cost of the priced calls so far; null when none has a price. */
+  cost_usd: number | null;
+};
+
+/** Memory, CPU time and cost over a run's time. */
+export type UsageSeries = {
+  /** In order of time, at most 300. */
+  points: UsagePoint[];
+};
+
+/** What one requirement said of one attempt. */
+export type Verdict = {
+  /** Index of the requirement; null when it is not one of the loop's. */
+  requirement: number | null;
+  /** The requirement in its own words. */
+  text: string;
+  /** Whether it is met. */
+  passed: boolean;
+  /** Where the requirement gives one. */
+  score: number | null;
+  /** Why; only where content is kept. */
+  reason: string | null;
+  /** Time the check took. */
+  latency_ms: number | null;
+  /** Judge calls it made. */
+  calls: number[];
+};
+
 /** Query string of `get_runs`. */
 export type GetRunsQuery = {
   /** Any of these. */
@@ -1240,6 +1564,8 @@ export type GetRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1266,6 +1592,8 @@ export type GetRunsSummaryQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1276,6 +1604,14 @@ export type GetRunsSummaryQuery = {
   group_by?: 'day' | 'owner' | 'asset' | 'model' | 'status' | null;
   /** Where a day begins: minutes east of UTC. */
   utc_offset_minutes?: number;
+};
+
+/** Query string of `get_runs_compare`. */
+export type GetRunsCompareQuery = {
+  /** The runs, in the order of their columns. */
+  run_id?: string[];
+  /** Or, without runs, all of this group. */
+  group_id?: string | null;
 };
 
 /** Query string of `get_runs_run_id_logs`. */
@@ -1320,6 +1656,14 @@ export type GetRunsRunIdCallsQuery = {
   limit?: number;
 };
 
+/** Query string of `get_runs_run_id_loops`. */
+export type GetRunsRunIdLoopsQuery = {
+  /** Calls after this number. */
+  after?: number;
+  /** Calls on a page. */
+  limit?: number;
+};
+
 /** Query string of `get_assets`. */
 export type GetAssetsQuery = {
   /** Assets on a page. */
@@ -1338,6 +1682,8 @@ export type GetAssetsAssetIdRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1382,6 +1728,8 @@ export type GetUsersMeRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -27,6 +28,11 @@ from sqlalchemy import (
 from mellea_jupyter.models.run import RunStatus
 
 metadata = MetaData()
+
+SPENDING: Final = (
+    "useful_pico_usd", "repair_pico_usd", "judge_pico_usd", "wasted_pico_usd", "accepted_outputs",
+)  # fmt: skip
+"""Columns of `runs` and of the rollup that came with revision 0006."""
 
 
 def _of_run() -> Column[str]:
@@ -59,6 +65,9 @@ runs = Table(
     Column("attempt", Integer, nullable=False),
     Column("doc", Text, nullable=False),
     Column("expires_ms", BigInteger),  # null: nothing of the run is to be removed
+    # What `cost_pico_usd` was spent on, and for how much; null where that was not told apart.
+    *(Column(name, BigInteger) for name in SPENDING),
+    Column("group_id", String),
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -78,6 +87,8 @@ Index("runs_of_owner_status", runs.c.owner_id, runs.c.status, runs.c.created_ms,
 Index("runs_of_asset_cost", runs.c.asset_id, runs.c.cost_pico_usd, runs.c.id)
 Index("runs_of_retry_root", runs.c.retry_root)
 Index("runs_by_expires_ms", runs.c.expires_ms)
+_grouped = runs.c.group_id.is_not(None)  # most runs are in none and cost the index nothing
+Index("runs_of_group_id", runs.c.group_id, runs.c.created_ms, runs.c.id, sqlite_where=_grouped)
 
 run_tags = Table(
     "run_tags",
@@ -133,7 +144,43 @@ calls = Table(
     Column("loop", BigInteger),
     Column("attempt", BigInteger),
     Column("error", Text),
+    Column("response_model", String),
+    Column("action", String),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("ttft_ms", Float),
+    Column("streaming", Boolean),  # null in rows that were made without this column
+    Column("finish_reason", String),
+    Column("requests", BigInteger),
+    Column("price_source", String),
+    Column("price_version", String),
+    Column("price_dated", String),
+    Column("chain", BigInteger),
+    Column("requirement", BigInteger),
+    Column("line", BigInteger),
+    Column("has_content", Boolean),
     PrimaryKeyConstraint("run_id", "call"),
+    Index("calls_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+loops = Table(
+    "loops",
+    metadata,
+    _of_run(),
+    Column("loop", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "loop"),
+    Index("loops_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+usage_series = Table(
+    "usage_series",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("doc", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -230,7 +277,7 @@ audit = Table(
 
 RUN_SUMS: Final = (
     "input_tokens", "output_tokens", "llm_calls", "cost_pico_usd", "unpriced_calls",
-    "calls_without_usage",
+    "calls_without_usage", *SPENDING,
 )  # fmt: skip
 """The columns of `runs` that the rollup adds up as they are."""
 
@@ -250,7 +297,10 @@ rollup = Table(
     Column("hour", Integer, nullable=False),  # hours since 1970 in UTC, of the run's creation
     Column("status", String, nullable=False),
     # Totals of these runs; `ended_ms` is the duration of those that have ended.
-    *(Column(name, BigInteger, nullable=False) for name in ROLLUP_SUMS),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0" if name in SPENDING else None)
+        for name in ROLLUP_SUMS
+    ),
     PrimaryKeyConstraint("grain", "owner_id", "asset_id", "model", "hour", "status"),
     sqlite_with_rowid=False,
 )
