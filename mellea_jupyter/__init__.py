@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mellea_jupyter.client.group import RunGroupHandle
     from mellea_jupyter.client.handle import RunHandle
-    from mellea_jupyter.client.launch import connect, run
+    from mellea_jupyter.client.launch import connect, run, run_group
     from mellea_jupyter.magics import load_ipython_extension
     from mellea_jupyter.runtime import BudgetExceeded, current_run
     from mellea_jupyter.widgets import (
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         RunMetrics,
         RunsDashboard,
         RunsTable,
+        compare,
         cost_summary,
     )
 
@@ -28,26 +30,37 @@ __all__ = [
     "BudgetExceeded",
     "LogView",
     "RunCard",
+    "RunGroupHandle",
     "RunHandle",
     "RunMetrics",
     "RunsDashboard",
     "RunsTable",
     "__version__",
+    "compare",
     "connect",
     "cost_summary",
     "current_run",
     "load_ipython_extension",
     "run",
+    "run_group",
 ]
 
 
 def __getattr__(name: str) -> Any:
     match name:
-        case "RunHandle" | "connect" | "run":
+        case "RunGroupHandle" | "RunHandle" | "connect" | "run" | "run_group":
             import mellea_jupyter.client
 
             return getattr(mellea_jupyter.client, name)
-        case "LogView" | "RunCard" | "RunMetrics" | "RunsDashboard" | "RunsTable" | "cost_summary":
+        case (
+            "LogView"
+            | "RunCard"
+            | "RunMetrics"
+            | "RunsDashboard"
+            | "RunsTable"
+            | "compare"
+            | "cost_summary"
+        ):
             import mellea_jupyter.widgets
 
             return getattr(mellea_jupyter.widgets, name)

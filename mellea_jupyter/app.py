@@ -80,6 +80,9 @@ class MelleaApp(ExtensionApp):
     grace_seconds = Float(
         10.0, min=0.0, help="Seconds between SIGTERM and SIGKILL when a run is stopped."
     ).tag(config=True)
+    max_group_runs = Integer(
+        100, min=1, max=1000, help="Most runs that one request may start as a group."
+    ).tag(config=True)
     log_cap_mb = Integer(
         256, min=1, help="Most output that is kept of a run, in MiB; the middle goes first."
     ).tag(config=True)
@@ -192,6 +195,19 @@ class MelleaApp(ExtensionApp):
     mail_address_template = Unicode(
         help="Where mail goes for users who gave no address: '{username}@example.org'.",
     ).tag(config=True)
+    otlp_endpoint = Unicode(
+        help="OpenTelemetry collector that gets each run that ends as a trace, by OTLP over HTTP, "
+        "e.g. 'http://localhost:4318'; empty: none. Needs the extra mellea-jupyter[otel].",
+    ).tag(config=True)
+    otlp_headers_file = Unicode(
+        help="File with headers for it, 'name=value' a line, readable by its owner only. Empty: "
+        "those of the variable OTEL_EXPORTER_OTLP_HEADERS.",
+    ).tag(config=True)
+    otlp_content = Bool(
+        False,
+        help="Export prompts, replies, requirements and error messages, too; otherwise only names, "
+        "numbers and times.",
+    ).tag(config=True)
     webhook_url = Unicode(
         help="Address that gets a POST for each run that ends; empty: none.",
     ).tag(config=True)
@@ -300,6 +316,7 @@ class MelleaApp(ExtensionApp):
         from mellea_jupyter.retention.policy import RetentionPolicy
         from mellea_jupyter.service.notices import MailDesk
         from mellea_jupyter.service.services import ServiceOptions, Services
+        from mellea_jupyter.telemetry.setup import OtlpSettings
 
         channels = self._channels()
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
@@ -313,6 +330,7 @@ class MelleaApp(ExtensionApp):
                 max_runs_per_owner=self.max_runs_per_owner,
                 max_timeout_seconds=self.max_timeout_seconds,
                 grace_seconds=self.grace_seconds,
+                max_group_runs=self.max_group_runs,
                 log_cap_bytes=self.log_cap_mb << 20,
                 pricing_file=self.pricing_file or os.environ.get("MELLEA_PRICING_FILE", ""),
                 budget_ask_seconds=self.budget_ask_timeout,
@@ -339,6 +357,7 @@ class MelleaApp(ExtensionApp):
                 kernel=self._kernel_options(),
                 keep_kernel_seconds=self.keep_kernel_seconds,
                 channels=channels.all,
+                otlp=OtlpSettings(self.otlp_endpoint, self.otlp_headers_file, self.otlp_content),
                 mail=MailDesk(
                     unavailable_reason=channels.no_mail_reason,
                     address_template=self.mail_address_template,

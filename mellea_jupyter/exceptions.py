@@ -5,7 +5,7 @@
     MelleaJupyterError
     ├── NotFound (LookupError)
     │   ├── RunNotFound · AssetNotFound · EnvironmentNotFound · DatasetNotFound · ArtifactNotFound
-    │   ├── CallNotFound · NoticeNotFound
+    │   ├── CallNotFound · GroupNotFound · NoticeNotFound
     ├── InvalidInput (ValueError)          a request that can not be accepted; names the field
     │   ├── InvalidCursor
     │   └── InvalidProgram                 a path or source that can not become an asset
@@ -65,6 +65,13 @@ class RunNotFound(NotFound):
 
     code = "run_not_found"
     noun = "run"
+
+
+class GroupNotFound(NotFound):
+    """No such group, or its runs are somebody else's or were deleted."""
+
+    code = "group_not_found"
+    noun = "group"
 
 
 class AssetNotFound(NotFound):

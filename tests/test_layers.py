@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "failures": FOUNDATIONS,
     "executors": FOUNDATIONS | {"environments", "runtime"},
     "notifications": FOUNDATIONS,
+    "telemetry": FOUNDATIONS | {"notifications"},
     "service": FOUNDATIONS
     | {
         "lifecycle",
@@ -52,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "executors",
         "failures",
         "notifications",
+        "telemetry",
         "demo",
         "runtime",  # previews mask what the journal masks, by the same rules
     },

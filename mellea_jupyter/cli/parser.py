@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "calls": ("calls", "calls"),
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
+    "compare": ("compare", "compare"),
+    "export": ("export", "export"),
     "rm": ("runs", "rm"),
     "build": ("build", "build"),
     "env": ("environments", "env"),
@@ -60,6 +62,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_logs(commands)
     _add_calls(commands)
     _add_retry(commands)
+    _add_compare(commands)
+    _add_export(commands)
     _add_build(commands)
     _add_env(commands)
     _add_dataset(commands)
@@ -87,8 +91,9 @@ def _add_run(commands: Any) -> None:
         help="only say what would be wrong and what it usually takes; 1 when it could not start",
     )  # fmt: skip
     run.add_argument(
-        "--json", action="store_true", help="print the final run on stdout, all else on stderr"
-    )
+        "--json", action="store_true", help="print the final run on stdout, all else on stderr; "
+        "of a group, the comparison",
+    )  # fmt: skip
 
 
 def _add_ls(commands: Any) -> None:
@@ -97,6 +102,7 @@ def _add_ls(commands: Any) -> None:
         "--status", action="append", default=[], choices=STATUSES, help="only these; repeatable"
     )
     listing.add_argument("--tag", action="append", default=[], help="only with this label")
+    listing.add_argument("--group", metavar="GROUP", help="only those started together")
     listing.add_argument("--asset", action="append", default=[], metavar="ID", help="of an asset")
     listing.add_argument("--search", metavar="WORDS", help="in name, note, program, model, error")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="at most (default 20)")
@@ -172,6 +178,37 @@ def _add_retry(commands: Any) -> None:
         "--wait", action=argparse.BooleanOptionalAction, default=True, help="show it (default)"
     )
     retry.add_argument("--json", action="store_true", help="print the final run on stdout")
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="put runs side by side",
+        description="Two to ten runs, or a group: what differs in configuration, results, metrics, "
+        "requirements and source.",
+    )
+    compare.add_argument("runs", metavar="RUN", nargs="*", help="id, or its first digits")
+    compare.add_argument("--group", metavar="GROUP", help="the runs that were started together")
+    compare.add_argument("--all", action="store_true", help="rows that are the same, too")
+    compare.add_argument(
+        "--diff", action=argparse.BooleanOptionalAction, default=True,
+        help="the differences in source (default)",
+    )  # fmt: skip
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="send an ended run to an OpenTelemetry collector",
+        description="Send an ended run as one trace by OTLP over HTTP. Headers, such as a key, "
+        "come from the variable OTEL_EXPORTER_OTLP_HEADERS. Needs mellea-jupyter[otel].",
+    )
+    export.add_argument("run", metavar="RUN", help="id, or its first digits")
+    export.add_argument(
+        "--otlp", required=True, metavar="URL", help="collector, e.g. http://localhost:4318"
+    )
+    export.add_argument("--content", action="store_true", help="prompts and replies, too")
 
 
 def _add_env(commands: Any) -> None:

@@ -6,15 +6,24 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
+from mellea_jupyter.cli.compare import exit_code as group_exit_code
+from mellea_jupyter.cli.compare import follow_group, print_comparison
 from mellea_jupyter.cli.picking import open_client, pick_run
 from mellea_jupyter.client import launch, phrases
 from mellea_jupyter.client.console import RunConsole, show_until_end
-from mellea_jupyter.client.flags import UsageError, config_of, labels_of, parse_variables
+from mellea_jupyter.client.flags import (
+    UsageError,
+    config_of,
+    group_of,
+    labels_of,
+    parse_variables,
+)
+from mellea_jupyter.client.group import RunGroupHandle
 from mellea_jupyter.client.handle import RunHandle, come_back
 from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.models.budget import Forecast
@@ -29,9 +38,13 @@ def run(flags: argparse.Namespace) -> int:
     """`jupyter mellea run PROGRAM … -- ARGS`."""
     program = launch.parse_program(flags.program, entry_point=flags.entry_point)
     config = launch.make_config(**config_of(flags, flags.program_args))
+    group = group_of(flags)
     client = open_client(flags) if flags.url else launch.default_client(program.path)
     if flags.check:
         return check(client, program, config, as_json=flags.json)
+    if group:
+        started = launch.start_group(client, program, config, **group, **labels_of(flags))
+        return present_group(started, waits=flags.wait, as_json=flags.json)
     handle = launch.start_run(client, program, config, **labels_of(flags))
     return present(handle, waits=flags.wait, as_json=flags.json)
 
@@ -100,6 +113,23 @@ def present(handle: RunHandle, *, waits: bool, as_json: bool) -> int:
     return EXIT_INTERRUPTED if caught.was_cancelled else exit_code(handle.run)
 
 
+def present_group(group: RunGroupHandle, *, waits: bool, as_json: bool) -> int:
+    """Show the group until all its runs have ended, then the comparison; the exit code."""
+    say = RunConsole(out=sys.stderr, err=sys.stderr).say
+    say(f"group {group.id} · {phrases.count(len(group), 'run')}")
+    if not waits:
+        print(group.id)
+        return 0
+    with interrupts() as caught:
+        ended = follow_group(group, sys.stderr, lambda: _leaves(caught, group.cancel, say))
+    if not ended:
+        say(f"the runs go on. Compare them: jupyter mellea compare --group {group.id}", style="")
+        return EXIT_INTERRUPTED
+    print_comparison(group.compare(), sys.stdout, as_json=as_json)
+    runs = tuple(handle.run for handle in group)
+    return EXIT_INTERRUPTED if caught.was_cancelled else group_exit_code(runs)
+
+
 def exit_code(run: Run) -> int:
     """What a shell should see of a run that has ended."""
     if run.status is RunStatus.SUCCEEDED:
@@ -136,10 +166,15 @@ def interrupts() -> Iterator[Interrupts]:
 
 
 def _asks(caught: Interrupts, handle: RunHandle, console: RunConsole) -> bool:
-    """Whether to leave the run alone; True after Ctrl-C unless the answer is to cancel."""
+    if caught.is_pending:
+        console.clear()
+    return _leaves(caught, handle.cancel, console.say)
+
+
+def _leaves(caught: Interrupts, cancel: Callable[[], object], say: Callable[[str], object]) -> bool:
+    """Whether to leave a run alone; True after Ctrl-C unless the answer is to cancel."""
     if not caught.is_pending:
         return False
-    console.clear()
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     try:
@@ -148,9 +183,9 @@ def _asks(caught: Interrupts, handle: RunHandle, console: RunConsole) -> bool:
         sys.stderr.write("\n")
         return True
     if answer.startswith("c"):
-        handle.cancel()
+        cancel()
         caught.was_cancelled = True
-        console.say("stopping; Ctrl-C again leaves it to the server")
+        say("stopping; Ctrl-C again leaves it to the server")
         caught.is_pending = False
         return False
     return True

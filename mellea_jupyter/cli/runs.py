@@ -40,6 +40,7 @@ def ls(flags: argparse.Namespace) -> int:
             status=tuple(RunStatus(status) for status in flags.status),
             tags=tuple(flags.tag),
             asset_id=tuple(flags.asset),
+            group_id=(flags.group,) if flags.group else (),
             search=flags.search,
             limit=min(flags.limit, MAX_PAGE),
         )
@@ -73,6 +74,7 @@ def show(flags: argparse.Namespace) -> int:
         ("tags", ", ".join(run.tags)),
         ("args", " ".join(config.args)),
         ("variables", ", ".join(f"{name}={value}" for name, value in config.env_vars.items())),
+        ("group", run.group_id),
         ("retry of", run.retry_of and f"{run.retry_of} (attempt {run.attempt})"),
         ("kept", ", ".join(ref.path for ref in run.artifacts)),
         ("log and artifacts", phrases.expiry(run)),

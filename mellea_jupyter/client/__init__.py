@@ -23,9 +23,10 @@ if TYPE_CHECKING:
         UnexpectedReply,
         WaitTimeout,
     )
+    from mellea_jupyter.client.group import RunGroupHandle
     from mellea_jupyter.client.handle import RunHandle
     from mellea_jupyter.client.handle_async import AsyncRunHandle
-    from mellea_jupyter.client.launch import connect, run, run_async
+    from mellea_jupyter.client.launch import connect, run, run_async, run_group
     from mellea_jupyter.client.sync import MelleaClient
 
 _MODULES = {
@@ -38,6 +39,7 @@ _MODULES = {
     "InvalidProgram": "errors",
     "MelleaClient": "sync",
     "RunFailed": "errors",
+    "RunGroupHandle": "group",
     "RunHandle": "handle",
     "ServerError": "errors",
     "ServerNotFound": "errors",
@@ -46,6 +48,7 @@ _MODULES = {
     "connect": "launch",
     "run": "launch",
     "run_async": "launch",
+    "run_group": "launch",
 }
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "InvalidProgram",
     "MelleaClient",
     "RunFailed",
+    "RunGroupHandle",
     "RunHandle",
     "ServerError",
     "ServerNotFound",
@@ -66,6 +70,7 @@ __all__ = [
     "connect",
     "run",
     "run_async",
+    "run_group",
 ]
 
 

@@ -31,12 +31,20 @@ from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
 from mellea_jupyter.models.budget import BudgetDecision, Forecast
 from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
+from mellea_jupyter.models.comparisons import RunComparison
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
-from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.pages import (
+    AssetPage,
+    RunFilters,
+    RunGroup,
+    RunPage,
+    RunQuery,
+    SummaryReply,
+)
 from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
-from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate, RunPatch
+from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate, RunGroupCreate, RunPatch
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
@@ -101,6 +109,19 @@ class AsyncMelleaClient:
         """Create and queue a run. Without a key of its own, each call makes exactly one run."""
         key = idempotency_key or uuid.uuid4().hex
         return await self._send(requests.create_run(request, idempotency_key=key))
+
+    async def create_group(
+        self, request: RunGroupCreate, *, idempotency_key: str | None = None
+    ) -> RunGroup:
+        """Create and queue several runs, all or none. The key as of `create_run`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return await self._send(requests.create_group(request, idempotency_key=key))
+
+    async def compare_runs(
+        self, run_ids: Sequence[str] = (), *, group_id: str | None = None
+    ) -> RunComparison:
+        """Two to ten runs side by side, or the runs of a group."""
+        return await self._send(requests.compare_runs(run_ids, group_id=group_id))
 
     async def get_run(self, run_id: str) -> Run:
         """The record of a run as it is now."""

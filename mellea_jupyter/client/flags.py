@@ -40,7 +40,15 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
         waits: whether `--wait` is the default.
     """
     what = parser.add_argument_group("how the program runs")
-    what.add_argument("--model", metavar="PROVIDER/NAME", help="default model, e.g. ollama/llama3")
+    what.add_argument(
+        "--model",
+        metavar="PROVIDER/NAME",
+        help="default model, e.g. ollama/llama3; several with commas between them are a run each, "
+        "to be compared",
+    )
+    what.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="run it N times, to compare the runs"
+    )
     what.add_argument("--environment", metavar="ENV", help="environment to run in, id or name")
     what.add_argument(
         "-e",
@@ -138,7 +146,7 @@ def config_of(
         "on_budget": flags.on_budget,
     }
     return {
-        "model": flags.model,
+        "model": None if group_of(flags) else flags.model,
         "args": args,
         "env": parse_variables(flags.env, environ),
         "environment": flags.environment,
@@ -147,6 +155,24 @@ def config_of(
         "datasets": flags.dataset,
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def group_of(flags: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `launch.start_group`: models and repeat; empty for a single run.
+
+    No model's name has a comma in it.
+
+    Raises:
+        UsageError: a model is missing or there twice, or the count is none.
+    """
+    if flags.repeat < 1:
+        raise UsageError("--repeat must be at least 1")
+    models = [] if flags.model is None else [name.strip() for name in flags.model.split(",")]
+    if len(models) > 1 and not all(models):
+        raise UsageError(f"--model {flags.model!r}: a name is missing beside a comma")
+    if len(set(models)) < len(models):
+        raise UsageError(f"--model {flags.model!r} names a model twice; --repeat runs it again")
+    return {"models": models, "repeat": flags.repeat} if max(len(models), flags.repeat) > 1 else {}
 
 
 def labels_of(flags: argparse.Namespace) -> dict[str, Any]:

@@ -24,13 +24,14 @@ from mellea_jupyter.client.errors import (
     InvalidProgram,
     invalid_config,
 )
+from mellea_jupyter.client.group import RunGroupHandle
 from mellea_jupyter.client.handle import RunHandle
 from mellea_jupyter.client.handle_async import AsyncRunHandle
 from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.client.variables import variables_to_forward
 from mellea_jupyter.models.assets import AssetCreate
 from mellea_jupyter.models.config import RunConfig
-from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate
+from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate, RunGroupCreate
 
 _CALLABLE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -216,6 +217,55 @@ def run(
     return handle.wait() if wait else handle
 
 
+def run_group(
+    program: str | os.PathLike[str] | None = None,
+    *,
+    models: Sequence[str] = (),
+    variants: Sequence[Mapping[str, Any]] = (),
+    repeat: int = 1,
+    source: str | None = None,
+    entry_point: str | None = None,
+    tags: Sequence[str] = (),
+    name: str | None = None,
+    note: str | None = None,
+    wait: bool = False,
+    client: MelleaClient | None = None,
+    **config: Any,
+) -> RunGroupHandle:
+    """Run a program several times, to compare the runs. All of them are started, or none.
+
+    Args:
+        program: as of `run`.
+        models: a run of each.
+        variants: fields of `RunConfig` by which runs differ, e.g. `[{"args": ["--city", "Porto"]},
+            {"args": ["--city", "Faro"]}]`; with `models`, each of these with each model.
+        repeat: how often each is run.
+        source: as of `run`.
+        entry_point: as of `run`.
+        tags: labels of each run.
+        name: a name of each run.
+        note: a note on each run.
+        wait: return when all runs have ended.
+        client: as of `run`.
+        config: what all runs have; the other arguments of `run`. A budget or quota is each run's.
+
+    Raises: as `run`.
+    """
+    what = parse_program(program, source=source, entry_point=entry_point)
+    group = start_group(
+        client or default_client(what.path),
+        what,
+        make_config(**config),
+        models=models,
+        variants=variants,
+        repeat=repeat,
+        name=name,
+        note=note,
+        tags=tags,
+    )
+    return group.wait() if wait else group
+
+
 async def run_async(
     program: str | os.PathLike[str] | None = None,
     *,
@@ -243,17 +293,55 @@ def start_run(
 
     Raises: as `run`.
     """
-    config = _with_variables(client, config)
-    if config.datasets:
-        config = config.model_copy(update={"datasets": client.datasets.bind(config.datasets)})
-    asset = client.create_asset(program.asset(client.connection))
+    asset_id, config = _registered(client, program, config)
     try:
         request = RunCreate(
-            asset_id=asset.id, config=config, name=name, note=note, tags=tuple(tags)
+            asset_id=asset_id, config=config, name=name, note=note, tags=tuple(tags)
         )
     except ValidationError as exc:
         raise invalid_config(exc) from exc
     return RunHandle(client, client.create_run(request, idempotency_key=uuid.uuid4().hex))
+
+
+def start_group(
+    client: MelleaClient,
+    program: Program,
+    config: RunConfig,
+    *,
+    models: Sequence[str] = (),
+    variants: Sequence[Mapping[str, Any]] = (),
+    repeat: int = 1,
+    name: str | None = None,
+    note: str | None = None,
+    tags: Sequence[str] = (),
+) -> RunGroupHandle:
+    """Register the data and the program and create the runs, all or none. Raises: as `run`."""
+    asset_id, config = _registered(client, program, config)
+    of_models = [{"model": model} for model in models] or [{}]
+    try:
+        request = RunGroupCreate(
+            asset_id=asset_id,
+            config=config,
+            variants=tuple(
+                {**model, **variant} for model in of_models for variant in variants or [{}]
+            ),
+            repeat=repeat,
+            name=name,
+            note=note,
+            tags=tuple(tags),
+        )
+    except ValidationError as exc:
+        raise invalid_config(exc) from exc
+    created = client.create_group(request, idempotency_key=uuid.uuid4().hex)
+    return RunGroupHandle(client, created.group_id, created.runs)
+
+
+def _registered(client: MelleaClient, program: Program, config: RunConfig) -> tuple[str, RunConfig]:
+    """The asset, and the config with what this process adds to it."""
+    config = _with_variables(client, config)
+    if config.datasets:
+        config = config.model_copy(update={"datasets": client.datasets.bind(config.datasets)})
+    return client.create_asset(program.asset(client.connection)).id, config
 
 
 def _with_variables(client: MelleaClient, config: RunConfig) -> RunConfig:

@@ -18,6 +18,7 @@ from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
 from mellea_jupyter.models.budget import BudgetDecision, Forecast
 from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
+from mellea_jupyter.models.comparisons import RunComparison
 from mellea_jupyter.models.datasets import (
     Dataset,
     DatasetCreate,
@@ -36,6 +37,7 @@ from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import (
     AssetPage,
     RunFilters,
+    RunGroup,
     RunPage,
     RunQuery,
     SummaryReply,
@@ -48,6 +50,7 @@ from mellea_jupyter.models.requests import (
     RetryRequest,
     RunCheck,
     RunCreate,
+    RunGroupCreate,
     RunPatch,
 )
 from mellea_jupyter.models.retention import RetentionReply, SweepReply, SweepRequest
@@ -255,6 +258,23 @@ def create_run(request: RunCreate, *, idempotency_key: str) -> Call[Run]:
     return Call(
         "POST", "api/runs", Run.model_validate_json, content=_body(request), headers=headers
     )
+
+
+def create_group(request: RunGroupCreate, *, idempotency_key: str) -> Call[RunGroup]:
+    """`POST /api/runs/bulk/create`; the key as of `create_run`."""
+    body = orjson.dumps(request.model_dump(mode="json", exclude_unset=True))
+    headers = {"Idempotency-Key": idempotency_key}
+    return Call(
+        "POST", "api/runs/bulk/create", RunGroup.model_validate_json, content=body, headers=headers
+    )
+
+
+def compare_runs(
+    run_ids: Sequence[str] = (), *, group_id: str | None = None
+) -> Call[RunComparison]:
+    """`GET /api/runs/compare`: runs, or a group."""
+    params = tuple(("run_id", run_id) for run_id in run_ids) + _params({"group_id": group_id})
+    return Call("GET", "api/runs/compare", RunComparison.model_validate_json, params)
 
 
 def get_run(run_id: str) -> Call[Run]:

@@ -25,6 +25,13 @@ class SummaryQuery(RunFilters):
     )
 
 
+class CompareQuery(Model):
+    """What to compare: two to ten runs, or a group."""
+
+    run_id: tuple[str, ...] = Field((), description="The runs, in the order of their columns.")
+    group_id: str | None = Field(None, description="Or, without runs, all of this group.")
+
+
 class AssetQuery(Model):
     """A page of assets."""
 

@@ -11,7 +11,7 @@ from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:
-    from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
+    from mellea_jupyter.handlers.parameters import CallQuery, CompareQuery, SummaryQuery
     from mellea_jupyter.models.artifacts import StructuredOutput
     from mellea_jupyter.models.budget import BudgetDecision
     from mellea_jupyter.models.calls import (
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
         SourceReply,
         UsageSeries,
     )
+    from mellea_jupyter.models.comparisons import RunComparison
     from mellea_jupyter.models.metrics import RunMetrics
-    from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
+    from mellea_jupyter.models.pages import RunGroup, RunPage, RunQuery, SummaryReply
     from mellea_jupyter.models.requests import (
         BulkRequest,
         CheckReply,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         RetryRequest,
         RunCheck,
         RunCreate,
+        RunGroupCreate,
         RunPatch,
     )
     from mellea_jupyter.models.run import KeptKernel, Run
@@ -73,6 +75,45 @@ class RunsHandler(ApiHandler):
         if created.replayed:
             self.set_status(200)
         return created.run
+
+
+class BulkCreateHandler(ApiHandler):
+    """`/runs/bulk/create`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(status=201, headers=_IDEMPOTENCY)
+    async def post(self, body: RunGroupCreate) -> RunGroup:
+        """Create a group: runs of one asset that differ in configuration, or repeat it.
+
+        All of them are created, or none.
+        """
+        from mellea_jupyter.models.pages import RunGroup
+
+        key = _idempotency_key(self)
+        services = await self.app.services()
+        created = await services.runs.create_group(body, self.user, idempotency_key=key)
+        if created.replayed:
+            self.set_status(200)
+        return RunGroup(group_id=created.runs[0].group_id or "", runs=created.runs)
+
+
+class CompareHandler(ApiHandler):
+    """`/runs/compare`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, query: CompareQuery) -> RunComparison:
+        """Put runs side by side: what was asked, what came of it, and the difference in source.
+
+        Two to ten runs, or a group. A group of more than ten has a column a configuration, with
+        means over its runs.
+        """
+        services = await self.app.services()
+        if query.group_id is not None and not query.run_id:
+            return await services.comparing.compare_group(query.group_id, self.user)
+        return await services.comparing.compare(query.run_id, self.user)
 
 
 class CheckHandler(ApiHandler):

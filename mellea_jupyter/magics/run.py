@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError as IPythonUsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -19,9 +19,13 @@ from mellea_jupyter.client.flags import (
     UsageError,
     add_run_flags,
     config_of,
+    group_of,
     labels_of,
     split_program_args,
 )
+
+if TYPE_CHECKING:
+    from mellea_jupyter.client.group import RunGroupHandle
 
 _DESCRIPTION = """Run a mellea program as a managed run.
 
@@ -34,6 +38,13 @@ As %%mellea_run the cell is the program:
     %%mellea_run --model ollama/granite4:micro
     import mellea
     ...
+
+Several models, or --repeat, start a group: each model runs N times, and the cell shows the
+comparison of the runs:
+
+    %mellea_run trip.py --model openai/gpt-4o,ollama/granite4:micro --repeat 5
+    group = _
+    group.wait(), group.compare(), group.cancel(), list(group)
 
 The run goes on when the kernel restarts or the notebook is closed. $name and {expression} are
 filled in from the notebook on the line, not in a cell. Provider variables (OPENAI_API_KEY,
@@ -73,8 +84,14 @@ class MelleaMagics(Magics):
         try:
             flags, args = parse_line(line)
             config = launch.make_config(**config_of(flags, args))
+            group = group_of(flags)
             program = _program(flags, cell)
             client = launch.default_client(program.path)
+            if group:
+                runs = launch.start_group(client, program, config, **group, **labels_of(flags))
+                if flags.wait:
+                    _wait_for_group(runs)
+                return runs
             handle = launch.start_run(client, program, config, **labels_of(flags))
             if flags.wait:
                 if has_front_end():
@@ -127,6 +144,17 @@ def _wait(handle: Any) -> None:
     handle.wait()
     shown.view.accept(handle.run)
     shown.finish()
+
+
+def _wait_for_group(group: RunGroupHandle) -> None:
+    """Show the comparison at once, where there is a front end, and its end before the cell's."""
+    from mellea_jupyter.widgets.comparison import Comparison
+    from mellea_jupyter.widgets.display import has_front_end, show_first
+
+    shown = show_first(Comparison(group)) if has_front_end() else None
+    group.wait()
+    if shown is not None:
+        shown.finish()
 
 
 def _program(flags: argparse.Namespace, cell: str | None) -> Any:

@@ -29,6 +29,7 @@ class RunFilters(Model):
     asset_id: tuple[str, ...] = Field((), description="Any of these.")
     model: tuple[str, ...] = Field((), description="Any of these default models.")
     tags: tuple[str, ...] = Field((), description="All of these.")
+    group_id: tuple[str, ...] = Field((), description="Any of these groups.")
     started_after: Timestamp | None = Field(None, description="Created at or after.")
     started_before: Timestamp | None = Field(None, description="Created before.")
     search: str | None = Field(
@@ -50,6 +51,13 @@ class RunPage(Model):
     runs: tuple[Run, ...] = Field(description="The runs.")
     next: str | None = Field(None, description="Cursor of the next page; null on the last.")
     total: int | None = Field(None, description="Number of runs of the filter, where it was asked.")
+
+
+class RunGroup(Model):
+    """Runs that were started together."""
+
+    group_id: str = Field(description="What lists and comparisons know them by.")
+    runs: tuple[Run, ...] = Field(description="All variants once, then all again.")
 
 
 class RunSummary(Model):

@@ -10,6 +10,9 @@ from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.budget import Forecast
 from mellea_jupyter.models.config import RunConfig
 
+MAX_GROUP = 1000
+"""Most runs of a group; the operator's limit is usually lower."""
+
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 
 
@@ -23,6 +26,29 @@ class RunCreate(Model):
     asset_id: str = Field(description="The asset to execute.")
     config: RunConfig = Field(default_factory=RunConfig, description="How.")
     name: str | None = Field(None, max_length=200, description="A name for people.")
+    note: str | None = Field(None, max_length=10_000, description="A note for people.")
+    tags: tuple[Tag, ...] = Field((), max_length=50, description="Labels.")
+
+    _tags = field_validator("tags")(_distinct)
+
+
+class RunGroupCreate(Model):
+    """`POST /api/runs/bulk/create`: runs of one asset, to be compared.
+
+    Each of `variants` is run `repeat` times: all of them once, then all again.
+    """
+
+    asset_id: str = Field(description="The asset to execute.")
+    config: RunConfig = Field(default_factory=RunConfig, description="What all of them have.")
+    variants: tuple[dict[str, JsonValue], ...] = Field(
+        ({},),
+        min_length=1,
+        max_length=MAX_GROUP,
+        description="What each has besides: fields of RunConfig to replace; `env_vars` merge by "
+        "key, null removes.",
+    )
+    repeat: int = Field(1, ge=1, le=MAX_GROUP, description="Runs of each variant.")
+    name: str | None = Field(None, max_length=200, description="A name for people, of each run.")
     note: str | None = Field(None, max_length=10_000, description="A note for people.")
     tags: tuple[Tag, ...] = Field((), max_length=50, description="Labels.")
 

@@ -118,6 +118,9 @@ class Run(Model):
     cancelled_by: str | None = Field(None, description="Who cancelled it.")
     retry_of: str | None = Field(None, description="The run it repeats.")
     attempt: int = Field(1, ge=1, description="1 for a first run, one more for each retry.")
+    group_id: str | None = Field(
+        None, description="The group it was started in, by `POST /runs/bulk/create`."
+    )
 
     name: str | None = Field(None, max_length=200, description="A name people gave it.")
     note: str | None = Field(None, max_length=10_000, description="A note people wrote.")

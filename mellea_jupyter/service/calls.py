@@ -34,6 +34,9 @@ from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.journals.base import JournalStore
 from mellea_jupyter.stores.runs.base import CallRow, LoopRow, Reports, RunStore
 
+READ_AT_ONCE = 500
+MOST_READ = 5000
+"""Calls or loops of a run that a comparison or an export looks at."""
 PAGE_BYTES = 4 << 20
 """A page of loops ends where it has so much, however few they are."""
 MESSAGE_BYTES = 128 * 1024
@@ -91,6 +94,28 @@ class RunCalls:
             return LoopPage(loops=loops, next=following if more else None)
 
         return await self._offload.io(read)
+
+    async def all_calls(self, run_id: str, user: User, *, most: int = MOST_READ) -> list[LlmCall]:
+        """The first `most` calls, read page by page. Raises as `list_calls`."""
+        found: list[LlmCall] = []
+        after: int | None = 0
+        while after is not None and len(found) < most:
+            page = await self.list_calls(run_id, user, after=after, limit=READ_AT_ONCE)
+            found += page.calls
+            after = page.next
+        return found[:most]
+
+    async def all_loops(
+        self, run_id: str, user: User, *, most: int = MOST_READ
+    ) -> list[SamplingLoop]:
+        """The first `most` loops, read page by page. Raises as `list_loops`."""
+        found: list[SamplingLoop] = []
+        after: int | None = 0
+        while after is not None and len(found) < most:
+            page = await self.list_loops(run_id, user, after=after, limit=READ_AT_ONCE)
+            found += page.loops
+            after = page.next
+        return found[:most]
 
     async def get_content(self, run_id: str, call: int, user: User) -> CallContent:
         """What a call was asked and what it answered; nulls where the run kept nothing of it.

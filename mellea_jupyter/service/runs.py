@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
@@ -33,7 +33,13 @@ from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS, Environment
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
-from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
+from mellea_jupyter.models.requests import (
+    MAX_GROUP,
+    RetryRequest,
+    RunCreate,
+    RunGroupCreate,
+    RunPatch,
+)
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.service import secrets
 from mellea_jupyter.service.access import require_access, visible_to
@@ -48,7 +54,7 @@ from mellea_jupyter.service.placing import Placer
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
-from mellea_jupyter.stores.runs.base import Created, NewRun, Placement, RunStore
+from mellea_jupyter.stores.runs.base import Created, CreatedRuns, NewRun, Placement, RunStore
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +68,7 @@ class RunDefaults:
     model: str | None
     max_timeout_seconds: float
     grace_seconds: float
+    max_group_runs: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,15 @@ class _Plan:
     environment: Environment
     placement: Placement
     retry_of: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A run that is only to be written, and its secrets."""
+
+    run: Run
+    placement: Placement
+    secret_values: dict[str, str]
 
 
 class RunService:
@@ -124,6 +140,71 @@ class RunService:
             replayed = await self._find_replayed(user, idempotency_key, request_hash)
             if replayed is not None:
                 return replayed
+        plan = await self._plan(request, user)
+        return await self._record(plan, user, idempotency_key, request_hash)
+
+    async def create_group(
+        self, request: RunGroupCreate, user: User, *, idempotency_key: str | None = None
+    ) -> CreatedRuns:
+        """Record the runs of a group and queue them: all of them, or none.
+
+        The same runs again for a key used with the same request.
+
+        Raises:
+            AssetNotFound, EnvironmentNotFound, DatasetNotFound: a run names an unknown one.
+            InvalidInput: there are too many, or a field of one is over what the operator allows.
+            IdempotencyConflict: the key was used with another request.
+        """
+        count, most = len(request.variants) * request.repeat, self._defaults.max_group_runs
+        if count > most:
+            raise InvalidInput(
+                "repeat" if request.repeat > 1 else "variants",
+                f"a group has at most {most} runs here, and this would be {count}",
+                hint="Ask for fewer, or have the operator raise MelleaApp.max_group_runs.",
+            )
+        request_hash = _hash(request, "group")
+        if idempotency_key is not None:
+            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            if replayed is not None:
+                of_group = RunQuery(
+                    group_id=(replayed.run.group_id or "",), sort="created_at", limit=MAX_GROUP
+                )
+                page = await self.list(of_group, user)
+                return CreatedRuns(runs=page.runs, replayed=True)
+        plans = [
+            await self._plan_variant(request, number, user)
+            for number in range(len(request.variants))
+        ]
+        # They are created at one moment, so their ids are what keeps them in this order.
+        ids = sorted(clock.new_run_id() for _ in range(count))
+        group_id, at = clock.new_id("grp"), clock.now()
+        drafts = [
+            _draft(plan, user, run_id=run_id, at=at, group_id=group_id)
+            for plan, run_id in zip(plans * request.repeat, ids, strict=True)
+        ]
+        return await self._write(drafts, idempotency_key, request_hash)
+
+    async def _plan_variant(self, request: RunGroupCreate, number: int, user: User) -> _Plan:
+        """Raises as `create_group`; what is wrong with a variant names it."""
+        variant, field = request.variants[number], f"variants.{number}"
+        try:
+            config = _overridden(request.config, variant, field=field) if variant else None
+            create = RunCreate(
+                asset_id=request.asset_id,
+                config=config or request.config,
+                name=request.name,
+                note=request.note,
+                tags=request.tags,
+            )
+            return await self._plan(create, user)
+        except InvalidInput as error:
+            inner = error.field.removeprefix("config.")
+            if not variant or inner.split(".")[0] not in variant:
+                raise
+            message = error.message.removeprefix(f"{error.field}: ")
+            raise InvalidInput(f"{field}.{inner}", message, hint=error.hint) from error
+
+    async def _plan(self, request: RunCreate, user: User) -> _Plan:
         asset = await self._assets.get(request.asset_id, user)
         config = await self.checked(request.config, asset, user)
         environment = await self._environments.resolve(
@@ -143,8 +224,7 @@ class RunService:
             kind=asset.kind,
         )
         request = request.model_copy(update={"config": config})
-        plan = _Plan(request, asset, environment, placement)
-        return await self._record(plan, user, idempotency_key, request_hash)
+        return _Plan(request, asset, environment, placement)
 
     async def _find_replayed(self, user: User, key: str, request_hash: str) -> Created | None:
         found = await self._offload.io(self._store.find_idempotent, user.owner_id, key)
@@ -203,62 +283,47 @@ class RunService:
     async def _record(
         self, plan: _Plan, user: User, idempotency_key: str | None, request_hash: str | None
     ) -> Created:
-        """Write the run's folder, then its record; neither stays without the other."""
-        run_id = clock.new_run_id()
-        config, secret_values = secrets.split(plan.request.config)
-        for name, value in secret_values.items():
-            if value == MASK:
-                raise InvalidInput(
-                    f"config.env_vars.{name}",
-                    f"holds the mask {MASK} instead of a value",
-                    hint="Send the value itself, or retry the run, which keeps its secrets.",
-                )
-        run = apply(
-            Run(
-                id=run_id,
-                asset_id=plan.asset.id,
-                asset_version=plan.asset.version,
-                asset_name=plan.asset.name,
-                owner_id=user.owner_id,
-                config=config,
-                environment_id=plan.environment.id,
-                environment_name=plan.environment.name,
-                created_at=clock.now(),
-                name=plan.request.name,
-                note=plan.request.note,
-                tags=plan.request.tags,
-                retry_of=plan.retry_of.id if plan.retry_of else None,
-                attempt=plan.retry_of.attempt + 1 if plan.retry_of else 1,
-            ),
-            Enqueued(),
-        )
-        placement = plan.placement.model_copy(update={"run_id": run_id})
+        draft = _draft(plan, user, run_id=clock.new_run_id(), at=clock.now())
+        created = await self._write([draft], idempotency_key, request_hash)
+        return Created(run=created.runs[0], replayed=created.replayed)
 
-        def prepare() -> None:
-            run_dir = self._folders.create(run_id, secret_values)
-            self._assets.materialize(placement.content_hash, run_dir / "source")
+    async def _write(
+        self, drafts: Sequence[_Draft], idempotency_key: str | None, request_hash: str | None
+    ) -> CreatedRuns:
+        """Write the runs' folders, then their records; neither stays without the other."""
 
-        try:
-            await self._offload.place(prepare)
-            created = await self._offload.write(
-                self._store.create_run,
-                NewRun(
-                    run=run,
-                    placement=placement,
-                    idempotency_key=idempotency_key,
-                    request_hash=request_hash,
-                ),
+        def prepare(draft: _Draft) -> None:
+            run_dir = self._folders.create(draft.run.id, draft.secret_values)
+            self._assets.materialize(draft.placement.content_hash, run_dir / "source")
+
+        new = [
+            NewRun(
+                run=draft.run,
+                placement=draft.placement,
+                idempotency_key=None if number else idempotency_key,
+                request_hash=request_hash,
             )
+            for number, draft in enumerate(drafts)
+        ]
+        try:
+            for draft in drafts:
+                await self._offload.place(prepare, draft)
+            created = await self._offload.write(self._store.create_runs, new)
         except Exception:
-            # A cancelled request may have been recorded all the same; the folder then stays.
-            await self._offload.place(self._folders.delete, run_id)
+            # A cancelled request may have been recorded all the same; the folders then stay.
+            await self._remove_folders(drafts)
             raise
         if created.replayed:
-            await self._offload.place(self._folders.delete, run_id)
+            await self._remove_folders(drafts)
             return created
-        self._broker.publish(RunChanged(run=created.run))
-        self._dispatcher.queued(created.run)
+        for run in created.runs:
+            self._broker.publish(RunChanged(run=run))
+            self._dispatcher.queued(run)
         return created
+
+    async def _remove_folders(self, drafts: Sequence[_Draft]) -> None:
+        for draft in drafts:
+            await self._offload.place(self._folders.delete, draft.run.id)
 
     async def retry(
         self,
@@ -492,6 +557,43 @@ def check_keeps_kernel(config: RunConfig, environment: Environment) -> None:
         )
 
 
+def _draft(
+    plan: _Plan, user: User, *, run_id: str, at: datetime, group_id: str | None = None
+) -> _Draft:
+    """The run of a plan.
+
+    Raises:
+        InvalidInput: a variable holds the mask of a secret.
+    """
+    config, secret_values = secrets.split(plan.request.config)
+    for name, value in secret_values.items():
+        if value == MASK:
+            raise InvalidInput(
+                f"config.env_vars.{name}",
+                f"holds the mask {MASK} instead of a value",
+                hint="Send the value itself, or retry the run, which keeps its secrets.",
+            )
+    run = Run(
+        id=run_id,
+        asset_id=plan.asset.id,
+        asset_version=plan.asset.version,
+        asset_name=plan.asset.name,
+        owner_id=user.owner_id,
+        config=config,
+        environment_id=plan.environment.id,
+        environment_name=plan.environment.name,
+        created_at=at,
+        name=plan.request.name,
+        note=plan.request.note,
+        tags=plan.request.tags,
+        retry_of=plan.retry_of.id if plan.retry_of else None,
+        attempt=plan.retry_of.attempt + 1 if plan.retry_of else 1,
+        group_id=group_id,
+    )
+    placement = plan.placement.model_copy(update={"run_id": run_id})
+    return _Draft(apply(run, Enqueued()), placement, secret_values)
+
+
 async def _each(
     run_ids: Sequence[str],
     verb: Callable[[str], Awaitable[object]],
@@ -509,18 +611,20 @@ async def _each(
     return results
 
 
-def _hash(request: RunCreate | RetryRequest, of: str = "") -> str:
+def _hash(request: RunCreate | RunGroupCreate | RetryRequest, of: str = "") -> str:
     """What makes two requests the same; secret values count, but only their hash is kept."""
     body = orjson.dumps([of, request.to_json()], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(body).hexdigest()
 
 
-def _overridden(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
+def _overridden(
+    config: RunConfig, overrides: dict[str, Any], *, field: str = "config_overrides"
+) -> RunConfig:
     """Raises InvalidInput, naming the first wrong field."""
     merged = merge_overrides(config.to_json(), overrides)
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in ("config_overrides", *first["loc"]))
-        raise InvalidInput(field, first["msg"]) from error
+        wrong = ".".join(str(part) for part in (field, *first["loc"]))
+        raise InvalidInput(wrong, first["msg"]) from error

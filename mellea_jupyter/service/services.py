@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.auth.signing import LinkSigner
@@ -39,6 +39,7 @@ from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.calls import RunCalls
 from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.comparing import RunComparing
 from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
@@ -64,6 +65,11 @@ from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
 from mellea_jupyter.stores.notices.sql import SqlNoticeStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
+from mellea_jupyter.telemetry.setup import OtlpSettings, make_collector
+
+if TYPE_CHECKING:
+    from mellea_jupyter.models.calls import CallContent
+    from mellea_jupyter.telemetry.spans import Trace
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +89,7 @@ class ServiceOptions:
     max_runs_per_owner: int = 4
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
+    max_group_runs: int = 100
     log_cap_bytes: int = 256 << 20
     pricing_file: str = ""
     budget_ask_seconds: float = 600.0
@@ -100,6 +107,7 @@ class ServiceOptions:
     keep_kernel_seconds: float = 1800.0
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
 
 
 class Services:
@@ -134,15 +142,21 @@ class Services:
         folders = self._folders = RunFolders(data_dir / "runs")
         self.broker = Broker()
         notices = SqlNoticeStore(self._store.transactions)
+        collector = make_collector(options.otlp)
+        channels = [*options.channels]
+        if collector is not None:
+            from mellea_jupyter.telemetry.channel import OtlpChannel
+
+            channels.append(OtlpChannel(collector, self._read_trace))
         self.notices = NoticeService(
             store=notices,
             offload=self._offload,
             lease=self._lease.id,
-            channels=options.channels,
+            channels=channels,
             mail=options.mail,
         )
         self._outbox = Outbox(
-            store=notices, offload=self._offload, lease=self._lease, channels=options.channels
+            store=notices, offload=self._offload, lease=self._lease, channels=channels
         )
         records = RunRecords(
             store=self._store,
@@ -246,7 +260,10 @@ class Services:
             placer=self._placer,
             offload=self._offload,
             defaults=RunDefaults(
-                options.default_model, options.max_timeout_seconds, options.grace_seconds
+                options.default_model,
+                options.max_timeout_seconds,
+                options.grace_seconds,
+                options.max_group_runs,
             ),
         )
         self.forecasts = Forecasts(store=self._store, offload=self._offload)
@@ -269,6 +286,14 @@ class Services:
             broker=self.broker,
             offload=self._offload,
             get_run=self.runs.get,
+        )
+        self.comparing = RunComparing(
+            store=self._store,
+            results=self.results,
+            calls=self.calls,
+            offload=self._offload,
+            get_run=self.runs.get,
+            list_runs=self.runs.list,
         )
         self.preflight = Preflight(
             runs=self.runs,
@@ -340,6 +365,26 @@ class Services:
     async def price_list(self) -> PriceListReply:
         """Where prices come from."""
         return await self._offload.io(self.prices.reply)
+
+    async def _read_trace(self, run_id: str, owner_id: str) -> Trace:
+        """What is exported of a run that has ended. Raises RunNotFound."""
+        from mellea_jupyter.telemetry.spans import Trace
+
+        user = User(id=owner_id, owner_id=owner_id, is_admin=False)
+        run = await self.runs.get(run_id, user)
+        calls = await self.calls.all_calls(run_id, user)
+        contents: dict[int, CallContent] = {}
+        if self.options.otlp.content and not run.artifacts_purged:
+            for call in calls:
+                if call.has_content:
+                    contents[call.call] = await self.calls.get_content(run_id, call.call, user)
+        return Trace(
+            run=run,
+            calls=calls,
+            loops=await self.calls.all_loops(run_id, user),
+            contents=contents,
+            tells_content=self.options.otlp.content,
+        )
 
     async def retention(self) -> RetentionReply:
         """The policy and the disk that is used; walks the data folder."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mellea_jupyter.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mellea_jupyter.widgets.comparison import Comparison, compare
     from mellea_jupyter.widgets.costs import CostRow, CostSummary, cost_summary
     from mellea_jupyter.widgets.views import (
         LogView,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
+    "Comparison": "comparison",
     "CostRow": "costs",
     "CostSummary": "costs",
     "LogView": "views",
@@ -33,10 +35,12 @@ _MODULES = {
     "RunsDashboard": "views",
     "RunsTable": "views",
     "View": "views",
+    "compare": "comparison",
     "cost_summary": "costs",
 }
 
 __all__ = [
+    "Comparison",
     "CostRow",
     "CostSummary",
     "LogView",
@@ -45,6 +49,7 @@ __all__ = [
     "RunsDashboard",
     "RunsTable",
     "View",
+    "compare",
     "cost_summary",
 ]
 

@@ -1,4 +1,4 @@
-"""`cost_summary`: what runs cost, by model, program or day; to look at and to compute with."""
+"""`cost_summary`: what runs cost, by model, program, owner or day: a table, a chart, values."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ from mellea_jupyter.widgets import snapshot
 from mellea_jupyter.widgets.snapshot import Snapshot
 from mellea_jupyter.widgets.views import View
 
-Group = Literal["model", "asset", "day"]
+Group = Literal["model", "asset", "owner", "day"]
 
 _SPAN: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
-_TITLES: Final = {"model": "Cost by model", "asset": "Cost by program", "day": "Cost by day"}
+_TITLES: Final = {
+    "model": "Cost by model",
+    "asset": "Cost by program",
+    "owner": "Cost by owner",
+    "day": "Cost by day",
+}
+
+VEGALITE_MIME_TYPE: Final = "application/vnd.vegalite.v5+json"
+"""What JupyterLab 4 has a renderer for."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One model, program or day.
+    """One model, program, owner or day.
 
     Attributes:
-        key: the model, the asset's id, or the day (`2026-01-15`, this machine's time zone).
+        key: the model, the asset's id, the owner, or the day (`2026-01-15`, this machine's time
+            zone).
         label: the same for people; an asset's name.
         runs: number of runs.
         llm_calls: LLM calls of them.
@@ -36,6 +45,7 @@ class CostRow:
         output_tokens: completion tokens.
         cost_usd: cost of the calls that have a price.
         unpriced_calls: calls without a price; not in `cost_usd`.
+        calls_without_usage: calls whose tokens nobody told; not in the tokens.
     """
 
     key: str
@@ -46,6 +56,7 @@ class CostRow:
     output_tokens: int
     cost_usd: Decimal
     unpriced_calls: int
+    calls_without_usage: int
 
     @property
     def total_tokens(self) -> int:
@@ -60,6 +71,14 @@ class CostRow:
             return phrases.usd(self.cost_usd)
         return f"≥ {phrases.usd(self.cost_usd)}, {unpriced}" if self.cost_usd else unpriced
 
+    @property
+    def tokens_text(self) -> str:
+        """`1,204`, `1,204, 3 calls without usage`."""
+        if not self.calls_without_usage:
+            return f"{self.total_tokens:,}"
+        calls = phrases.count(self.calls_without_usage, "call")
+        return f"{self.total_tokens:,}, {calls} without usage"
+
     @classmethod
     def of(cls, key: str, label: str, summary: RunSummary) -> CostRow:
         """A row of the server's totals."""
@@ -72,6 +91,7 @@ class CostRow:
             output_tokens=summary.output_tokens,
             cost_usd=summary.total_cost_usd,
             unpriced_calls=summary.unpriced_calls,
+            calls_without_usage=summary.calls_without_usage,
         )
 
 
@@ -107,6 +127,10 @@ class CostSummary(View):
         """The rows for a table, e.g. `pandas.DataFrame(summary.to_dicts())`. Raises as `rows`."""
         return [{name: getattr(row, name) for name in row.__slots__} for row in self.rows]
 
+    def chart(self) -> CostChart:
+        """The same as a bar chart, by Vega-Lite. Raises as `rows`."""
+        return CostChart(self)
+
     def spec(self) -> dict[str, Any]:
         seconds = None if self.last is None else int(self.last.total_seconds())
         return {"view": "cost", "by": self.by, "last_seconds": seconds}
@@ -114,7 +138,7 @@ class CostSummary(View):
     def read(self, client: MelleaClient) -> Snapshot:
         if self._rows is None:
             self._load(client)
-        return snapshot.of_costs(self._title(), self._rows or (), self._total)
+        return snapshot.of_costs(self.title, self._rows or (), self._total)
 
     def _load(self, client: MelleaClient) -> None:
         after = None if self.last is None else datetime.now(UTC) - self.last
@@ -142,7 +166,9 @@ class CostSummary(View):
         except ClientError:
             return key  # the id is a name, too
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it shows, and how far back."""
         if self.last is None:
             return _TITLES[self.by]
         days = self.last / timedelta(days=1)
@@ -156,13 +182,62 @@ class CostSummary(View):
         return f"<CostSummary by {self.by}>"
 
 
+class CostChart:
+    """A cost summary as a chart; text where nothing draws Vega-Lite."""
+
+    def __init__(self, summary: CostSummary) -> None:
+        self._summary = summary
+        self._rows = summary.rows
+        self._text = snapshot.of_costs(summary.title, self._rows, summary.total).text
+
+    def to_vegalite(self) -> dict[str, Any]:
+        """The specification, Vega-Lite 5, with its data. What has no price is in the subtitle."""
+        by_day = self._summary.by == "day"
+        cost = {"field": "cost", "type": "quantitative", "title": "US dollars"}
+        group: dict[str, Any] = {"field": "label", "title": None}
+        group |= {"type": "temporal", "timeUnit": "yearmonthdate"} if by_day else {
+            "type": "nominal", "sort": None
+        }  # fmt: skip
+        shown = ("label", "cost_text", "runs", "llm_calls", "tokens_text")
+        return {
+            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+            "title": {"text": self._summary.title, "subtitle": self._summary.total.cost_text},
+            "width": 480,
+            "data": {
+                "values": [
+                    {
+                        "label": row.label,
+                        "cost": float(row.cost_usd),
+                        "cost_text": row.cost_text,
+                        "runs": row.runs,
+                        "llm_calls": row.llm_calls,
+                        "tokens_text": row.tokens_text,
+                    }
+                    for row in self._rows
+                ]
+            },
+            "mark": "bar",
+            "encoding": {
+                "x": group if by_day else cost,
+                "y": cost if by_day else group,
+                "tooltip": [{"field": name, "type": "nominal"} for name in shown],
+            },
+        }
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {VEGALITE_MIME_TYPE: self.to_vegalite(), "text/plain": self._text}
+
+
 def cost_summary(
     by: Group = "model", last: str | timedelta | None = "7d", *, client: MelleaClient | None = None
 ) -> CostSummary:
     """What runs cost: a table with bars in a notebook, `.rows` and `.total` to compute with.
 
     Args:
-        by: `model` (the one that was asked for), `asset` or `day`.
+        by: `model` (the one that was asked for), `asset`, `owner` or `day`.
         last: how far back: `24h`, `7d`, `4w` or a timedelta; None for all runs.
         client: the server; by default the one that is found.
 

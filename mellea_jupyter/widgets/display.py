@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mellea_jupyter.models.run import Run
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 VIEW_MIME_TYPE: Final = "application/vnd.mellea-jupyter.view+json"
 WIDGET_MIME_TYPE: Final = "application/vnd.jupyter.widget-view+json"
 
+
+FOLLOW_SECONDS: Final = 1.5
+"""Between looks at a view that the kernel follows."""
+
+PATIENCE_SECONDS: Final = 900.0
+"""How long a server may be away before the kernel gives up following."""
 
 ATTACH_SECONDS: Final = 10.0
 """How long a browser may take to show a widget."""
@@ -65,6 +73,10 @@ class Shown:
         bundle = self.view._repr_mimebundle_()
         if len(bundle) == 2 and self.view.run is None:
             self._publish(bundle, update=False)  # nothing but a message
+            return
+        if self.view.is_live:
+            self._publish(bundle, update=False)
+            self._follow(bundle)
             return
         self._widget = _make_widget(self.view)
         self._publish(self._with_widget(bundle), update=False)
@@ -117,6 +129,27 @@ class Shown:
 
         BRIDGE.start(follow())
 
+    def _follow(self, bundle: dict[str, Any]) -> None:
+        """Put what is new into the output, as HTML, until nothing changes any more."""
+        from mellea_jupyter.client.errors import ClientError
+        from mellea_jupyter.widgets.bridge import BRIDGE
+
+        async def follow() -> None:
+            shown, heard_at = bundle, time.monotonic()
+            loop = asyncio.get_running_loop()
+            while self.view.is_live and time.monotonic() - heard_at < PATIENCE_SECONDS:
+                await asyncio.sleep(FOLLOW_SECONDS)
+                try:
+                    newer = await loop.run_in_executor(None, self.view.bundle)
+                except ClientError:
+                    continue
+                heard_at = time.monotonic()
+                if newer != shown and not self._has_ended:
+                    shown = newer
+                    await loop.run_in_executor(None, partial(self._publish, newer, update=True))
+
+        BRIDGE.start(follow())
+
     def _with_widget(self, bundle: dict[str, Any]) -> dict[str, Any]:
         if self._widget is None:
             return bundle
@@ -158,15 +191,15 @@ def show_first(view: View) -> Shown:
     """Display a run's card while its cell goes on; the cell's value does not show it again."""
     global _shown_by_magic  # noqa: PLW0603 - one kernel runs one cell at a time
     shown = show(view)
-    if view.run is not None:
-        _shown_by_magic = (view.run.id, _execution_count())
+    if view.key is not None:
+        _shown_by_magic = (view.key, _execution_count())
     return shown
 
 
 def is_shown(view: View) -> bool:
-    """Whether `show_first` has shown this run in the cell that runs. True only once."""
+    """Whether `show_first` has shown it in the cell that runs. True only once."""
     global _shown_by_magic  # noqa: PLW0603 - likewise
-    if view.run is None or (view.run.id, _execution_count()) != _shown_by_magic:
+    if view.key is None or (view.key, _execution_count()) != _shown_by_magic:
         return False
     _shown_by_magic = None
     return True

@@ -28,6 +28,7 @@ _PARTS: Final = {
 ROUTES: Final = (
     ("GET", "runs"),
     ("GET", "runs/summary"),
+    ("GET", "runs/compare"),
     ("GET", "runs/{run}"),
     ("GET", "runs/{run}/logs"),
     ("GET", "runs/{run}/metrics"),

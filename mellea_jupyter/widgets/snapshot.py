@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from mellea_jupyter.client import phrases
+from mellea_jupyter.client import phrases, side_by_side
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.comparisons import ComparedRow, RunComparison
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunPage, RunSummary
@@ -168,6 +169,7 @@ def of_costs(title: str, rows: Sequence[CostRow], total: CostRow) -> Snapshot:
     width = max((len(row.label) for row in (*rows, total)), default=0)
     text += [
         f"  {row.label:<{width}}  {phrases.count(row.runs, 'run'):>9}  {row.cost_text}"
+        + (f"  ({row.tokens_text} tokens)" if row.calls_without_usage else "")
         for row in (*rows, total)
     ]
     body = [
@@ -175,7 +177,7 @@ def of_costs(title: str, rows: Sequence[CostRow], total: CostRow) -> Snapshot:
             _cell(row.label),
             _cell(f"{row.runs:,}", _NUMBER),
             _cell(f"{row.llm_calls:,}", _NUMBER),
-            _cell(f"{row.total_tokens:,}", _NUMBER),
+            _cell(row.tokens_text, _NUMBER),
             _cell(row.cost_text, _NUMBER),
             _element("td", _bar(float(row.cost_usd / most)) if row is not total else "", _CELL),
         ]
@@ -184,6 +186,64 @@ def of_costs(title: str, rows: Sequence[CostRow], total: CostRow) -> Snapshot:
     table = _table(["", "Runs", "Calls", "Tokens", "Cost", ""], body)
     heading = _element("div", escape(title), "font-weight: 600")
     return Snapshot("\n".join(text), _element("div", heading + table, _BOX))
+
+
+def of_comparison(comparison: RunComparison, connection: Connection) -> Snapshot:
+    """Runs side by side; rows that do not differ are folded."""
+    heads = [column.label or side_by_side.run_text(column) for column in comparison.columns]
+    body = [_compared_head(comparison, connection)]
+    folded = []
+    for section, title in side_by_side.TITLES.items():
+        rows = [row for row in comparison.rows if row.section == section]
+        rows = [row for row in rows if (row.section, row.name) != ("outcome", "status")]
+        differing = [_compared_row(row) for row in rows if row.differs]
+        if differing:
+            body += [_section(title, len(heads)), *differing]
+        if same := [_compared_row(row) for row in rows if not row.differs]:
+            folded += [_section(title, len(heads)), *same]
+    parts = [_table(["", *heads], body)]
+    if folded:
+        count = sum(not row.differs for row in comparison.rows)
+        summary = _element("summary", f"{phrases.count(count, 'row')} the same")
+        parts.append(_element("details", summary + _table(["", *heads], folded)))
+    parts += [_element("div", text, _DIM) for text in side_by_side.left_out_texts(comparison)]
+    for each in comparison.sources:
+        names = ", ".join(heads[place] for place in each.columns)
+        summary = _element("summary", escape(f"{each.change} {each.path}: {names}"))
+        text = each.diff if each.diff is not None else "(binary, or too large)"
+        text += "\n(cut)" if each.truncated else ""
+        parts.append(_element("details", summary + _element("pre", escape(text), _MONO)))
+    scrolling = f"{_BOX}; overflow-x: auto"
+    return Snapshot(side_by_side.as_text(comparison), _element("div", "".join(parts), scrolling))
+
+
+def _compared_head(comparison: RunComparison, connection: Connection) -> list[str]:
+    cells = [_cell("status")]
+    for column in comparison.columns:
+        status = column.runs[0].status
+        text = escape(side_by_side.status_text(column))
+        link = connection.run_url(column.runs[0].id) if len(column.runs) == 1 else None
+        name = side_by_side.run_text(column)
+        where = escape(name) if link is None else _anchor(link, name)
+        colour = _COLOURS.get(status, _ACTIVE) if len(column.runs) == 1 else _ACTIVE
+        cells.append(
+            _element("td", f"{_element('span', text, f'color: {colour}')} {where}", _NUMBER)
+        )
+    return cells
+
+
+def _compared_row(row: ComparedRow) -> list[str]:
+    cells = [_cell(row.name)]
+    for place, value in enumerate(row.values):
+        change = side_by_side.change_text(row, place)
+        small = _element("small", escape(f" {change}"), _DIM) if change else ""
+        text = escape(side_by_side.value_text(row, value) or "-")
+        cells.append(_element("td", f"{text}{small}", f"{_NUMBER}; overflow-wrap: anywhere"))
+    return cells
+
+
+def _section(title: str, columns: int) -> list[str]:
+    return [f'<th colspan="{columns + 1}" style="{_CELL}; padding-top: 8px">{escape(title)}</th>']
 
 
 def line_text(frame: LogFrame) -> str:
@@ -254,9 +314,11 @@ def _totals(totals: RunSummary) -> str:
     cost = phrases.usd(totals.total_cost_usd)
     if totals.unpriced_calls:
         cost = f"≥ {cost}, {phrases.count(totals.unpriced_calls, 'call')} unpriced"
-    return (
-        f"{phrases.count(totals.total_runs, 'run')}{rate} · {totals.total_tokens:,} tokens · {cost}"
-    )
+    tokens = f"{totals.total_tokens:,} tokens"
+    if totals.calls_without_usage:
+        calls = phrases.count(totals.calls_without_usage, "call")
+        tokens = f"≥ {tokens}, {calls} without usage"
+    return f"{phrases.count(totals.total_runs, 'run')}{rate} · {tokens} · {cost}"
 
 
 def _figure(name: str, value: Any) -> str:

@@ -33,6 +33,27 @@ RunLike = RunHandle | AsyncRunHandle | str
 _RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def id_of(run: RunLike) -> str:
+    """The id of a run.
+
+    Raises:
+        ClientError: it is neither a handle nor an id.
+    """
+    if isinstance(run, RunHandle | AsyncRunHandle):
+        return run.id
+    if not isinstance(run, str):
+        raise ClientError(
+            f"A run has to be a RunHandle or an id, not {type(run).__name__}",
+            hint="`run = _` after %mellea_run is one.",
+        )
+    if _RUN_ID.fullmatch(run) is None:
+        raise ClientError(
+            f"{run!r} is not the id of a run",
+            hint="Pass a RunHandle, or the whole id as of `jupyter mellea ls`.",
+        )
+    return run
+
+
 class View(ABC):
     """Something to show in an output. Display it, or leave it as the last value of a cell."""
 
@@ -55,6 +76,16 @@ class View(ABC):
         """The one run it shows, as last read; None for views of many runs."""
         return None
 
+    @property
+    def key(self) -> str | None:
+        """The run or group that a magic starts and shows; None for other views."""
+        return None if self.run is None else self.run.id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the kernel has to follow it, because there is no widget that does."""
+        return False
+
     @abstractmethod
     def spec(self) -> dict[str, Any]:
         """What is shown, for the front end; `labextension/src/views/spec.ts` reads it."""
@@ -76,20 +107,24 @@ class View(ABC):
         with MelleaClient(self.connection) as client:
             return self.read(client)
 
+    def bundle(self) -> dict[str, Any]:
+        """What it looks like now, by mime type. Raises as `snapshot`."""
+        taken = self.snapshot()
+        bundle: dict[str, Any] = {"text/plain": taken.text, "text/html": taken.html}
+        if _is_on_this_machine(self.connection):
+            bundle[VIEW_MIME_TYPE] = self.spec()
+        return bundle
+
     def accept(self, run: Run) -> None:
         """Take a newer record of the run it shows."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Its static part; text in place of what can not be read."""
         try:
-            taken = self.snapshot()
+            return self.bundle()
         except ClientError as exc:
             taken = snapshot.of_message(str(exc))
             return {"text/plain": taken.text, "text/html": taken.html}
-        bundle: dict[str, Any] = {"text/plain": taken.text, "text/html": taken.html}
-        if _is_on_this_machine(self.connection):
-            bundle[VIEW_MIME_TYPE] = self.spec()
-        return bundle
 
     def _ipython_display_(self) -> None:
         """Called by IPython, which takes `NotImplementedError` as "show the text instead"."""
@@ -115,21 +150,10 @@ class _RunView(View):
     def __init__(self, run: RunLike, client: MelleaClient | None = None) -> None:
         super().__init__(client)
         self._run: Run | None = None
-        if isinstance(run, str):
-            if _RUN_ID.fullmatch(run) is None:
-                raise ClientError(
-                    f"{run!r} is not the id of a run",
-                    hint="Pass a RunHandle, or the whole id as of `jupyter mellea ls`.",
-                )
-            self._run_id = run
-        elif isinstance(run, RunHandle | AsyncRunHandle):
-            self._run_id, self._run = run.id, run.run
+        self._run_id = id_of(run)
+        if isinstance(run, RunHandle | AsyncRunHandle):
+            self._run = run.run
             self._connection = self._connection or run.connection
-        else:
-            raise ClientError(
-                f"A run has to be a RunHandle or an id, not {type(run).__name__}",
-                hint="`run = _` after %mellea_run is one.",
-            )
 
     @property
     def run(self) -> Run | None:

@@ -73,6 +73,8 @@ def test_the_cell_magic_runs_the_cell_as_it_stands(
         ("%mellea_run", "no program given"),
         ("%mellea_run missing.py", "there is no program 'missing.py'"),
         ("%mellea_run trip.py --isolation hot", "invalid choice: 'hot'"),
+        ("%mellea_run trip.py --repeat 0", "--repeat must be at least 1"),
+        ("%mellea_run trip.py --model a/b,a/b", "names a model twice"),
         ("%mellea_run trip.py --nonsense", "unrecognized arguments: --nonsense"),
         ("%mellea_run trip.py 'open", "No closing quotation"),
         ("%%mellea_run trip.py\nx = 1", "the cell is the program"),

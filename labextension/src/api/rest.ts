@@ -169,7 +169,7 @@ export class RunsApi {
     return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
   }
 
-  protected read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
+  read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
     const background = options.isBackground ? { no_track_activity: 1 } : {};
     return this.send(path + queryString({ ...query, ...background }), {
       method: 'GET',

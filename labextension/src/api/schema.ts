@@ -183,6 +183,54 @@ export type CheckReply = {
 
 export type ClientMessage = Subscribe | Unsubscribe;
 
+/** A run, or the runs of one configuration. */
+export type ComparedColumn = {
+  /** What tells it from the others, e.g. its model; short. */
+  label: string;
+  /** At least one, in order. */
+  runs: ComparedRun[];
+};
+
+/** One thing that is compared. */
+export type ComparedRow = {
+  /** What it is about. */
+  section: 'outcome' | 'configuration' | 'requirements' | 'outputs' | 'metrics' | 'resolved';
+  /** A field's name, a requirement's text, or a path in an output. */
+  name: string;
+  /** What the values are. */
+  unit: 'text' | 'time' | 'number' | 'milliseconds' | 'seconds' | 'megabytes' | 'usd' | 'share' | 'json';
+  /** One a column. */
+  values: ComparedValue[];
+  /** Whether the columns differ. */
+  differs: boolean;
+};
+
+/** A run of a column, as its head names it. */
+export type ComparedRun = {
+  /** The run. */
+  id: string;
+  /** Its name, or that of its program. */
+  title: string;
+  /** Where it is. */
+  status: RunStatus;
+  /** It succeeded, and a loop's requirements were not met. */
+  is_unmet: boolean;
+};
+
+/** A row's value in a column. */
+export type ComparedValue = {
+  /** As the row's unit says; null where there is none. A mean over the runs of the column, or its texts with how often they are there; of a share, how many. */
+  value: JsonValue;
+  /** Of a share: of how many. */
+  of: number | null;
+  /** Of several runs: the smallest. */
+  least: number | null;
+  /** Of several runs: the largest. */
+  most: number | null;
+  /** Calls that are not in it: without a price, or without usage. */
+  missing: number;
+};
+
 /** The log is complete and all of it was sent; the topic has ended. */
 export type Complete = {
   type: 'complete';
@@ -997,6 +1045,8 @@ export type Run = {
   retry_of: string | null;
   /** 1 for a first run, one more for each retry. */
   attempt: number;
+  /** The group it was started in, by `POST /runs/bulk/create`. */
+  group_id: string | null;
   /** A name people gave it. */
   name: string | null;
   /** A note people wrote. */
@@ -1076,6 +1126,24 @@ export type RunCheck = {
   retry_of?: string | null;
   /** Fields of RunConfig, which may be wrong; overrides with `retry_of`. */
   config?: Record<string, JsonValue>;
+};
+
+/** Columns, rows and sources. A section's differing rows come first. */
+export type RunComparison = {
+  /** The group, where one is compared. */
+  group_id: string | null;
+  /** In the order that was asked for. */
+  columns: ComparedColumn[];
+  /** By section, differing ones first. */
+  rows: ComparedRow[];
+  /** Files that differ, by path. */
+  sources: SourceDiff[];
+  /** Runs of the group beyond the columns. */
+  left_out_runs: number;
+  /** Requirements and outputs over the limit. */
+  left_out_rows: number;
+  /** Files that differ, over the limit. */
+  left_out_files: number;
 };
 
 /** How a run is to be executed. Every field has a default. */
@@ -1175,6 +1243,32 @@ export type RunDeleted = {
   run_id: string;
   /** Whose it was. */
   owner_id: string;
+};
+
+/** Runs that were started together. */
+export type RunGroup = {
+  /** What lists and comparisons know them by. */
+  group_id: string;
+  /** All variants once, then all again. */
+  runs: Run[];
+};
+
+/** `POST /api/runs/bulk/create`: runs of one asset, to be compared. Each of `variants` is run `repeat` times: all of them once, then all again. */
+export type RunGroupCreate = {
+  /** The asset to execute. */
+  asset_id: string;
+  /** What all of them have. */
+  config?: RunConfigInput;
+  /** What each has besides: fields of RunConfig to replace; `env_vars` merge by key, null removes. */
+  variants?: Record<string, JsonValue>[];
+  /** Runs of each variant. */
+  repeat?: number;
+  /** A name for people, of each run. */
+  name?: string | null;
+  /** A note for people. */
+  note?: string | null;
+  /** Labels. */
+  tags?: string[];
 };
 
 /** The container image of a run, and how far its download is. Layers become known one by one, so the totals grow. Unpacking comes after downloading and usually takes longer. */
@@ -1406,6 +1500,20 @@ export type SkippedFile = {
   reason: string;
 };
 
+/** A file that is not the same as in the first column. */
+export type SourceDiff = {
+  /** Relative path with `/`. */
+  path: string;
+  /** Places of the columns that have it so. */
+  columns: number[];
+  /** Against the first column. */
+  change: 'changed' | 'added' | 'removed';
+  /** Unified; null where the file is binary or too large. */
+  diff: string | null;
+  /** The diff is cut. */
+  truncated: boolean;
+};
+
 /** One file of the source that ran. */
 export type SourceFile = {
   /** Relative path with `/`. */
@@ -1626,6 +1734,8 @@ export type GetRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1652,6 +1762,8 @@ export type GetRunsSummaryQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1662,6 +1774,14 @@ export type GetRunsSummaryQuery = {
   group_by?: 'day' | 'owner' | 'asset' | 'model' | 'status' | null;
   /** Where a day begins: minutes east of UTC. */
   utc_offset_minutes?: number;
+};
+
+/** Query string of `get_runs_compare`. */
+export type GetRunsCompareQuery = {
+  /** The runs, in the order of their columns. */
+  run_id?: string[];
+  /** Or, without runs, all of this group. */
+  group_id?: string | null;
 };
 
 /** Query string of `get_runs_run_id_logs`. */
@@ -1732,6 +1852,8 @@ export type GetAssetsAssetIdRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1782,6 +1904,8 @@ export type GetUsersMeRunsQuery = {
   model?: string[];
   /** All of these. */
   tags?: string[];
+  /** Any of these groups. */
+  group_id?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */

@@ -33,7 +33,10 @@ export function statusText(status: RunStatus, trans: ITranslation): string {
 }
 
 /** Why a run has its status, in words; empty where the status says it all. */
-export function reasonText(run: Run, trans: ITranslation): string {
+export function reasonText(
+  run: Pick<Run, 'status_reason' | 'exit_code'>,
+  trans: ITranslation
+): string {
   switch (run.status_reason) {
     case 'exit_code':
       return run.exit_code === null ? '' : trans.__('exit %1', run.exit_code);

@@ -17,6 +17,7 @@ export type TableFilters = {
   asset_id?: string[];
   model?: string[];
   tags?: string[];
+  group_id?: string[];
   started_after?: string;
   started_before?: string;
   search?: string;

@@ -7,10 +7,9 @@ import {
 } from '@jupyterlab/application';
 import { Notification, WidgetTracker, type MainAreaWidget } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { CommandIDs, RUNS_ARGS, runIdsOf } from '../commands.js';
+import { CommandIDs, RUNS_ARGS } from '../commands.js';
+import { parseCompared, type Compared } from '../models/comparison.js';
 import { ComparePanel } from '../panels/compare/index.js';
-import { CompareModel } from '../panels/compare/model.js';
-import { LEAST_COMPARED, MOST_COMPARED } from '../panels/compare/rows.js';
 import { IMelleaRuns } from '../tokens.js';
 import { labUrl, showTab } from './tabs.js';
 
@@ -37,25 +36,32 @@ export const comparePlugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.compareRuns, {
       label: trans.__('Compare runs'),
       caption: trans.__('Configuration and metrics of two to ten runs side by side'),
-      describedBy: { args: RUNS_ARGS },
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            ...RUNS_ARGS.properties,
+            groupId: { type: 'string', description: 'Or a group' }
+          }
+        }
+      },
       execute: args => {
-        const runIds = [...new Set(runIdsOf(args))];
-        if (runIds.length < LEAST_COMPARED || runIds.length > MOST_COMPARED) {
+        const compared = parseCompared({ run_ids: args['runIds'], group_id: args['groupId'] });
+        if (compared === null) {
           Notification.warning(trans.__('Choose two to ten runs to compare.'), { autoClose: 6000 });
           return;
         }
-        const id = `mellea-compare-${runIds.join('-')}`;
+        const id = `mellea-compare-${keyOf(compared)}`;
         const known = tracker.find(widget => widget.id === id);
         if (known) {
           shell.activateById(known.id);
           return;
         }
-        const model = new CompareModel(runIds, api, stream);
         const widget = showTab(shell, {
-          content: new ComparePanel(model, commands, trans),
+          content: new ComparePanel(compared, { api, stream, commands, trans }),
           id,
           type: 'Mellea comparison',
-          url: labUrl(`${PARAMETER}=${runIds.join(',')}`)
+          url: labUrl(`${PARAMETER}=${keyOf(compared)}`)
         });
         if (widget) {
           void tracker.add(widget);
@@ -64,13 +70,21 @@ export const comparePlugin: JupyterFrontEndPlugin<void> = {
     });
     void restorer?.restore(tracker, {
       command: CommandIDs.compareRuns,
-      args: widget => ({ runIds: [...widget.content.model.runIds] }),
+      args: widget => argsOf(keyOf(widget.content.compared)),
       name: widget => widget.id
     });
     const asked = new URLSearchParams(window.location.search).get(PARAMETER);
     if (asked) {
-      const runIds = asked.split(',');
-      void app.restored.then(() => commands.execute(CommandIDs.compareRuns, { runIds }));
+      void app.restored.then(() => commands.execute(CommandIDs.compareRuns, argsOf(asked)));
     }
   }
 };
+
+/** What is compared, as a part of an address or of a tab's name. */
+function keyOf(compared: Compared): string {
+  return 'group_id' in compared ? compared.group_id : compared.run_ids.join(',');
+}
+
+function argsOf(key: string): { groupId: string } | { runIds: string[] } {
+  return key.startsWith('grp_') ? { groupId: key } : { runIds: key.split(',') };
+}

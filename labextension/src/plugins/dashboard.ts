@@ -11,7 +11,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { JSONObject } from '@lumino/coreutils';
 import { CommandIDs } from '../commands.js';
 import { runsIcon } from '../icons.js';
-import { RunsTableModel, type ITableState } from '../models/table.js';
+import { RunsTableModel, type ITableState, type TableFilters } from '../models/table.js';
 import { DEFAULT_COLUMNS } from '../panels/dashboard/columns.js';
 import { DashboardPanel } from '../panels/dashboard/index.js';
 import { IMelleaRuns } from '../tokens.js';
@@ -56,12 +56,15 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
       execute: args => {
         const known = tracker.currentWidget;
         if (known) {
+          if (args['filters'] !== undefined) {
+            known.content.model.update({ filters: args['filters'] as TableFilters });
+          }
           shell.activateById(known.id);
           return;
         }
         const model = new RunsTableModel(api, stream, stateOf(args as Partial<ITableState>));
         const widget = showTab(shell, {
-          content: new DashboardPanel(model, commands, trans),
+          content: new DashboardPanel(model, commands, stream, trans),
           id: 'mellea-dashboard-tab',
           type: 'Mellea dashboard',
           url: labUrl(PARAMETER)

@@ -4,7 +4,9 @@ import { useCallback, useEffect, useState, type ReactElement } from 'react';
 import type { RunsApi } from '../api/rest.js';
 import type { RunSummary, SummaryReply } from '../api/schema.js';
 import { formatDuration, formatMoney, formatNumber, type ITranslation } from '../format.js';
+import { missingPrices, missingUsage } from '../panels/dashboard/summary.js';
 import type { IViewContext } from './context.js';
+import type { TableFilters } from '../models/table.js';
 import type { CostGroup } from './spec.js';
 
 const REFRESH_MS = 30_000;
@@ -13,7 +15,8 @@ const NAMED_ASSETS = 50;
 interface ICostProps {
   by: CostGroup;
   lastSeconds: number | null;
-  context: IViewContext;
+  filters?: TableFilters;
+  context: Pick<IViewContext, 'api' | 'stream' | 'trans'>;
 }
 
 interface IRow {
@@ -23,24 +26,26 @@ interface IRow {
 }
 
 /** The summary; read again when runs have changed. */
-export function CostView({ by, lastSeconds, context }: ICostProps): ReactElement {
+export function CostView({ by, lastSeconds, filters, context }: ICostProps): ReactElement {
   const { api, stream, trans } = context;
   const [found, setFound] = useState<{ total: SummaryReply; rows: IRow[] } | null>(null);
   const [failure, setFailure] = useState('');
   const load = useCallback(async () => {
     try {
       const total = await api.summarize({
+        ...filters,
         group_by: by,
         utc_offset_minutes: -new Date().getTimezoneOffset(),
-        started_after:
-          lastSeconds === null ? undefined : new Date(Date.now() - lastSeconds * 1000).toISOString()
+        ...(lastSeconds !== null && {
+          started_after: new Date(Date.now() - lastSeconds * 1000).toISOString()
+        })
       });
       setFound({ total, rows: await rowsOf(total, by, api, trans) });
       setFailure('');
     } catch (error) {
       setFailure((error as Error).message);
     }
-  }, [api, by, lastSeconds, trans]);
+  }, [api, by, filters, lastSeconds, trans]);
   useEffect(() => {
     let timer: number | null = null;
     void load();
@@ -82,6 +87,7 @@ function titleText(by: CostGroup, lastSeconds: number | null, trans: ITranslatio
   const name = {
     model: trans.__('Cost by model'),
     asset: trans.__('Cost by program'),
+    owner: trans.__('Cost by owner'),
     day: trans.__('Cost by day')
   }[by];
   if (lastSeconds === null) {
@@ -134,7 +140,12 @@ function CostTable(props: {
   if (rows.length === 0) {
     return <p className="jp-MelleaView-note">{trans.__('No runs in this time.')}</p>;
   }
-  const group = { model: trans.__('Model'), asset: trans.__('Program'), day: trans.__('Day') }[by];
+  const group = {
+    model: trans.__('Model'),
+    asset: trans.__('Program'),
+    owner: trans.__('Owner'),
+    day: trans.__('Day')
+  }[by];
   return (
     <table className="jp-MelleaTable">
       <thead>
@@ -160,7 +171,7 @@ function CostTable(props: {
                   style={{ width: `${(row.summary.total_cost_usd / most) * 100}%` }}
                 />
               )}
-              <Unpriced summary={row.summary} trans={trans} />
+              <Missing summary={row.summary} trans={trans} />
             </td>
           </tr>
         ))}
@@ -170,7 +181,7 @@ function CostTable(props: {
           <th scope="row">{trans.__('Total')}</th>
           <Figures summary={total} trans={trans} />
           <td>
-            <Unpriced summary={total} trans={trans} />
+            <Missing summary={total} trans={trans} />
           </td>
         </tr>
       </tfoot>
@@ -199,11 +210,8 @@ function costText(summary: RunSummary, trans: ITranslation): string {
     : `≥ ${formatMoney(summary.total_cost_usd)}`;
 }
 
-function Unpriced(props: { summary: RunSummary; trans: ITranslation }): ReactElement | null {
-  const count = props.summary.unpriced_calls;
-  return count === 0 ? null : (
-    <small>
-      {props.trans._n('%2 call unpriced', '%2 calls unpriced', count, formatNumber(count))}
-    </small>
-  );
+function Missing(props: { summary: RunSummary; trans: ITranslation }): ReactElement | null {
+  const { summary, trans } = props;
+  const notes = [missingPrices(summary, trans), missingUsage(summary, trans)].filter(Boolean);
+  return notes.length === 0 ? null : <small>{notes.join(', ')}</small>;
 }

@@ -8,7 +8,7 @@ import type { TableFilters } from '../models/table.js';
 export const VIEW_MIME_TYPE = 'application/vnd.mellea-jupyter.view+json';
 
 /** What a cost summary is grouped by. */
-export type CostGroup = 'model' | 'asset' | 'day';
+export type CostGroup = 'model' | 'asset' | 'owner' | 'day';
 
 /** One thing to show. */
 export type ViewSpec =
@@ -17,8 +17,8 @@ export type ViewSpec =
   | { view: 'cost'; by: CostGroup; last_seconds: number | null };
 
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const GROUPS: readonly unknown[] = ['model', 'asset', 'day'] satisfies CostGroup[];
-const LISTS = ['status', 'owner_id', 'asset_id', 'model', 'tags'] as const;
+const GROUPS: readonly unknown[] = ['model', 'asset', 'owner', 'day'] satisfies CostGroup[];
+const LISTS = ['status', 'owner_id', 'asset_id', 'model', 'tags', 'group_id'] as const;
 const TEXTS = ['started_after', 'started_before', 'search'] as const;
 
 /** The view that `data` asks for; null for what is none, or one of a newer version. */

@@ -9,7 +9,8 @@ test.each([
   [{ view: 'metrics', run_id: RUN }],
   [{ view: 'runs', filters: { status: ['failed'], search: 'x' } }],
   [{ view: 'table', filters: {} }],
-  [{ view: 'cost', by: 'day', last_seconds: 3600 }]
+  [{ view: 'cost', by: 'day', last_seconds: 3600 }],
+  [{ view: 'cost', by: 'owner', last_seconds: null }]
 ])('%o is shown as it stands', spec => {
   expect(parseView(spec)).toEqual(spec);
 });
@@ -22,7 +23,7 @@ test.each([
   [{ view: 'run', run_id: '../../api/contents' }],
   [{ view: 'run', run_id: `${RUN}/../x` }],
   [{ view: 'html', run_id: RUN }],
-  [{ view: 'cost', by: 'owner' }]
+  [{ view: 'cost', by: 'status' }]
 ])('%o is no view', data => {
   expect(parseView(data)).toBeNull();
 });

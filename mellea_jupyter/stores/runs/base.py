@@ -58,6 +58,13 @@ class Created(Model):
     replayed: bool = False
 
 
+class CreatedRuns(Model):
+    """The recorded runs in their order; `replayed` as in `Created`."""
+
+    runs: tuple[Run, ...]
+    replayed: bool = False
+
+
 class CallRow(Model):
     """One LLM call of a run, as the journal reported it."""
 
@@ -145,9 +152,16 @@ class RunFigures:
 class RunStore(ABC):
     """Runs and what they are made of. See the module's docstring for the rules."""
 
-    @abstractmethod
     def create_run(self, new: NewRun) -> Created:
-        """Record a run in one transaction, its retry link and idempotency key included.
+        """`create_runs` of one."""
+        created = self.create_runs([new])
+        return Created(run=created.runs[0], replayed=created.replayed)
+
+    @abstractmethod
+    def create_runs(self, new: Sequence[NewRun]) -> CreatedRuns:
+        """Record runs in one transaction, retry links and idempotency key included: all, or none.
+
+        Several have one `group_id`, and the key is that of the first.
 
         Raises:
             IdempotencyConflict: the owner used the key with another body.

@@ -55,6 +55,8 @@ def conditions(
             where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
         else:
             where.append(runs.c.id.in_(tagged))
+    if filters.group_id:
+        where.append(_any_of(runs.c.group_id, list(filters.group_id), walk=False))
     if filters.started_after is not None:
         where.append(runs.c.created_ms >= to_ms(filters.started_after))
     if filters.started_before is not None:
@@ -90,8 +92,8 @@ def prefers_walk(
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    if _index_has_order(query, order):
-        return False
+    if query.group_id or _index_has_order(query, order):
+        return False  # a group has few runs
     every = rollup.count(connection, RunFilters(), None)
     if not every:
         return False

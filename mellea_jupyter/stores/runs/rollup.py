@@ -4,8 +4,8 @@ A run counts in one rollup row of each *grain*: a choice of what rows are told a
 reads the coarsest grain that knows all it filters and groups by, so that the total of everything
 is a handful of rows however many runs there are. How many runs have which status is in columns of
 each row, so a chart by day reads one row a day in UTC and one an hour in other zones. Where no
-grain knows enough (tags, search, bounds within an hour), the same totals are taken from the runs
-themselves.
+grain knows enough (tags, groups, search, bounds within an hour), the same totals are taken from the
+runs themselves.
 """
 
 from __future__ import annotations
@@ -152,7 +152,12 @@ def find_grain(
 ) -> int | None:
     """The coarsest grain that can answer, or None when only the runs themselves can."""
     bounds = [to_ms(b) for b in (filters.started_after, filters.started_before) if b is not None]
-    if filters.tags or filters.search or any(bound % HOUR_MS for bound in bounds):
+    if (
+        filters.tags
+        or filters.group_id
+        or filters.search
+        or any(bound % HOUR_MS for bound in bounds)
+    ):
         return None
     if group_by == "day" and utc_offset_minutes % 60:
         return None

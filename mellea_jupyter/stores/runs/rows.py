@@ -59,6 +59,7 @@ def run_columns(run: Run) -> dict[str, Any]:
         **_usage_columns(run.metrics),
         "attempt": run.attempt,
         "expires_ms": None if run.expires_at is None else to_ms(run.expires_at),
+        "group_id": run.group_id,
         "doc": run.model_dump_json(),
     }
 

@@ -42,7 +42,7 @@ from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import (
     CallPrice,
     CallRow,
-    Created,
+    CreatedRuns,
     NewRun,
     Placement,
     RepriceBatch,
@@ -106,13 +106,17 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
 
     # Runs
 
-    def create_run(self, new: NewRun) -> Created:
+    def create_runs(self, new: Sequence[NewRun]) -> CreatedRuns:
         with self._writing() as connection:
-            earlier = _replayed(connection, new)
-            if earlier is not None:
-                return Created(run=load_run(_run_row(connection, earlier).doc), replayed=True)
-            (run,) = _insert_runs(connection, [new])
-        return Created(run=run)
+            earlier = _replayed(connection, new[0])
+            if earlier is None:
+                return CreatedRuns(runs=tuple(_insert_runs(connection, new)))
+            run = load_run(_run_row(connection, earlier).doc)
+            if run.group_id is None:
+                return CreatedRuns(runs=(run,), replayed=True)
+            of_group = select(runs.c.doc).where(runs.c.group_id == run.group_id)
+            docs = connection.scalars(of_group.order_by(*_QUEUE_ORDER))
+            return CreatedRuns(runs=tuple(map(load_run, docs)), replayed=True)
 
     def add_runs(self, new: Sequence[NewRun]) -> None:
         """Record many runs in one transaction, in any status: to import or seed a store."""

@@ -67,6 +67,7 @@ runs = Table(
     Column("expires_ms", BigInteger),  # null: nothing of the run is to be removed
     # What `cost_pico_usd` was spent on, and for how much; null where that was not told apart.
     *(Column(name, BigInteger) for name in SPENDING),
+    Column("group_id", String),
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -86,6 +87,8 @@ Index("runs_of_owner_status", runs.c.owner_id, runs.c.status, runs.c.created_ms,
 Index("runs_of_asset_cost", runs.c.asset_id, runs.c.cost_pico_usd, runs.c.id)
 Index("runs_of_retry_root", runs.c.retry_root)
 Index("runs_by_expires_ms", runs.c.expires_ms)
+_grouped = runs.c.group_id.is_not(None)  # most runs are in none and cost the index nothing
+Index("runs_of_group_id", runs.c.group_id, runs.c.created_ms, runs.c.id, sqlite_where=_grouped)
 
 run_tags = Table(
     "run_tags",

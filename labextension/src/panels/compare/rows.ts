@@ -1,137 +1,99 @@
-// What is compared of runs: a row a field, those that differ first.
+// What a comparison's rows and values read like.
 
-import type { Run, RunMetrics } from '../../api/schema.js';
+import type { ComparedColumn, ComparedRow, ComparedValue, RunMetrics } from '../../api/schema.js';
 import { reasonText, statusText } from '../../components/status.js';
-import { formatDuration, type ITranslation } from '../../format.js';
-import { isUnmet } from '../../models/statuses.js';
-import { metricGroups, metricText } from '../run/metrics.js';
+import { formatDuration, formatMoney, formatNumber, type ITranslation } from '../../format.js';
+import { isTerminal, STATUSES } from '../../models/statuses.js';
+import { metricGroups } from '../run/metrics.js';
 
-/** How many runs stand side by side. */
-export const LEAST_COMPARED = 2;
-export const MOST_COMPARED = 10;
+type Section = ComparedRow['section'];
 
-/** A field of all runs. */
-export interface IComparedRow {
-  label: string;
-  /** One text a run; empty where it has none. */
-  values: readonly string[];
-  isDifferent: boolean;
-  isNumber: boolean;
-  /** Against the first run, `+12 %`; empty where that says nothing. */
-  changes: readonly string[];
-}
-
-/** Rows of one subject. */
-export interface IComparedGroup {
-  title: string;
-  rows: readonly IComparedRow[];
-}
-
-/** All that is known of the runs; rows that are empty for each of them are left out. */
-export function compareRuns(runs: readonly Run[], trans: ITranslation): IComparedGroup[] {
-  const text = (label: string, value: (run: Run) => string): IComparedRow =>
-    textRow(label, runs.map(value));
-  const groups = [
-    { title: trans.__('Outcome'), rows: outcome(text, trans) },
-    { title: trans.__('Configuration'), rows: configuration(runs, text, trans) },
-    ...metricGroups(trans).map(({ title, rows }) => ({
-      title,
-      rows: rows.map(([field, label]) => metricRow(runs, field, label, trans))
-    }))
-  ];
-  return groups
-    .map(({ title, rows }) => ({ title, rows: differingFirst(rows) }))
-    .filter(group => group.rows.length > 0);
-}
-
-type TextRow = (label: string, value: (run: Run) => string) => IComparedRow;
-
-function outcome(text: TextRow, trans: ITranslation): IComparedRow[] {
+/** The sections in their order, with their titles. */
+export function sectionTitles(trans: ITranslation): [section: Section, title: string][] {
   return [
-    text(trans.__('Status'), run =>
-      [
-        statusText(run.status, trans),
-        isUnmet(run) ? trans.__('requirements not met') : reasonText(run, trans)
-      ]
-        .filter(Boolean)
-        .join(' · ')
-    ),
-    text(trans.__('Error'), run => run.error_message ?? ''),
-    text(trans.__('Version'), run => run.asset_version),
-    text(trans.__('Models used'), run => run.models_used.join(', ')),
-    text(trans.__('Artifacts'), run =>
-      run.artifacts.length > 0 ? String(run.artifacts.length) : ''
-    ),
-    text(trans.__('Start'), run => run.isolation ?? ''),
-    text(trans.__('Owner'), run => run.owner_id),
-    text(trans.__('Host'), run => run.host ?? ''),
-    text(trans.__('Created'), run => new Date(run.created_at).toLocaleString()),
-    text(trans.__('Retry of'), run => run.retry_of?.slice(0, 6) ?? ''),
-    text(trans.__('Tags'), run => run.tags.join(', ')),
-    text(trans.__('Note'), run => run.note ?? '')
+    ['outcome', trans.__('Outcome')],
+    ['configuration', trans.__('Configuration')],
+    ['requirements', trans.__('Requirements met')],
+    ['outputs', trans.__('Outputs')],
+    ['metrics', trans.__('Metrics')],
+    ['resolved', trans.__('What it ran with')]
   ];
 }
 
-function configuration(runs: readonly Run[], text: TextRow, trans: ITranslation): IComparedRow[] {
-  const names = (keys: (run: Run) => readonly string[]): string[] =>
-    [...new Set(runs.flatMap(keys))].sort();
-  return [
-    text(trans.__('Model'), ({ config }) => config.model ?? ''),
-    text(trans.__('Model steering'), ({ config }) => config.model_steering),
-    text(trans.__('Environment'), ({ config }) => config.environment_id ?? ''),
-    text(trans.__('Arguments'), ({ config }) => config.args.join(' ')),
-    ...names(({ config }) => Object.keys(config.parameters)).map(name =>
-      text(trans.__('Parameter %1', name), ({ config }) =>
-        name in config.parameters ? JSON.stringify(config.parameters[name]) : ''
-      )
-    ),
-    ...names(({ config }) => Object.keys(config.env_vars)).map(name =>
-      text(trans.__('Variable %1', name), ({ config }) => config.env_vars[name] ?? '')
-    ),
-    ...names(({ config }) => config.datasets.map(binding => binding.name)).map(name =>
-      text(trans.__('Dataset %1', name), ({ config }) => {
-        const bound = config.datasets.find(binding => binding.name === name);
-        return bound ? `${bound.dataset_id} @ ${bound.version ?? 'latest'}` : '';
-      })
-    ),
-    text(trans.__('Timeout'), ({ config }) => formatDuration(config.timeout_seconds * 1000)),
-    text(trans.__('Artifact quota'), ({ config }) => trans.__('%1 MB', config.artifact_quota_mb)),
-    text(trans.__('Most LLM calls'), ({ config }) =>
-      config.max_llm_calls === null ? '' : String(config.max_llm_calls)
-    ),
-    text(trans.__('Strict requirements'), ({ config }) =>
-      config.strict_requirements ? trans.__('yes') : ''
-    ),
-    text(trans.__('Isolation'), ({ config }) => config.isolation),
-    text(trans.__('Working directory'), ({ config }) => config.working_directory)
-  ];
+/** What a row is called; requirements, outputs and what is not known here by their own names. */
+export function rowName(row: ComparedRow, trans: ITranslation): string {
+  if (row.section === 'outputs') {
+    return row.name;
+  }
+  if (row.section === 'requirements') {
+    return row.name === 'loops_met' ? trans.__('All of a loop') : row.name;
+  }
+  if (row.section === 'metrics') {
+    const known = metricGroups(trans)
+      .flatMap(group => group.rows)
+      .find(([field]) => field === (row.name as keyof RunMetrics));
+    return known?.[1] ?? inWords(row.name);
+  }
+  const [first = '', ...rest] = row.name.split('.');
+  const name = rest.join('.');
+  switch (first) {
+    case 'env_vars':
+      return trans.__('Variable %1', name);
+    case 'parameters':
+      return trans.__('Parameter %1', name);
+    case 'datasets':
+      return trans.__('Dataset %1', name);
+    default:
+      return inWords(row.name);
+  }
 }
 
-function textRow(label: string, values: readonly string[]): IComparedRow {
-  return { label, values, isDifferent: areDifferent(values), isNumber: false, changes: [] };
+/** `timeout_seconds` as `Timeout`: the unit stands with the values. */
+function inWords(name: string): string {
+  const words = name.replace(/_(id|seconds|usd|ms|mb)$/, '').replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-function metricRow(
-  runs: readonly Run[],
-  field: keyof RunMetrics,
-  label: string,
-  trans: ITranslation
-): IComparedRow {
-  const numbers = runs.map(run => run.metrics[field]);
-  const isNothing = numbers.every(number => number === 0);
-  const first = numbers[0] ?? null;
-  return {
-    label,
-    values: isNothing ? [] : runs.map(run => metricText(run.metrics, field, trans)),
-    isDifferent: areDifferent(numbers),
-    isNumber: true,
-    changes: numbers.map((number, at) => (at === 0 ? '' : changeText(first, number)))
-  };
+/** A value as text; empty where there is none. Over several runs the mean, and its range. */
+export function valueText(row: ComparedRow, value: ComparedValue, trans: ITranslation): string {
+  if (row.unit === 'usd' && value.value === null && value.missing > 0) {
+    return trans.__('unpriced');
+  }
+  if (value.value === null) {
+    return '';
+  }
+  let text = plain(row, value.value, trans);
+  if (row.unit === 'share') {
+    return trans.__('%1 of %2', text, formatNumber(value.of ?? 0));
+  }
+  if (value.least !== null && value.least !== value.most) {
+    text += ` (${plain(row, value.least, trans)} … ${plain(row, value.most, trans)})`;
+  }
+  return row.unit === 'usd' && value.missing > 0 ? `≥\u202f${text}` : text;
+}
+
+/** What is not in a value: calls without a price, or without usage. */
+export function missingText(row: ComparedRow, value: ComparedValue, trans: ITranslation): string {
+  if (value.missing === 0) {
+    return '';
+  }
+  return row.unit === 'usd'
+    ? trans._n('%1 call unpriced', '%1 calls unpriced', value.missing)
+    : trans._n('%1 call without usage', '%1 calls without usage', value.missing);
+}
+
+/** How a column differs from the first: `+12 %`, `×15`; empty where that says nothing. */
+export function changeOf(row: ComparedRow, at: number): string {
+  const [first, value] = [row.values[0]?.value, row.values[at]?.value];
+  const isNumeric = !['text', 'time', 'json', 'share'].includes(row.unit);
+  return at > 0 && isNumeric && typeof first === 'number' && typeof value === 'number'
+    ? changeText(first, value)
+    : '';
 }
 
 /** `+12 %` or `×15` from one number to another; empty where there is no such share, or no change. */
-export function changeText(from: number | null, to: number | null): string {
-  if (from === null || to === null || from === 0) {
+export function changeText(from: number, to: number): string {
+  if (from === 0) {
     return '';
   }
   const ratio = to / from;
@@ -142,11 +104,55 @@ export function changeText(from: number | null, to: number | null): string {
   return percent === 0 ? '' : `${percent < 0 ? '−' : '+'}${Math.abs(percent)}\u202f%`;
 }
 
-function areDifferent(values: readonly unknown[]): boolean {
-  return new Set(values).size > 1;
+/** Whether the values are numbers to be aligned. */
+export function isNumeric(row: ComparedRow): boolean {
+  return !['text', 'time', 'json'].includes(row.unit);
 }
 
-function differingFirst(rows: readonly IComparedRow[]): IComparedRow[] {
-  const told = rows.filter(row => row.values.some(value => value !== ''));
-  return [...told.filter(row => row.isDifferent), ...told.filter(row => !row.isDifferent)];
+/** How many runs of a column have which status. */
+export function statusesText(column: ComparedColumn, trans: ITranslation): string {
+  return STATUSES.map(status => {
+    const count = column.runs.filter(run => run.status === status).length;
+    return count === 0 ? '' : `${formatNumber(count)} ${statusText(status, trans)}`;
+  })
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** Runs that have not ended. */
+export function activeRuns(columns: readonly ComparedColumn[]): string[] {
+  return columns.flatMap(column => column.runs.filter(run => !isTerminal(run)).map(run => run.id));
+}
+
+function plain(row: ComparedRow, value: unknown, trans: ITranslation): string {
+  if (typeof value === 'string') {
+    if (row.unit === 'time') {
+      return new Date(value).toLocaleString();
+    }
+    if (row.name === 'status') {
+      const known = STATUSES.find(status => status === value);
+      return known === undefined ? value : statusText(known, trans);
+    }
+    if (row.name === 'status_reason') {
+      return reasonText({ status_reason: value, exit_code: null }, trans) || value;
+    }
+    return value;
+  }
+  if (typeof value !== 'number') {
+    return JSON.stringify(value);
+  }
+  switch (row.unit) {
+    case 'milliseconds':
+      return formatDuration(value);
+    case 'seconds':
+      return formatDuration(value * 1000);
+    case 'usd':
+      return formatMoney(value);
+    case 'megabytes':
+      return trans.__('%1 MB', formatNumber(value));
+    case 'number':
+      return Number.isInteger(value) ? formatNumber(value) : value.toFixed(1);
+    default:
+      return row.name.endsWith('_seconds') ? formatDuration(value * 1000) : String(value);
+  }
 }

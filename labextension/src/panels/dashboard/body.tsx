@@ -1,12 +1,12 @@
 // The dashboard's content: filters, totals, table, and what can be done with the chosen runs.
 
-import type { ReactElement } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import { CommandIDs, type ICommands } from '../../commands.js';
 import { useSignal } from '../../components/hooks.js';
 import { formatNumber, type ITranslation } from '../../format.js';
+import { LEAST_COMPARED, MOST_COMPARED } from '../../models/comparison.js';
 import { canCancel, isTerminal } from '../../models/statuses.js';
 import type { RunsTableModel } from '../../models/table.js';
-import { LEAST_COMPARED, MOST_COMPARED } from '../compare/rows.js';
 import { FilterBar } from './filters.js';
 import { SummaryCards } from './summary.js';
 import { RunsTable } from './table.js';
@@ -15,6 +15,8 @@ interface IDashboardProps {
   model: RunsTableModel;
   commands: ICommands;
   trans: ITranslation;
+  /** What stands below the totals. */
+  children?: ReactNode;
 }
 
 /** Everything in the tab. */
@@ -25,6 +27,7 @@ export function DashboardBody(props: IDashboardProps): ReactElement {
     <div className="jp-MelleaDashboard">
       <FilterBar model={model} trans={trans} />
       <SummaryCards summary={model.summary} trans={trans} />
+      {props.children}
       {model.waiting > 0 && (
         <button type="button" className="jp-MelleaRuns-bar" onClick={() => void model.reload()}>
           {trans._n(
@@ -64,6 +67,7 @@ function NothingFound(props: { model: RunsTableModel; trans: ITranslation }): Re
     asset_id: trans.__('asset'),
     model: trans.__('model'),
     tags: trans.__('tags'),
+    group_id: trans.__('group'),
     started_after: trans.__('from'),
     started_before: trans.__('before'),
     search: trans.__('search')

@@ -1,31 +1,52 @@
-// The days of a chart: a summary has only those with runs.
+// The periods of a chart: a summary has only the days with runs.
 
-import type { RunSummary, SummaryGroup } from '../../api/schema.js';
+import type { SummaryGroup } from '../../api/schema.js';
 
-/** A day of the chart; null where nothing ran. */
-export interface IDay {
-  /** `2026-01-15`. */
-  key: string;
-  summary: RunSummary | null;
+/** What a chart draws. */
+export interface ISums {
+  runs: number;
+  cost: number;
+  unpriced_calls: number;
+  succeeded: number;
+  ended: number;
 }
 
-/** The last `limit` days up to the last one with runs, without gaps between them. */
-export function daysOf(groups: readonly SummaryGroup[], limit: number): IDay[] {
-  const summaries = new Map(groups.map(group => [group.key, group.summary]));
-  const keys = [...summaries.keys()].sort();
-  const first = keys[0];
-  const last = keys.at(-1);
+/** A day of the chart, or some days where there are many; null where nothing ran. */
+export interface IDay {
+  /** `2026-01-15`, its first day. */
+  key: string;
+  /** Its last day. */
+  last: string;
+  sums: ISums | null;
+}
+
+const DAY_MS = 86_400_000;
+
+/** All days from the first to the last with runs, in at most `most` periods of equal length. */
+export function daysOf(groups: readonly SummaryGroup[], most: number): IDay[] {
+  const numbers = groups.map(({ key }) => Date.parse(key) / DAY_MS);
+  const first = Math.min(...numbers);
+  const last = Math.max(...numbers);
+  const step = Math.ceil((last - first + 1) / most);
   const days: IDay[] = [];
-  if (first !== undefined && last !== undefined) {
-    // at noon, so that no clock change makes a day of 23 hours the same one twice
-    for (const day = new Date(`${last}T12:00:00Z`); days.length < limit;) {
-      const key = day.toISOString().slice(0, 10);
-      days.unshift({ key, summary: summaries.get(key) ?? null });
-      if (key <= first) {
-        break;
-      }
-      day.setUTCDate(day.getUTCDate() - 1);
-    }
+  for (let day = first; day <= last; day += step) {
+    days.push({ key: keyOf(day), last: keyOf(Math.min(day + step - 1, last)), sums: null });
   }
+  groups.forEach(({ summary }, at) => {
+    const day = days[Math.floor(((numbers[at] ?? first) - first) / step)];
+    if (day) {
+      const sums = (day.sums ??= { runs: 0, cost: 0, unpriced_calls: 0, succeeded: 0, ended: 0 });
+      const { succeeded = 0, failed = 0, cancelled = 0 } = summary.by_status;
+      sums.runs += summary.total_runs;
+      sums.cost += summary.total_cost_usd;
+      sums.unpriced_calls += summary.unpriced_calls;
+      sums.succeeded += succeeded;
+      sums.ended += succeeded + failed + cancelled;
+    }
+  });
   return days;
+}
+
+function keyOf(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }

@@ -245,7 +245,7 @@ function Chips(
     ...model.choices.assets.map(({ id, label }) => [id, label] as const)
   ]);
   const chips: { key: string; label: string; remove: () => void }[] = [];
-  const lists = ['status', 'owner_id', 'asset_id', 'model', 'tags'] as const;
+  const lists = ['status', 'owner_id', 'asset_id', 'model', 'tags', 'group_id'] as const;
   for (const field of lists) {
     const values: readonly string[] = filters[field] ?? [];
     for (const value of values) {
@@ -256,7 +256,9 @@ function Chips(
             ? statusText(value as RunStatus, trans)
             : field === 'asset_id'
               ? assets.get(value) || value
-              : value,
+              : field === 'group_id'
+                ? trans.__('group %1', value.slice(4, 10))
+                : value,
         remove: () => set({ [field]: values.filter(each => each !== value) })
       });
     }

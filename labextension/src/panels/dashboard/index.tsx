@@ -2,9 +2,11 @@
 
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReactElement } from 'react';
+import type { RunsStream } from '../../api/stream.js';
 import type { ITranslation } from '../../format.js';
 import type { RunsTableModel } from '../../models/table.js';
 import { RegionPanel } from '../region.js';
+import { Breakdown } from './breakdown.js';
 import { DashboardBody } from './body.js';
 
 /** All runs that one may see. */
@@ -12,6 +14,7 @@ export class DashboardPanel extends RegionPanel {
   constructor(
     readonly model: RunsTableModel,
     private readonly commands: CommandRegistry,
+    private readonly stream: RunsStream,
     private readonly trans: ITranslation
   ) {
     super(trans.__('Mellea dashboard'), 'jp-MelleaDashboard-panel', model);
@@ -19,6 +22,11 @@ export class DashboardPanel extends RegionPanel {
   }
 
   protected override render(): ReactElement {
-    return <DashboardBody model={this.model} commands={this.commands} trans={this.trans} />;
+    const { model, commands, stream, trans } = this;
+    return (
+      <DashboardBody model={model} commands={commands} trans={trans}>
+        <Breakdown model={model} stream={stream} trans={trans} />
+      </DashboardBody>
+    );
   }
 }

@@ -9,10 +9,10 @@ import {
   formatPercent,
   type ITranslation
 } from '../../format.js';
-import { daysOf, type IDay } from './days.js';
+import { daysOf, type IDay, type ISums } from './days.js';
 
 const GOOD_RATE = 0.9;
-const SHOWN_DAYS = 30;
+const MOST_BARS = 60;
 
 /** The cards and charts; `null` totals are being loaded. */
 export function SummaryCards(props: {
@@ -22,7 +22,7 @@ export function SummaryCards(props: {
   const { summary, trans } = props;
   const rate = summary?.success_rate ?? null;
   const average = summary?.average_duration_ms ?? null;
-  const days = daysOf(summary?.groups ?? [], SHOWN_DAYS);
+  const days = daysOf(summary?.groups ?? [], MOST_BARS);
   return (
     <div className="jp-MelleaDashboard-summary">
       <dl>
@@ -35,20 +35,12 @@ export function SummaryCards(props: {
         <Card
           label={trans.__('Total tokens')}
           value={summary && formatNumber(summary.total_tokens)}
+          note={summary ? missingUsage(summary, trans) : ''}
         />
         <Card
           label={trans.__('Total cost')}
           value={summary && totalCost(summary)}
-          note={
-            summary && summary.unpriced_calls > 0
-              ? trans._n(
-                  '%2 call unpriced',
-                  '%2 calls unpriced',
-                  summary.unpriced_calls,
-                  formatNumber(summary.unpriced_calls)
-                )
-              : ''
-          }
+          note={summary ? missingPrices(summary, trans) : ''}
         />
         <Card
           label={trans.__('Average duration')}
@@ -60,19 +52,20 @@ export function SummaryCards(props: {
           <DayChart
             title={trans.__('Runs per day')}
             days={days}
-            value={day => day.total_runs}
+            value={day => day.runs}
             text={formatNumber}
           />
           <DayChart
             title={trans.__('Cost per day')}
             days={days}
-            value={day => day.total_cost_usd}
+            value={day => day.cost}
             text={formatMoney}
+            note={day => missingPrices(day, trans)}
           />
           <DayChart
             title={trans.__('Success rate per day')}
             days={days}
-            value={day => day.success_rate}
+            value={day => (day.ended === 0 ? null : day.succeeded / day.ended)}
             text={formatPercent}
             top={1}
           />
@@ -80,6 +73,22 @@ export function SummaryCards(props: {
       )}
     </div>
   );
+}
+
+/** Calls that are not in a cost; empty for none. */
+export function missingPrices(sums: Pick<ISums, 'unpriced_calls'>, trans: ITranslation): string {
+  const count = sums.unpriced_calls;
+  return count === 0
+    ? ''
+    : trans._n('%2 call unpriced', '%2 calls unpriced', count, formatNumber(count));
+}
+
+/** Calls that are not in a number of tokens; empty for none. */
+export function missingUsage(summary: RunSummary, trans: ITranslation): string {
+  const count = summary.calls_without_usage;
+  return count === 0
+    ? ''
+    : trans._n('%2 call without usage', '%2 calls without usage', count, formatNumber(count));
 }
 
 function totalCost(summary: RunSummary): string {
@@ -110,16 +119,20 @@ const CHART = { width: 180, height: 48 };
 function DayChart(props: {
   title: string;
   days: readonly IDay[];
-  value: (day: RunSummary) => number | null;
+  value: (day: ISums) => number | null;
   text: (value: number) => string;
+  note?: (day: ISums) => string;
   top?: number;
 }): ReactElement {
-  const values = props.days.map(day => (day.summary === null ? null : props.value(day.summary)));
+  const values = props.days.map(({ sums }) => sums && props.value(sums));
   const top = props.top ?? Math.max(...values.map(value => value ?? 0), Number.MIN_VALUE);
   const step = CHART.width / values.length;
-  const texts = values.map(
-    (value, index) => `${props.days[index]?.key}: ${value === null ? '–' : props.text(value)}`
-  );
+  const texts = props.days.map(({ key, last, sums }, index) => {
+    const value = values[index] ?? null;
+    const note = sums && props.note?.(sums);
+    const when = key === last ? key : `${key} – ${last}`;
+    return `${when}: ${value === null ? '–' : props.text(value)}${note ? `, ${note}` : ''}`;
+  });
   return (
     <figure className="jp-MelleaChart">
       <figcaption>{props.title}</figcaption>
@@ -153,7 +166,7 @@ function DayChart(props: {
       </svg>
       <p className="jp-MelleaChart-ends" aria-hidden="true">
         <span>{props.days[0]?.key.slice(5)}</span>
-        <span>{props.days.at(-1)?.key.slice(5)}</span>
+        <span>{props.days.at(-1)?.last.slice(5)}</span>
       </p>
     </figure>
   );

@@ -10,8 +10,10 @@ import type { RunsStream } from '../../api/stream.js';
 import type { ICommands } from '../../commands.js';
 import type { ITranslation } from '../../format.js';
 import type { IViewContext } from '../../views/context.js';
+import { parseCompared, type Compared } from '../../models/comparison.js';
 import type * as Views from '../../views/index.js';
 import { parseView, VIEW_MIME_TYPE, type ViewSpec } from '../../views/spec.js';
+import type * as Comparison from '../compare/content.js';
 
 type IRenderer = ReturnType<IRenderMimeRegistry['createRenderer']>;
 type MimeModel = Parameters<IRenderer['renderModel']>[0];
@@ -29,6 +31,8 @@ export interface IViewOutputOptions {
 /** A view in an output. */
 export class ViewOutput extends ReactWidget implements IRenderer {
   private spec: ViewSpec | null = null;
+  private compared: Compared | null = null;
+  private comparison: typeof Comparison | null = null;
   private snapshot: MimeModel | null = null;
   private views: typeof Views | null = null;
   private readonly context: IViewContext;
@@ -53,7 +57,16 @@ export class ViewOutput extends ReactWidget implements IRenderer {
   /** Called by JupyterLab with the output, and again when the kernel has updated it. */
   async renderModel(model: MimeModel): Promise<void> {
     this.snapshot = model;
-    this.spec = parseView(model.data[VIEW_MIME_TYPE]);
+    const data = model.data[VIEW_MIME_TYPE];
+    if ((data as { view?: unknown } | undefined)?.view === 'compare') {
+      const compared = parseCompared(data);
+      if (JSON.stringify(compared) !== JSON.stringify(this.compared)) {
+        this.compared = compared; // else the same as before, so that what is drawn stays
+      }
+      this.comparison ??= await import('../compare/content.js');
+    } else {
+      this.spec = parseView(data);
+    }
     this.views ??= await import('../../views/index.js');
     this.update();
     await this.renderPromise;
@@ -62,6 +75,17 @@ export class ViewOutput extends ReactWidget implements IRenderer {
   protected override render(): ReactElement | null {
     if (this.views === null) {
       return null;
+    }
+    if (this.compared !== null && this.comparison !== null) {
+      return (
+        <section
+          className="jp-MelleaView"
+          role="region"
+          aria-label={this.options.trans.__('Comparison of Mellea runs')}
+        >
+          <this.comparison.CompareContent compared={this.compared} {...this.options} />
+        </section>
+      );
     }
     return this.spec === null ? (
       <p>{this.options.trans.__('This output is of another version of mellea-jupyter.')}</p>

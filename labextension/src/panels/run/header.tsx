@@ -42,6 +42,20 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
       </div>
       <p className="jp-MelleaRun-facts">
         {facts.join(' · ')}
+        {run.group_id !== null && (
+          <>
+            {' · '}
+            <button
+              type="button"
+              className="jp-MelleaButton jp-mod-link"
+              onClick={() =>
+                void commands.execute(CommandIDs.compareRuns, { groupId: run.group_id })
+              }
+            >
+              {trans.__('compare its group')}
+            </button>
+          </>
+        )}
         {run.retry_of !== null && (
           <>
             {' · '}
