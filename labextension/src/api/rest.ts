@@ -6,6 +6,7 @@ import type {
   Asset,
   AssetCreate,
   AssetPage,
+  CallContent,
   CallPage,
   CheckReply,
   Dataset,
@@ -18,9 +19,12 @@ import type {
   GetDatasetsQuery,
   GetNotificationsQuery,
   GetRunsQuery,
+  GetRunsRunIdCallsQuery,
   GetRunsRunIdLogsQuery,
+  GetRunsRunIdLoopsQuery,
   GetRunsSummaryQuery,
   LogPage,
+  LoopPage,
   ModelList,
   Notice,
   NoticePage,
@@ -141,8 +145,17 @@ export class RunsApi {
     return this.read(`runs/${runId}/artifacts`, {});
   }
 
-  listCalls(runId: string, after: number): Promise<CallPage> {
-    return this.read(`runs/${runId}/calls`, { after });
+  listCalls(runId: string, query: GetRunsRunIdCallsQuery): Promise<CallPage> {
+    return this.read(`runs/${runId}/calls`, query);
+  }
+
+  listLoops(runId: string, query: GetRunsRunIdLoopsQuery): Promise<LoopPage> {
+    return this.read(`runs/${runId}/loops`, query);
+  }
+
+  /** What a call was asked and what it answered, where the run kept it. */
+  getCallContent(runId: string, call: number, options?: IReadOptions): Promise<CallContent> {
+    return this.read(`runs/${runId}/calls/${call}/content`, {}, options);
   }
 
   listOutputs(runId: string): Promise<StructuredOutput[]> {

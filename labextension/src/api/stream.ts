@@ -2,6 +2,7 @@
 // REST. A lost connection is made again with growing, jittered pauses; log topics resume by cursor.
 
 import type {
+  CallsChanged,
   ClientMessage,
   LogFrame,
   NoticeChanged,
@@ -20,6 +21,8 @@ export interface ITopicListener {
   onSubscribed?(): void;
   onRun?(run: Run): void;
   onDeleted?(event: RunDeleted): void;
+  /** Calls and loops that changed, each as it is now. */
+  onCalls?(event: CallsChanged): void;
   onNotice?(event: NoticeChanged | NoticesChanged): void;
   /** New log lines. */
   onFrames?(frames: LogFrame[], cursor: string): void;
@@ -278,6 +281,8 @@ function tellEvent(
     case 'notice_changed':
     case 'notices_changed':
       return listener.onNotice?.(event);
+    case 'calls_changed':
+      return listener.onCalls?.(event);
     default: {
       const unknown: never = event;
       return unknown;

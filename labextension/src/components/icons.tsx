@@ -15,6 +15,7 @@ const PATHS = {
   stopping: 'M5 5h6v6H5zM8 1.8a6.2 6.2 0 1 0 6.2 6.2',
   up: 'M4 10l4-4 4 4',
   down: 'M4 6l4 4 4-4',
+  right: 'M6 4l4 4-4 4',
   more: 'M3.5 8h.01M8 8h.01M12.5 8h.01',
   add: 'M8 3v10M3 8h10',
   refresh: 'M13 8a5 5 0 1 1-1.5-3.5M13 2.5v2.7h-2.7',

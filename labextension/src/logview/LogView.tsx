@@ -24,7 +24,7 @@ import { isOpen } from './core/filtered.js';
 import type { LogModel } from './core/model.js';
 import { RowHeights } from './core/rows.js';
 import { Viewport } from './core/viewport.js';
-import { LogLine } from './LogLine.js';
+import { LogLine, type ICallsTarget } from './LogLine.js';
 import { LogToolbar } from './LogToolbar.js';
 
 const ROW_HEIGHT = 18; // pixels; the style sheet sets the same
@@ -39,6 +39,8 @@ interface ILogViewProps {
   downloadUrl: string | null;
   /** Address of a line; null where there is none. */
   lineUrl: ((line: number) => string) | null;
+  /** Show the call or the loop that a line tells of. */
+  onShowCalls?: (target: ICallsTarget) => void;
   /** Without filters and search, where a few lines are all there is room for. */
   isCompact?: boolean;
   trans: ITranslation;
@@ -112,6 +114,7 @@ export function LogView(props: ILogViewProps): ReactElement {
                       hasTime={hasTime}
                       href={lineUrl?.(line.line) ?? null}
                       onCopyLink={copyLink}
+                      onShowCalls={props.onShowCalls}
                       trans={trans}
                     />
                   ) : (

@@ -1,14 +1,18 @@
 // What a run's tab shows: header, failure, numbers, and the tabs below.
 
 import { Clipboard } from '@jupyterlab/apputils';
-import { useState, type ReactElement } from 'react';
+import { useCallback, useEffect, useState, type ReactElement } from 'react';
 import { CommandIDs } from '../../commands.js';
 import { useSignal, useStreamState } from '../../components/hooks.js';
+import { Late } from '../../components/late.js';
 import { Numbers } from '../../components/numbers.js';
 import { Tabs } from '../../components/tabs.js';
+import { formatNumber } from '../../format.js';
+import type { ICallsTarget } from '../../logview/LogLine.js';
 import { LogView } from '../../logview/LogView.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
+import type { IKeptCalls } from '../calls/index.js';
 import { ArtifactsTab } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
@@ -21,13 +25,27 @@ import { SourceTab } from './source.js';
 interface IRunBodyProps extends IRunPanelOptions {
   model: RunModel;
   log: LogModel;
+  kept: IKeptCalls;
 }
+
+const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
 
 /** Everything in the tab. */
 export function RunBody(props: IRunBodyProps): ReactElement {
   const { model, log, api, stream, trans } = props;
   useSignal(model.changed);
   const [tab, setTab] = useState('logs');
+  const [target, setTarget] = useState<ICallsTarget | null>(null);
+  const showCalls = useCallback((wanted: ICallsTarget) => {
+    setTarget(wanted);
+    setTab('calls');
+  }, []);
+  const [revealed, setRevealed] = useState<{ line: number } | null>(null);
+  useEffect(() => {
+    if (revealed !== null) {
+      void log.reveal(revealed.line); // the viewer is there by now
+    }
+  }, [log, revealed]);
   const streamState = useStreamState(stream);
   const { run } = model;
   if (run === null) {
@@ -68,9 +86,31 @@ export function RunBody(props: IRunBodyProps): ReactElement {
                   streamState={streamState}
                   downloadUrl={api.logUrl(run.id)}
                   lineUrl={line => props.linkOf(run.id, line)}
+                  onShowCalls={showCalls}
                   trans={trans}
                 />
               )
+          },
+          {
+            id: 'calls',
+            label: trans.__('Calls (%1)', formatNumber(run.metrics.llm_calls)),
+            content: () => (
+              <Late
+                load={loadCalls}
+                with={{
+                  run,
+                  api,
+                  stream,
+                  kept: props.kept,
+                  target,
+                  onShowLine: line => {
+                    setTab('logs');
+                    setRevealed({ line });
+                  },
+                  trans
+                }}
+              />
+            )
           },
           {
             id: 'artifacts',
