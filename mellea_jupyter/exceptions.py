@@ -5,7 +5,7 @@
     MelleaJupyterError
     ├── NotFound (LookupError)
     │   ├── RunNotFound · AssetNotFound · EnvironmentNotFound · DatasetNotFound · ArtifactNotFound
-    │   ├── NoticeNotFound
+    │   ├── CallNotFound · NoticeNotFound
     ├── InvalidInput (ValueError)          a request that can not be accepted; names the field
     │   ├── InvalidCursor
     │   └── InvalidProgram                 a path or source that can not become an asset
@@ -92,6 +92,13 @@ class ArtifactNotFound(NotFound):
 
     code = "artifact_not_found"
     noun = "artifact"
+
+
+class CallNotFound(NotFound):
+    """The run has not made such an LLM call."""
+
+    code = "call_not_found"
+    noun = "LLM call"
 
 
 class NoticeNotFound(NotFound):

@@ -23,6 +23,7 @@ from mellea_jupyter.handlers.base import ErrorShape, RequestError, describe, enc
 if TYPE_CHECKING:
     from mellea_jupyter.auth.owner import User
     from mellea_jupyter.models.base import Model
+    from mellea_jupyter.models.calls import CallsChanged
     from mellea_jupyter.models.events import RunEvent
     from mellea_jupyter.models.notifications import NoticeEvent
     from mellea_jupyter.service.services import Services
@@ -139,10 +140,12 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
                 del self._topics[topic]
 
     async def _serve(self, topic: str, after: str | None) -> None:
-        kind, _, run_id = topic.removesuffix("/logs").partition("/")
+        kind, _, run_id = topic.removesuffix("/logs").removesuffix("/calls").partition("/")
         try:
             if topic.endswith("/logs"):
                 await self._follow_logs(topic, run_id, after)
+            elif topic.endswith("/calls"):
+                await self._follow_calls(topic, run_id)
             elif kind == "run":
                 await self._follow_run(topic, run_id)
             elif kind == "runs":
@@ -192,6 +195,15 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
                 else:
                     await self._send_event(topic, event)
 
+    async def _follow_calls(self, topic: str, run_id: str) -> None:
+        """Begins with nothing: the client reads the pages when the topic is confirmed."""
+        async with aclosing(self._services.calls.watch(run_id, self._user)) as changes:
+            async for change in changes:
+                if change is None:
+                    await self._confirm(topic)
+                else:
+                    await self._send_event(topic, change)
+
     async def _follow_logs(self, topic: str, run_id: str, after: str | None) -> None:
         from mellea_jupyter.models.websocket import Complete, Lagged
 
@@ -213,7 +225,7 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
 
         await self._send(Subscribed(topic=topic))
 
-    async def _send_event(self, topic: str, event: RunEvent | NoticeEvent) -> None:
+    async def _send_event(self, topic: str, event: RunEvent | NoticeEvent | CallsChanged) -> None:
         from mellea_jupyter.models.websocket import Event
 
         await self._send(Event(topic=topic, event=event))

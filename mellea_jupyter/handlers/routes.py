@@ -52,6 +52,7 @@ from mellea_jupyter.handlers.runs import (
     RunsHandler,
     SourceHandler,
     SummaryHandler,
+    UsageHandler,
 )
 
 DEFAULT_PREFIX = "/api"
@@ -91,6 +92,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/calls/{call}/content", CallContentHandler),
     ("/runs/{run_id}/loops", LoopsHandler),
+    ("/runs/{run_id}/usage", UsageHandler),
     ("/runs/{run_id}/outputs", OutputsHandler),
     ("/runs/{run_id}/source", SourceHandler),
     ("/assets", AssetsHandler),

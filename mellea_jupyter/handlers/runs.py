@@ -13,7 +13,13 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
     from mellea_jupyter.models.artifacts import StructuredOutput
-    from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, SourceReply
+    from mellea_jupyter.models.calls import (
+        CallContent,
+        CallPage,
+        LoopPage,
+        SourceReply,
+        UsageSeries,
+    )
     from mellea_jupyter.models.metrics import RunMetrics
     from mellea_jupyter.models.pages import RunPage, RunQuery, SummaryReply
     from mellea_jupyter.models.requests import (
@@ -228,7 +234,9 @@ class CallsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> CallPage:
         """The LLM calls of a run, in the order they began, a page at a time."""
         services = await self.app.services()
-        return await services.results.calls(run_id, self.user, after=query.after, limit=query.limit)
+        return await services.calls.list_calls(
+            run_id, self.user, after=query.after, limit=query.limit
+        )
 
 
 class CallContentHandler(ApiHandler):
@@ -240,7 +248,7 @@ class CallContentHandler(ApiHandler):
     async def get(self, run_id: str, call: str) -> CallContent:
         """What one LLM call was asked and what it answered, where the run kept it."""
         services = await self.app.services()
-        return await services.results.call_content(run_id, int(call), self.user)
+        return await services.calls.get_content(run_id, int(call), self.user)
 
 
 class LoopsHandler(ApiHandler):
@@ -252,7 +260,21 @@ class LoopsHandler(ApiHandler):
     async def get(self, run_id: str, query: CallQuery) -> LoopPage:
         """The sampling loops of a run with their attempts and verdicts, a page at a time."""
         services = await self.app.services()
-        return await services.results.loops(run_id, self.user, after=query.after, limit=query.limit)
+        return await services.calls.list_loops(
+            run_id, self.user, after=query.after, limit=query.limit
+        )
+
+
+class UsageHandler(ApiHandler):
+    """`/runs/{run_id}/usage`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str) -> UsageSeries:
+        """Memory, CPU time and cost of a run over time, for a chart."""
+        services = await self.app.services()
+        return await services.calls.get_usage(run_id, self.user)
 
 
 class OutputsHandler(ApiHandler):

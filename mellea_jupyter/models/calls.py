@@ -129,6 +129,9 @@ class SamplingLoop(Model):
     requirements: tuple[LoopRequirement, ...] = Field((), description="By index.")
     attempts: tuple[LoopAttempt, ...] = Field((), description="By chain, then by number.")
     status: str = Field(description="active, met, not_met or failed")
+    chosen_loop: int | None = Field(
+        None, description="The loop inside it whose result is its own; null when it tried itself."
+    )
     error: str | None = Field(None, description="Type and message of what it raised.")
     started_at: float = Field(description="Unix seconds.")
     ended_at: float | None = Field(None, description="Unix seconds; null while active.")
@@ -136,6 +139,7 @@ class SamplingLoop(Model):
     cost_usd: Usd | None = Field(None, description="Of its priced calls, inner loops included.")
     repair_cost_usd: Usd | None = Field(None, description="Of its priced repairs.")
     unpriced_calls: int = Field(0, description="Its calls without a price.")
+    left_out: int = Field(0, description="Attempts and verdicts over what is kept of a loop.")
     line: int | None = Field(None, description="Line of the log that tells of its end.")
 
 
@@ -153,6 +157,23 @@ class CallsChanged(Model):
     run_id: str = Field(description="Whose they are.")
     calls: tuple[LlmCall, ...] = Field((), description="By number.")
     loops: tuple[SamplingLoop, ...] = Field((), description="By number.")
+
+
+class UsagePoint(Model):
+    """What the run's processes used by a moment."""
+
+    t: float = Field(description="Unix seconds.")
+    memory_mb: float = Field(description="Memory of the process tree, in MiB.")
+    cpu_seconds: float = Field(description="CPU time of the process tree so far.")
+    cost_usd: Usd | None = Field(
+        None, description="Cost of the priced calls so far; null when none has a price."
+    )
+
+
+class UsageSeries(Model):
+    """Memory, CPU time and cost over a run's time."""
+
+    points: tuple[UsagePoint, ...] = Field(description="In order of time, at most 300.")
 
 
 class SourceFile(Model):

@@ -31,6 +31,25 @@ class RunMetrics(Model):
         "has a price.",
     )
 
+    useful_cost_usd: Usd | None = Field(
+        None,
+        description="Of it, what answers cost, also those that did not pass; the four are null "
+        "when it is, and in runs recorded before they were told apart.",
+    )
+    repair_cost_usd: Usd | None = Field(None, description="Of it, what repairs cost.")
+    judge_cost_usd: Usd | None = Field(None, description="Of it, what judge calls cost.")
+    wasted_cost_usd: Usd | None = Field(
+        None, description="Of it, what cancelled calls cost, where that is known."
+    )
+    accepted_outputs: int = Field(
+        0,
+        description="Outermost sampling loops whose requirements were met, and answers that "
+        "arrived outside of loops.",
+    )
+    cost_per_accepted_output_usd: Usd | None = Field(
+        None, description="Whole cost divided by the accepted outputs; null without any."
+    )
+
     samples_generated: int = Field(0, description="Answers generated, judge calls not included.")
     repair_attempts: int = Field(0, description="Follow-up generations after the first of a chain.")
     loop_iterations: int = Field(0, description="Generations in sampling loops plus ReAct turns.")

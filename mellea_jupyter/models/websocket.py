@@ -4,7 +4,10 @@ The socket carries what is new; history is read over REST. Topics:
 
 * `runs`: every change of a run that the user may see;
 * `run/<id>`: changes of one run, beginning with what it is now;
-* `run/<id>/calls`: its LLM calls and sampling loops as they change;
+* `run/<id>/calls`: its LLM calls and sampling loops as they change. Begins with nothing: the
+  client subscribes, waits for `subscribed`, then reads the pages over REST. Whatever changes after
+  `subscribed` comes here, so nothing is missed. What comes here replaces what is known of its
+  number; a page, which may be older, never replaces what came here;
 * `run/<id>/logs`: its log lines after a cursor, then `complete`;
 * `notifications`: notices for the user.
 """

@@ -18,12 +18,20 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
-from .llm_events_recorder import ATTEMPT, INSIDE, LOOP, BudgetExceeded, Call, Recorder
+from .llm_events_recorder import (
+    ATTEMPT,
+    CALL,
+    CHECK,
+    INSIDE,
+    LOOP,
+    BudgetExceeded,
+    Call,
+    Recorder,
+)
 
 __all__ = ["BudgetExceeded", "install", "uninstall"]
 
 _MARK = "__mellea_jupyter_original__"
-_CALL = "_mellea_jupyter_call"
 _ONE_REQUEST_A_PROMPT = frozenset({"ollama"})
 """Providers whose backend sends a raw batch as one request a prompt; others send one."""
 
@@ -133,10 +141,9 @@ def _observe_generate(original: Callable[..., Any]) -> Callable[..., Any]:
 def _follow_thunk(recorder: Recorder, call: Call, result: Any) -> None:
     """Tie the call to its thunk, whose computation ends it: at once if it is computed already."""
     thunk = result[0]
+    thunk.__dict__[CALL] = call
     if getattr(thunk, "_computed", True):
         recorder.call_finished(call, thunk)
-    else:
-        thunk.__dict__[_CALL] = call
 
 
 def _observe_raw(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,7 +211,7 @@ def _wrap_thunk() -> list[str]:
 def _observe_stream(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def astream(self: Any) -> Any:
-        call, recorder = self.__dict__.get(_CALL), _state.recorder
+        call, recorder = self.__dict__.get(CALL), _state.recorder
         if call is None or recorder is None:
             return await original(self)
         try:
@@ -224,7 +231,7 @@ def _observe_stream(original: Callable[..., Any]) -> Callable[..., Any]:
 def _observe_cancel(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def cancel_generation(self: Any, error: Exception | None = None) -> Any:
-        call, recorder = self.__dict__.get(_CALL), _state.recorder
+        call, recorder = self.__dict__.get(CALL), _state.recorder
         if call is None or recorder is None or self._computed:
             return await original(self, error)
         try:
@@ -251,13 +258,16 @@ def _observe_validate(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = _state.recorder
         if recorder is None or INSIDE.get() == "judge":  # a part of another requirement's verdict
             return await original(self, *args, **kwargs)
-        token = INSIDE.set("judge")
+        check = recorder.guard(recorder.check_started, self)
+        tokens: tuple[Token[Any], ...] = (INSIDE.set("judge"), CHECK.set(check))
         started = time.perf_counter()
         try:
             result = await original(self, *args, **kwargs)
         finally:
-            _reset(token)
-        recorder.guard(recorder.verdict, self, result, (time.perf_counter() - started) * 1000)
+            for token in tokens:
+                _reset(token)
+        latency_ms = (time.perf_counter() - started) * 1000
+        recorder.guard(recorder.verdict, check, self, result, latency_ms)
         return result
 
     return validate

@@ -6,6 +6,7 @@ messages. Everything is read by feature test; what is missing is left out. Stand
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Fields = dict[str, Any]
@@ -14,6 +15,8 @@ MAX_MESSAGES = 4
 MAX_MESSAGE_PARTS = 16
 MAX_NAME_CHARS = 200
 MAX_TEXT_BYTES = 2000
+MAX_MEASURED_MESSAGES = 1000
+MAX_ENCODED_CHARS = 65536
 
 
 def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
@@ -35,6 +38,20 @@ def name_of(value: Any) -> str | None:
     if type(value) is str and 0 < len(value) <= MAX_NAME_CHARS:
         return value
     return str(value)[:MAX_NAME_CHARS] if value else None
+
+
+def content_fields(prompt: Any, reply: Any, limit_bytes: int) -> Fields:
+    """The end of a prompt and the beginning of its reply.
+
+    Where one of them is cut (``truncated``), ``prompt_bytes`` and ``reply_bytes`` are the sizes of
+    the whole texts, left out where they are not found quickly.
+    """
+    fields = {**prompt_fields(prompt, limit_bytes), **reply_fields(reply, limit_bytes)}
+    if "truncated" in fields:
+        messages = prompt if isinstance(prompt, list) else [prompt]
+        sizes = {"prompt_bytes": _size_of(messages), "reply_bytes": _size_of([reply])}
+        fields.update((name, size) for name, size in sizes.items() if size is not None)
+    return fields
 
 
 def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
@@ -71,6 +88,33 @@ def reply_fields(reply: Any, limit_bytes: int) -> Fields:
 def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
     kept, shortened = cut(text, limit_bytes)
     return {name: kept, "truncated": True} if shortened else {name: kept}
+
+
+def _size_of(parts: list[Any]) -> int | None:
+    """The UTF-8 size of texts and messages; None where it takes long to find.
+
+    The size of ASCII is known without reading it; of other texts little is read.
+    """
+    if len(parts) > MAX_MEASURED_MESSAGES:
+        return None
+    size, left = 0, MAX_ENCODED_CHARS
+    for text in _texts_of(parts):
+        if not text.isascii():
+            left -= len(text)
+            if left < 0:
+                return None
+        size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return size
+
+
+def _texts_of(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        content = part.get("content") if isinstance(part, dict) else part
+        pieces = content[:MAX_MEASURED_MESSAGES] if isinstance(content, list) else [content]
+        for piece in pieces:
+            text = piece.get("text") if isinstance(piece, dict) else piece
+            if isinstance(text, str):
+                yield text
 
 
 def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:

@@ -25,11 +25,17 @@ Fields = dict[str, Any]
 Result = TypeVar("Result")
 
 MAX_REQUIREMENTS = 100
+MAX_CHECK_CALLS = 100
+
+CALL = "_mellea_jupyter_call"
+"""The attribute of a reply that says which call it is of."""
 
 INSIDE: ContextVar[str] = ContextVar("mellea_jupyter_inside", default="")
 """``"judge"`` inside a requirement's validation, ``"tool"`` inside a tool, otherwise empty."""
 LOOP: ContextVar[Loop | None] = ContextVar("mellea_jupyter_loop", default=None)
 ATTEMPT: ContextVar[Attempt | None] = ContextVar("mellea_jupyter_attempt", default=None)
+CHECK: ContextVar[Check | None] = ContextVar("mellea_jupyter_check", default=None)
+"""The validation that goes on."""
 
 
 class BudgetExceeded(RuntimeError):
@@ -51,6 +57,7 @@ class Loop:
         "has_raw_calls",
         "id",
         "indices",
+        "indices_by_text",
         "iterations",
         "parent",
         "samples",
@@ -62,9 +69,22 @@ class Loop:
         self.budget: int | None = None
         self.chains: dict[Any, Chain] = {}
         self.indices: dict[int, int] = {}  # id(requirement) -> its index in loop_started
+        self.indices_by_text: dict[str, int | None] = {}  # None: several have this text
         self.samples = 0
         self.iterations = 0
         self.has_raw_calls = False
+
+    def index_of(self, requirement: Any) -> int | None:
+        """The index of a requirement, or of the one that it stands in for.
+
+        SOFAI wraps a requirement to have another backend judge it; the text stays.
+        """
+        index = self.indices.get(id(requirement))
+        return (
+            index
+            if index is not None
+            else (self.indices_by_text.get(requirement_text(requirement)))
+        )
 
     def count(self, samples: int = 0, iterations: int = 0) -> None:
         """Count for this loop and for those around it."""
@@ -98,11 +118,22 @@ class Attempt:
         self.is_judged = False
 
 
+class Check:
+    """One requirement's validation: which it is, and the calls that it made."""
+
+    __slots__ = ("calls", "index")
+
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.calls: list[int] = []
+
+
 class Call:
     """One call in flight or ended."""
 
     __slots__ = (
         "attempt",
+        "chain",
         "has_ended",
         "id",
         "is_raw",
@@ -119,6 +150,7 @@ class Call:
         self.provider = content.name_of(getattr(backend, "_provider", None))
         self.model = content.name_of(getattr(backend, "_model_id", None))
         self.loop = loop
+        self.chain: int | None = None
         self.attempt: int | None = None
         self.is_raw = False
         self.has_ended = False
@@ -203,6 +235,11 @@ class Recorder:
         self._emit_started(call, attempt, action_name)
         return call
 
+    def check_started(self, requirement: Any) -> Check:
+        """A requirement begins to be validated; the caller makes the check current."""
+        loop = LOOP.get()
+        return Check(loop.index_of(requirement) if loop is not None else None)
+
     def raw_started(self, backend: Any, actions: Any, requests: int) -> Call:
         """A backend is about to complete a batch of prompts without a context."""
         inside, loop = INSIDE.get(), LOOP.get()
@@ -270,6 +307,9 @@ class Recorder:
             "call_failed",
             call=call.id,
             purpose=call.purpose,
+            loop=call.loop.id if call.loop is not None else None,
+            chain=call.chain,
+            attempt=call.attempt,
             provider=call.provider,
             model=call.model,
             cancelled=cancelled,
@@ -284,8 +324,14 @@ class Recorder:
         if call.loop is not None:
             fields["loop"] = call.loop.id
         if attempt is not None:
-            fields["chain"] = attempt.chain.id
+            fields["chain"] = call.chain = attempt.chain.id
             fields["attempt"] = call.attempt = attempt.number
+        check = CHECK.get() if call.purpose == "judge" else None
+        if check is not None:
+            if check.index is not None:
+                fields["index"] = check.index
+            if len(check.calls) < MAX_CHECK_CALLS:
+                check.calls.append(call.id)
         if call.provider is not None:
             fields["provider"] = call.provider
         if call.model is not None:
@@ -299,8 +345,10 @@ class Recorder:
         fields["purpose"] = call.purpose
         fields["latency_ms"] = call.latency_ms()
         fields["lines"] = 1
+        if call.loop is not None:
+            fields["loop"] = call.loop.id
         if call.attempt is not None and call.loop is not None:
-            fields["attempt"] = call.attempt
+            fields["chain"], fields["attempt"] = call.chain, call.attempt
             if call.loop.budget is not None:
                 fields["budget"] = call.loop.budget
         if call.provider is not None:
@@ -311,10 +359,8 @@ class Recorder:
 
     def _content_of(self, thunk: Any) -> Fields:
         log = getattr(thunk, "_generate_log", None)
-        fields = content.prompt_fields(getattr(log, "prompt", None), self._content_limit)
-        reply = getattr(thunk, "_underlying_value", None)
-        fields.update(content.reply_fields(reply, self._content_limit))
-        return fields
+        prompt, reply = getattr(log, "prompt", None), getattr(thunk, "_underlying_value", None)
+        return content.content_fields(prompt, reply, self._content_limit)
 
     # Loops and attempts
 
@@ -323,9 +369,11 @@ class Recorder:
         loop = Loop(next(self._loop_numbers), LOOP.get())
         own = getattr(strategy, "requirements", None)
         texts: list[Fields] = []
-        for index, requirement in enumerate(list(own or requirements or ())[:MAX_REQUIREMENTS]):
+        asked = list(own if own is not None else requirements or ())  # its own replace the call's
+        for index, requirement in enumerate(asked[:MAX_REQUIREMENTS]):
             loop.indices[id(requirement)] = index
             text, kind = requirement_text(requirement), requirement_kind(requirement)
+            loop.indices_by_text[text] = None if text in loop.indices_by_text else index
             texts.append({"index": index, "text": content.short(text, 300), "kind": kind})
         loop.budget = _integer(strategy, "loop_budget")
         concurrency = _integer(strategy, "concurrency_budget")
@@ -360,8 +408,8 @@ class Recorder:
             samples=loop.samples,
             iterations=loop.iterations,
             error=content.error_fields(error) if error is not None else None,
-            chosen=_integer(result, "result_index"),
             lines=1,
+            **_chosen(loop, result, generations),
         )
 
     def _begin_attempt(self, loop: Loop, action: Any, *, is_raw: bool) -> Attempt:
@@ -404,7 +452,9 @@ class Recorder:
 
     # Verdicts
 
-    def verdict(self, requirement: Any, result: Any, latency_ms: float) -> None:
+    def verdict(
+        self, check: Check | None, requirement: Any, result: Any, latency_ms: float
+    ) -> None:
         """A requirement has judged the current attempt."""
         loop, attempt = LOOP.get(), ATTEMPT.get()
         if attempt is not None:
@@ -417,16 +467,41 @@ class Recorder:
             attempt=attempt.number if attempt is not None else None,
             chain=attempt.chain.id if attempt is not None else None,
             requirement=content.short(requirement_text(requirement)),
-            index=loop.indices.get(id(requirement)) if loop is not None else None,
+            index=check.index if check is not None else None,
             passed=bool(result),
             reason=content.short(reason) if reason is not None else None,
             score=score if isinstance(score, (int, float)) else None,
             latency_ms=round(latency_ms, 3),
+            calls=check.calls or None if check is not None else None,
         )
 
     def degraded(self, missing: list[str], version: str | None) -> None:
         """Some of mellea's functions could not be wrapped; the counts may be too low."""
         self.emit("degraded", missing=missing, mellea=version or "unknown", lines=1)
+
+
+def _chosen(loop: Loop, result: Any, generations: Any) -> Fields:
+    """Which attempt is the result: of this loop, or of one inside it whose result it took.
+
+    mellea gives a place among the samples in the order in which they arrived, which says nothing
+    of chains; the sample itself knows the call that it is of. Samples of raw calls do not, and
+    are made one an attempt in a single chain.
+    """
+    index = _integer(result, "result_index")
+    if index is None or not isinstance(generations, list):
+        return {}
+    if not -len(generations) <= index < len(generations):
+        return {}
+    fields: Fields = {"chosen": index % len(generations)}
+    call = getattr(generations[index], "__dict__", {}).get(CALL)
+    if isinstance(call, Call) and call.loop is not None and call.attempt is not None:
+        chosen = (call.loop.id, call.chain, call.attempt)
+    elif len(loop.chains) == 1 and len(generations) == loop.iterations:
+        chosen = (loop.id, 1, index % len(generations) + 1)
+    else:
+        return fields
+    fields["chosen_loop"], fields["chosen_chain"], fields["chosen_attempt"] = chosen
+    return fields
 
 
 def requirement_text(requirement: Any) -> str:

@@ -1,4 +1,4 @@
-"""What is kept of a run: its artifacts, its structured outputs, its calls."""
+"""What is kept of a run: its artifacts and its structured outputs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mellea_jupyter.accounting.usage import UsageState
 from mellea_jupyter.models.artifacts import ArtifactList, SkippedArtifact, StructuredOutput
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outputs import read_outputs
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
-from mellea_jupyter.stores.runs.base import CallRow
 
 log = logging.getLogger(__name__)
 
@@ -42,32 +40,3 @@ class Collector:
     ) -> list[StructuredOutput]:
         """The structured outputs the program declared, in order."""
         return await self._offload.io(read_outputs, run.id, run_dir / "outputs", frames, kept)
-
-    @staticmethod
-    def changed_calls(usage: UsageState) -> list[CallRow]:
-        """Calls that changed since the last time this was asked, as rows."""
-        return [
-            CallRow(
-                call=call.call,
-                seq=call.seq or 0,
-                started_at=call.started_at or 0.0,
-                purpose=call.purpose,
-                provider=call.provider,
-                model=call.model,
-                status="active" if call.status == "started" else call.status,
-                input_tokens=call.input_tokens,
-                output_tokens=call.output_tokens,
-                latency_ms=call.latency_ms,
-                cost_pico_usd=call.price.picodollars if call.price else None,
-                loop=call.loop,
-                attempt=call.attempt,
-                error=_error_text(call.error),
-            )
-            for call in usage.take_changed_calls()
-        ]
-
-
-def _error_text(error: dict[str, Any] | None) -> str | None:
-    if error is None:
-        return None
-    return ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))[:2000]

@@ -25,6 +25,7 @@ from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStar
 from mellea_jupyter.models.artifacts import ArtifactList
 from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
+from mellea_jupyter.service.calls import new_reports
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outputs import MAX_OUTPUTS
@@ -199,11 +200,14 @@ class Follower:
         if self._run.is_terminal:
             return
         seq = self._position.seq
-        calls = self._collector.changed_calls(self._usage)
-        if calls:
-            await self._offload.write(self._store.save_calls, self._run.id, calls)
+        await self._save_reports()
         self._run = await self._records.update(self._run.id, self._with_usage, folded_seq=seq)
         self._saved_seq = seq
+
+    async def _save_reports(self) -> None:
+        reports = new_reports(self._usage)
+        if reports:
+            await self._offload.write(self._store.save_reports, self._run.id, reports)
 
     def _with_usage(self, run: Run) -> Run:
         if run.is_terminal:
@@ -276,9 +280,7 @@ class Follower:
             with suppress(ExecutorUnreachable):  # then what is left is swept when it is back
                 await self._kill()
         at = clock.now()
-        calls = self._collector.changed_calls(self._usage)
-        if calls:
-            await self._offload.write(self._store.save_calls, self._run.id, calls)
+        await self._save_reports()
         kept = await self._collector.collect(self._run, self._run_dir)
         outputs = await self._collector.outputs(self._run, self._run_dir, self._seen.outputs, kept)
         for output in outputs:

@@ -1,11 +1,10 @@
-"""`RunResults`: what a run left: its log, calls, outputs, artifacts and the source it ran."""
+"""`RunResults`: what a run left: its log, outputs, artifacts and the source it ran."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from mellea_jupyter.auth.owner import User
 from mellea_jupyter.auth.signing import LinkSigner, SignedLink
 from mellea_jupyter.exceptions import ArtifactNotFound, PermissionDenied
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
-from mellea_jupyter.models.calls import CallPage, LlmCall, SourceFile, SourceReply
+from mellea_jupyter.models.calls import SourceFile, SourceReply
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.access import require_kept
@@ -23,10 +22,9 @@ from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.journals.base import JournalStore, LogQuery
-from mellea_jupyter.stores.runs.base import CallRow, RunStore
+from mellea_jupyter.stores.runs.base import RunStore
 
 SOURCE_TEXT_LIMIT = 1 << 20
-PICO = Decimal(10) ** 12
 
 
 class RunResults:
@@ -85,18 +83,6 @@ class RunResults:
                 yield chunk
         finally:
             reader.close()
-
-    async def calls(self, run_id: str, user: User, *, after: int, limit: int) -> CallPage:
-        """LLM calls in order, those after number `after`.
-
-        Raises:
-            RunNotFound: no such run for this user.
-        """
-        await self._get_run(run_id, user)
-        rows = await self._offload.io(self._store.list_calls, run_id, after=after, limit=limit + 1)
-        page, more = rows[:limit], len(rows) > limit
-        calls = tuple(_as_call(row) for row in page)
-        return CallPage(calls=calls, next=page[-1].call if more else None)
 
     async def outputs(self, run_id: str, user: User) -> list[StructuredOutput]:
         """The structured outputs the program declared, in order.
@@ -186,14 +172,6 @@ class RunResults:
         while (chunk := await self._offload.scan(next, chunks, done)) is not done:
             yield chunk  # type: ignore[misc]  # the sentinel is excluded by the loop
             await asyncio.sleep(0)
-
-
-def _as_call(row: CallRow) -> LlmCall:
-    cost = None if row.cost_pico_usd is None else Decimal(row.cost_pico_usd) / PICO
-    return LlmCall(
-        **row.model_dump(exclude={"seq", "cost_pico_usd"}),
-        cost_usd=cost,
-    )
 
 
 def _source_files(folder: Path) -> tuple[SourceFile, ...]:

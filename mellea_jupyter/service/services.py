@@ -34,6 +34,7 @@ from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker, Subscription
+from mellea_jupyter.service.calls import RunCalls
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
@@ -224,6 +225,13 @@ class Services:
             artifacts=artifacts,
             folders=folders,
             signer=LinkSigner(data_dir / "signing.key"),
+            offload=self._offload,
+            get_run=self.runs.get,
+        )
+        self.calls = RunCalls(
+            store=self._store,
+            journals=journals,
+            broker=self.broker,
             offload=self._offload,
             get_run=self.runs.get,
         )

@@ -998,6 +998,18 @@ export type RunMetrics = {
   output_tokens: number;
   /** Cost of the priced calls, US dollars; null when calls were made and none has a price. */
   estimated_cost_usd: number | null;
+  /** Of it, what answers cost, also those that did not pass; the four are null when it is, and in runs recorded before they were told apart. */
+  useful_cost_usd: number | null;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number | null;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number | null;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number | null;
+  /** Outermost sampling loops whose requirements were met, and answers that arrived outside of loops. */
+  accepted_outputs: number;
+  /** Whole cost divided by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Answers generated, judge calls not included. */
   samples_generated: number;
   /** Follow-up generations after the first of a chain. */
@@ -1101,6 +1113,8 @@ export type SamplingLoop = {
   attempts: LoopAttempt[];
   /** active, met, not_met or failed */
   status: string;
+  /** The loop inside it whose result is its own; null when it tried itself. */
+  chosen_loop: number | null;
   /** Type and message of what it raised. */
   error: string | null;
   /** Unix seconds. */
@@ -1115,6 +1129,8 @@ export type SamplingLoop = {
   repair_cost_usd: number | null;
   /** Its calls without a price. */
   unpriced_calls: number;
+  /** Attempts and verdicts over what is kept of a loop. */
+  left_out: number;
   /** Line of the log that tells of its end. */
   line: number | null;
 };
@@ -1285,6 +1301,24 @@ export type Unsubscribed = {
   type: 'unsubscribed';
   /** As asked for. */
   topic: string;
+};
+
+/** What the run's processes used by a moment. */
+export type UsagePoint = {
+  /** Unix seconds. */
+  t: number;
+  /** Memory of the process tree, in MiB. */
+  memory_mb: number;
+  /** CPU time of the process tree so far. */
+  cpu_seconds: number;
+  /** Cost of the priced calls so far; null when none has a price. */
+  cost_usd: number | null;
+};
+
+/** Memory, CPU time and cost over a run's time. */
+export type UsageSeries = {
+  /** In order of time, at most 300. */
+  points: UsagePoint[];
 };
 
 /** What one requirement said of one attempt. */

@@ -71,6 +71,10 @@ class JournalReader(ABC):
         """
 
     @abstractmethod
+    def find_frame(self, seq: int) -> dict[str, Any] | None:
+        """The raw frame of this number; None when it is not there or damaged."""
+
+    @abstractmethod
     def read_encoded(
         self, position: Position, *, limit_bytes: int = 1 << 20, through_seq: int | None = None
     ) -> EncodedBatch | None:

@@ -142,6 +142,13 @@ class FileJournalReader(JournalReader):
                 break
         return frames
 
+    def find_frame(self, seq: int) -> Frame | None:
+        descriptor = self._descriptor()
+        if descriptor is None:
+            return None
+        found = lines.find_last(descriptor, lambda frame: frame["seq"] <= seq)
+        return found[1] if found is not None and found[1]["seq"] == seq else None
+
     def _frames(self, position: Position) -> Iterator[Frame]:
         """Frames after the position, which is behind each when it is given."""
         try:

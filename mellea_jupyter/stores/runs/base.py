@@ -72,6 +72,40 @@ class CallRow(Model):
     loop: int | None = None
     attempt: int | None = None
     error: str | None = None
+    response_model: str | None = None
+    action: str | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    ttft_ms: float | None = None
+    streaming: bool | None = None
+    finish_reason: str | None = None
+    requests: int | None = None
+    price_source: str | None = None
+    price_version: str | None = None
+    price_dated: str | None = None
+    chain: int | None = None
+    requirement: int | None = None
+    line: int | None = None
+    has_content: bool | None = Field(None, description="Null in rows of earlier versions.")
+
+
+class LoopRow(Model):
+    """One sampling loop of a run, as the journal reported it."""
+
+    loop: int
+    seq: int = Field(description="Last frame that changed it.")
+    doc: str = Field(description="The `SamplingLoop` as JSON.")
+
+
+class Reports(Model):
+    """What a run reported since it was last saved; each as it is now."""
+
+    calls: tuple[CallRow, ...] = ()
+    loops: tuple[LoopRow, ...] = ()
+    usage: str | None = Field(None, description="The whole `UsageSeries` as JSON, if it changed.")
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.loops or self.usage)
 
 
 class RunStore(ABC):
@@ -178,12 +212,43 @@ class RunStore(ABC):
         """Remove the record and what belongs to it."""
 
     @abstractmethod
-    def save_calls(self, run_id: str, calls: Sequence[CallRow]) -> None:
-        """Insert or replace calls by `(run_id, call)`."""
+    def save_reports(self, run_id: str, reports: Reports) -> None:
+        """Insert or replace calls and loops by their numbers, and the use of resources.
+
+        Raises:
+            RunNotFound
+        """
 
     @abstractmethod
     def list_calls(self, run_id: str, *, after: int, limit: int) -> list[CallRow]:
         """Calls with `call > after`, in order."""
+
+    @abstractmethod
+    def get_call(self, run_id: str, call: int) -> CallRow:
+        """Raises CallNotFound."""
+
+    @abstractmethod
+    def list_loops(self, run_id: str, *, after: int, limit: int, limit_bytes: int) -> list[LoopRow]:
+        """Loops with `loop > after`, in order.
+
+        The last one is where their documents reach `limit_bytes`; there is always one if any is.
+        """
+
+    @abstractmethod
+    def list_changed(self, run_id: str, *, after: int, limit_bytes: int) -> Reports:
+        """Calls and loops whose last change is a frame after `after`, the next frames' only.
+
+        About `limit_bytes` as JSON: all that the last of these frames changed are among them, so
+        that the highest `seq` is where to go on. In no order, and without the use of resources.
+        """
+
+    @abstractmethod
+    def last_change(self, run_id: str) -> int:
+        """The highest `seq` of the run's calls and loops; 0 when it has none."""
+
+    @abstractmethod
+    def find_usage(self, run_id: str) -> str | None:
+        """The run's `UsageSeries` as JSON."""
 
     @abstractmethod
     def save_output(self, run_id: str, output: StructuredOutput) -> None:

@@ -1,64 +1,53 @@
-"""`SqlRunStore`: the runs store in SQL, one transaction a method."""
+"""`SqlRunStore`: the runs store in SQL, one transaction a method.
+
+Runs and their queue are here; what else the store holds is in the `sql_*` modules beside this one.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     Engine,
     Row,
-    Table,
     delete,
     func,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.exc import DBAPIError
 
 from mellea_jupyter.exceptions import (
-    AssetNotFound,
     Conflict,
-    DatasetNotFound,
-    EnvironmentNotFound,
     IdempotencyConflict,
-    NameTaken,
     RunNotFound,
     VersionConflict,
 )
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
-from mellea_jupyter.models.artifacts import StructuredOutput
-from mellea_jupyter.models.assets import Asset, PinnedFile
-from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
-from mellea_jupyter.models.environments import Environment
-from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
 from mellea_jupyter.stores.notices.sql import record as record_notice
-from mellea_jupyter.stores.runs import cursors, queries, rollup, schema
+from mellea_jupyter.stores.runs import queries, rollup, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
-from mellea_jupyter.stores.runs.base import CallRow, Created, NewRun, Placement, RunStore
-from mellea_jupyter.stores.runs.rows import bounded, load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.base import Created, NewRun, Placement
+from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.sql_assets import SqlAssets
+from mellea_jupyter.stores.runs.sql_calls import SqlReports
+from mellea_jupyter.stores.runs.sql_datasets import SqlDatasets
+from mellea_jupyter.stores.runs.sql_environments import SqlEnvironments
 from mellea_jupyter.stores.runs.tables import (
     RUN_SUMS,
-    assets,
     audit,
-    calls,
-    dataset_files,
-    dataset_versions,
-    datasets,
-    environments,
     idempotency_keys,
-    outputs,
-    pinned_files,
     placements,
     run_tags,
     runs,
@@ -69,20 +58,16 @@ _CONTRIBUTION = [
     runs.c[name]
     for name in ("owner_id", "asset_id", "model", "status", "created_ms", "duration_ms", *RUN_SUMS)
 ]
-Registered = TypeVar("Registered", Asset, Dataset)
 
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
 
-class SqlRunStore(RunStore):
+class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
     """Runs in a SQLite file. Safe to use from several threads and processes."""
 
     def __init__(self, engine: Engine, path: Path, *, busy_timeout_seconds: float) -> None:
+        super().__init__(Transactions(engine, busy_timeout_seconds=busy_timeout_seconds))
         self._engine = engine
-        self.transactions = Transactions(engine, busy_timeout_seconds=busy_timeout_seconds)
-        """For other stores in the same database."""
-        self._reading = self.transactions.reading
-        self._writing = self.transactions.writing
         self._data_version = dialect.DataVersion(path)
         self._data_version_lock = threading.Lock()
 
@@ -271,186 +256,6 @@ class SqlRunStore(RunStore):
                 visible_to=visible_to,
             )
 
-    # What belongs to runs
-
-    def save_calls(self, run_id: str, calls: Sequence[CallRow]) -> None:
-        if calls:
-            rows = [_call_columns(run_id, call) for call in calls]
-            with self._writing() as connection, _belonging_to(run_id):
-                connection.execute(_UPSERT_CALL, rows)
-
-    def list_calls(self, run_id: str, *, after: int, limit: int) -> list[CallRow]:
-        query = select(*(c for c in calls.c if c is not calls.c.run_id))
-        query = query.where(calls.c.run_id == run_id, calls.c.call > after)
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(calls.c.call).limit(limit))
-            return [CallRow.model_validate(row._asdict()) for row in rows]
-
-    def save_output(self, run_id: str, output: StructuredOutput) -> None:
-        key = {"run_id": run_id, "artifact_id": output.artifact_id}
-        statement = dialect.upsert(outputs, keys=list(key))
-        with self._writing() as connection, _belonging_to(run_id):
-            connection.execute(statement, {**key, "doc": output.model_dump_json()})
-
-    def list_outputs(self, run_id: str) -> list[StructuredOutput]:
-        query = select(outputs.c.doc).where(outputs.c.run_id == run_id).order_by(outputs.c.n)
-        with self._reading() as connection:
-            docs = connection.scalars(query).all()
-        return [StructuredOutput.model_validate_json(doc) for doc in docs]
-
-    # Assets
-
-    def upsert_asset(
-        self, asset: Asset, origin: str, files: Sequence[PinnedFile], *, keep: Collection[str] = ()
-    ) -> Asset:
-        with self._writing() as connection:
-            asset = _upsert_by_origin(connection, assets, asset, origin, keep)
-            if files:
-                rows = [{"content_hash": asset.content_hash, **dict(file)} for file in files]
-                connection.execute(dialect.upsert(pinned_files), rows)
-        return asset
-
-    def get_asset(self, asset_id: str) -> Asset:
-        with self._reading() as connection:
-            doc = connection.scalar(select(assets.c.doc).where(assets.c.id == asset_id))
-        if doc is None:
-            raise AssetNotFound(asset_id)
-        return Asset.model_validate_json(doc)
-
-    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
-        docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
-        return AssetPage(assets=tuple(map(Asset.model_validate_json, docs)), next=following)
-
-    def _newest(
-        self, table: Table, *, visible_to: str | None, limit: int, cursor: str | None
-    ) -> tuple[list[str], str | None]:
-        """Documents of a page of assets or datasets, and the cursor of the next page."""
-        where = [] if visible_to is None else [table.c.owner_id == visible_to]
-        if cursor is not None:
-            value, row_id = cursors.decode(cursor, table.name, int)
-            where.append(tuple_(table.c.updated_ms, table.c.id) < tuple_(value, row_id))
-        query = select(table.c.updated_ms, table.c.id, table.c.doc).where(*where)
-        query = query.order_by(table.c.updated_ms.desc(), table.c.id.desc()).limit(limit + 1)
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
-        following = None
-        if len(rows) > limit:
-            rows = rows[:limit]
-            following = cursors.encode(table.name, rows[-1].updated_ms, rows[-1].id)
-        return [row.doc for row in rows], following
-
-    def pinned_files(self, content_hash: str) -> list[PinnedFile]:
-        columns = (pinned_files.c.path, pinned_files.c.checksum, pinned_files.c.size_bytes)
-        query = select(*columns).where(pinned_files.c.content_hash == content_hash)
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(pinned_files.c.path)).all()
-        return [PinnedFile.model_validate(row._asdict()) for row in rows]
-
-    # Environments
-
-    def add_environment(self, environment: Environment) -> Environment:
-        with self._writing() as connection:
-            same = _environment_of_name(connection, environment)
-            if same is not None:
-                return same
-            columns = {"id": environment.id, **_environment_columns(environment)}
-            connection.execute(insert(environments), columns)
-        return environment
-
-    def get_environment(self, environment_id: str) -> Environment:
-        query = select(environments.c.doc).where(environments.c.id == environment_id)
-        with self._reading() as connection:
-            doc = connection.scalar(query)
-        if doc is None:
-            raise EnvironmentNotFound(environment_id)
-        return Environment.model_validate_json(doc)
-
-    def list_environments(self, *, visible_to: str | None) -> list[Environment]:
-        query = select(environments.c.doc).order_by(environments.c.name, environments.c.id)
-        if visible_to is not None:
-            owner_id = environments.c.owner_id
-            query = query.where(owner_id.is_(None) | (owner_id == visible_to))
-        with self._reading() as connection:
-            return [Environment.model_validate_json(doc) for doc in connection.scalars(query)]
-
-    def save_environment(self, environment: Environment) -> None:
-        with self._writing() as connection:
-            same = _environment_of_name(connection, environment)
-            if same is not None and same.id != environment.id:
-                raise NameTaken("environment", same.name, same.id)
-            known = update(environments).where(environments.c.id == environment.id)
-            if not connection.execute(known.values(_environment_columns(environment))).rowcount:
-                raise EnvironmentNotFound(environment.id)
-
-    def delete_environment(self, environment_id: str) -> None:
-        known = delete(environments).where(environments.c.id == environment_id)
-        with self._writing() as connection:
-            if not connection.execute(known).rowcount:
-                raise EnvironmentNotFound(environment_id)
-
-    # Datasets
-
-    def upsert_dataset(
-        self, dataset: Dataset, origin: str, files: Sequence[DatasetFile],
-        *, keep: Collection[str] = (),
-    ) -> Dataset:  # fmt: skip
-        latest = dataset.latest
-        with self._writing() as connection:
-            dataset = _upsert_by_origin(connection, datasets, dataset, origin, keep)
-            version = {
-                "dataset_id": dataset.id,
-                "version": latest.version,
-                "created_ms": to_ms(latest.created_at),
-                "doc": latest.model_dump_json(),
-            }
-            connection.execute(dialect.upsert(dataset_versions), version)
-            if files:
-                rows = [{"version": latest.version, **dict(file)} for file in files]
-                connection.execute(dialect.upsert(dataset_files), rows)
-        return dataset
-
-    def get_dataset(self, dataset_id: str) -> Dataset:
-        with self._reading() as connection:
-            doc = connection.scalar(select(datasets.c.doc).where(datasets.c.id == dataset_id))
-        if doc is None:
-            raise DatasetNotFound(dataset_id)
-        return Dataset.model_validate_json(doc)
-
-    def list_datasets(
-        self, *, visible_to: str | None, limit: int, cursor: str | None
-    ) -> DatasetPage:
-        docs, following = self._newest(datasets, visible_to=visible_to, limit=limit, cursor=cursor)
-        return DatasetPage(datasets=tuple(map(Dataset.model_validate_json, docs)), next=following)
-
-    def list_dataset_versions(self, dataset_id: str) -> list[DatasetVersion]:
-        versions = dataset_versions.c
-        query = select(versions.doc).where(versions.dataset_id == dataset_id)
-        query = query.order_by(versions.created_ms.desc(), versions.version)
-        with self._reading() as connection:
-            return [DatasetVersion.model_validate_json(doc) for doc in connection.scalars(query)]
-
-    def dataset_files(self, version: str) -> list[DatasetFile]:
-        columns = (dataset_files.c.path, dataset_files.c.checksum, dataset_files.c.size_bytes)
-        query = select(*columns).where(dataset_files.c.version == version)
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(dataset_files.c.path)).all()
-        return [DatasetFile.model_validate(row._asdict()) for row in rows]
-
-    def is_dataset_checksum_known(self, checksum: str) -> bool:
-        query = select(dataset_files.c.version).where(dataset_files.c.checksum == checksum)
-        with self._reading() as connection:
-            return connection.scalar(query.limit(1)) is not None
-
-    def delete_dataset(self, dataset_id: str) -> None:
-        versions = dataset_versions.c
-        of_it = select(versions.version).where(versions.dataset_id == dataset_id)
-        of_others = select(versions.version).where(versions.dataset_id != dataset_id)
-        only_its = dataset_files.c.version.in_(of_it) & dataset_files.c.version.not_in(of_others)
-        with self._writing() as connection:
-            connection.execute(delete(dataset_files).where(only_its))
-            if not connection.execute(delete(datasets).where(datasets.c.id == dataset_id)).rowcount:
-                raise DatasetNotFound(dataset_id)
-
     # The rest
 
     def changes(self) -> int:
@@ -462,19 +267,6 @@ class SqlRunStore(RunStore):
         columns = {"at_ms": to_ms(at), "user": user, "action": action, "run_id": run_id}
         with self._writing() as connection:
             connection.execute(insert(audit), {**columns, "details": json.dumps(details)})
-
-
-_UPSERT_CALL = dialect.upsert(calls)
-
-
-@contextmanager
-def _belonging_to(run_id: str) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        if dialect.is_missing_parent(error):
-            raise RunNotFound(run_id) from error
-        raise
 
 
 def _run_row(connection: Connection, run_id: str) -> Row[Any]:
@@ -619,46 +411,3 @@ def _placement(row: Row[Any]) -> Placement:
     handle = columns["handle"]
     columns["handle"] = None if handle is None else json.loads(handle)
     return Placement.model_validate(columns)
-
-
-def _upsert_by_origin(
-    connection: Connection, table: Table, value: Registered, origin: str, keep: Collection[str]
-) -> Registered:
-    """Record what was registered; where its origin is known, under the id of the first time."""
-    known = connection.scalar(select(table.c.doc).where(table.c.origin == origin))
-    if known is not None:
-        first = type(value).model_validate_json(known)
-        kept = {name: getattr(first, name) for name in ("id", "created_at", *keep)}
-        value = value.model_copy(update=kept)
-    columns = {
-        "id": value.id,
-        "origin": origin,
-        "owner_id": value.owner_id,
-        "updated_ms": to_ms(value.updated_at),
-        "doc": value.model_dump_json(),
-    }
-    connection.execute(dialect.upsert(table), columns)
-    return value
-
-
-def _environment_of_name(connection: Connection, like: Environment) -> Environment | None:
-    """What the owner has under this name."""
-    same = (
-        environments.c.owner_id.is_not_distinct_from(like.owner_id),
-        environments.c.name == like.name,
-    )
-    doc = connection.scalar(select(environments.c.doc).where(*same))
-    return None if doc is None else Environment.model_validate_json(doc)
-
-
-def _environment_columns(environment: Environment) -> dict[str, Any]:
-    doc = environment.model_dump_json(exclude={"available", "reason", "checked_at", "facts"})
-    return {"owner_id": environment.owner_id, "name": environment.name, "doc": doc}
-
-
-def _call_columns(run_id: str, call: CallRow) -> dict[str, Any]:
-    columns = {"run_id": run_id, **dict(call)}
-    for name in ("input_tokens", "output_tokens", "cost_pico_usd", "loop", "attempt"):
-        if columns[name] is not None:
-            columns[name] = bounded(columns[name], (1 << 63) - 1)
-    return columns

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -133,7 +134,43 @@ calls = Table(
     Column("loop", BigInteger),
     Column("attempt", BigInteger),
     Column("error", Text),
+    Column("response_model", String),
+    Column("action", String),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("ttft_ms", Float),
+    Column("streaming", Boolean),  # null in rows that were made without this column
+    Column("finish_reason", String),
+    Column("requests", BigInteger),
+    Column("price_source", String),
+    Column("price_version", String),
+    Column("price_dated", String),
+    Column("chain", BigInteger),
+    Column("requirement", BigInteger),
+    Column("line", BigInteger),
+    Column("has_content", Boolean),
     PrimaryKeyConstraint("run_id", "call"),
+    Index("calls_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+loops = Table(
+    "loops",
+    metadata,
+    _of_run(),
+    Column("loop", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "loop"),
+    Index("loops_by_seq", "run_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+usage_series = Table(
+    "usage_series",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("doc", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -12,6 +12,7 @@ import pytest
 from mellea_jupyter.clock import new_id
 from mellea_jupyter.exceptions import (
     AssetNotFound,
+    CallNotFound,
     Conflict,
     DatasetNotFound,
     EnvironmentNotFound,
@@ -29,7 +30,7 @@ from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
-from mellea_jupyter.stores.runs.base import CallRow, RunStore
+from mellea_jupyter.stores.runs.base import CallRow, LoopRow, Reports, RunStore
 from tests.stores.runs.conftest import NOON, Add, make_run, new
 
 
@@ -87,14 +88,18 @@ class TestRecord:
 
     def test_delete_removes_all_that_belongs_to_it(self, store: RunStore, add: Add) -> None:
         run = add(tags=("x",), name="unusual")
-        store.save_calls(run.id, [CallRow(call=1, seq=2, started_at=0, purpose="answer",
-                                          status="active")])  # fmt: skip
+        call = CallRow(call=1, seq=2, started_at=0, purpose="answer", status="active")
+        loop = LoopRow(loop=1, seq=3, doc="{}")
+        store.save_reports(run.id, Reports(calls=(call,), loops=(loop,), usage="{}"))
         store.save_output(run.id, StructuredOutput(artifact_id="a", data=1))
         with pytest.raises(VersionConflict):
             store.delete_run(run.id, expected_version=4)
         store.delete_run(run.id, expected_version=0)
         assert ids(store, tags=("x",)) == ids(store, search="unusual") == []
         assert store.list_calls(run.id, after=0, limit=10) == []
+        assert store.list_loops(run.id, after=0, limit=10, limit_bytes=9) == []
+        assert store.find_usage(run.id) is None
+        assert store.last_change(run.id) == 0
         assert store.list_outputs(run.id) == []
 
     def test_a_handle_is_kept_with_the_placement(self, store: RunStore, add: Add) -> None:
@@ -113,7 +118,7 @@ class TestRecord:
         call = CallRow(call=1, seq=1, started_at=0, purpose="answer", status="finished",
                        input_tokens=1 << 80)  # fmt: skip
         run = add()
-        store.save_calls(run.id, [call])
+        store.save_reports(run.id, Reports(calls=(call,)))
         assert store.list_calls(run.id, after=0, limit=1)[0].input_tokens == (1 << 63) - 1
 
 
@@ -317,13 +322,75 @@ class TestBelongings:
         run = add()
         rows = [CallRow(call=i, seq=i, started_at=1.5, purpose="answer", status="active")
                 for i in (1, 2, 3)]  # fmt: skip
-        store.save_calls(run.id, rows)
+        store.save_reports(run.id, Reports(calls=tuple(rows)))
         done = rows[1].model_copy(update={"status": "finished", "output_tokens": 5, "seq": 9})
-        store.save_calls(run.id, [done])
+        store.save_reports(run.id, Reports(calls=(done,)))
         assert store.list_calls(run.id, after=1, limit=10) == [done, rows[2]]
         assert store.list_calls(run.id, after=0, limit=1) == [rows[0]]
+        assert store.get_call(run.id, 2) == done
+        with pytest.raises(CallNotFound):
+            store.get_call(run.id, 4)
         with pytest.raises(RunNotFound):
-            store.save_calls("nobody", rows)
+            store.save_reports("nobody", Reports(calls=tuple(rows)))
+
+    def test_all_that_is_known_of_a_call_is_kept(self, store: RunStore, add: Add) -> None:
+        run = add()
+        row = CallRow(
+            call=1, seq=5, started_at=1.5, purpose="judge", status="finished", provider="openai",
+            model="gpt-4o", response_model="gpt-4o-x", action="Message", input_tokens=1,
+            output_tokens=2, cached_tokens=3, reasoning_tokens=4, latency_ms=0.5, ttft_ms=0.25,
+            streaming=True, finish_reason="stop", requests=2, cost_pico_usd=7, price_source="a",
+            price_version="b", price_dated="2026-01-01", loop=1, chain=2, attempt=3,
+            requirement=4, error="x", line=9, has_content=True,
+        )  # fmt: skip
+        assert None not in dict(row).values()
+        store.save_reports(run.id, Reports(calls=(row,)))
+        assert store.list_calls(run.id, after=0, limit=10) == [row]
+
+    def test_loops_are_replaced_by_number_and_paged_by_size(
+        self, store: RunStore, add: Add
+    ) -> None:
+        run = add()
+        rows = [LoopRow(loop=i, seq=i, doc=f'"{i:098}"') for i in (1, 2, 3)]
+        store.save_reports(run.id, Reports(loops=tuple(rows)))
+        done = LoopRow(loop=2, seq=9, doc='"two"')
+        store.save_reports(run.id, Reports(loops=(done,)))
+        every = [rows[0], done, rows[2]]
+        assert store.list_loops(run.id, after=0, limit=9, limit_bytes=9999) == every
+        assert store.list_loops(run.id, after=0, limit=2, limit_bytes=9999) == every[:2]
+        assert store.list_loops(run.id, after=1, limit=9, limit_bytes=5) == [done]
+        assert store.list_loops(run.id, after=0, limit=9, limit_bytes=1) == [rows[0]]
+        with pytest.raises(RunNotFound):
+            store.save_reports("nobody", Reports(loops=tuple(rows)))
+
+    def test_changes_are_given_by_frame_and_in_parts(self, store: RunStore, add: Add) -> None:
+        run = add()
+        other = add()
+        call_rows = [CallRow(call=i, seq=10 + i, started_at=0, purpose="answer", status="active")
+                     for i in (1, 2, 3)]  # fmt: skip
+        loop_rows = [LoopRow(loop=1, seq=13, doc='"' + "x" * 9998 + '"'),
+                     LoopRow(loop=2, seq=13, doc='"two"')]  # fmt: skip
+        reports = Reports(calls=tuple(call_rows), loops=tuple(loop_rows), usage="{}")
+        store.save_reports(run.id, reports)
+        store.save_reports(other.id, Reports(calls=tuple(call_rows)))
+        assert store.last_change(run.id) == 13
+        everything = store.list_changed(run.id, after=0, limit_bytes=1 << 20)
+        assert sorted(call.call for call in everything.calls) == [1, 2, 3]
+        assert sorted(loop.loop for loop in everything.loops) == [1, 2]
+        first = store.list_changed(run.id, after=10, limit_bytes=1)
+        assert (first.calls, first.loops) == ((call_rows[0],), ())
+        # What one frame changed comes at once, however long it is.
+        last = store.list_changed(run.id, after=12, limit_bytes=1)
+        assert last.calls == (call_rows[2],)
+        assert sorted(loop.loop for loop in last.loops) == [1, 2]
+        assert not store.list_changed(run.id, after=13, limit_bytes=1)
+
+    def test_the_use_of_resources_is_replaced(self, store: RunStore, add: Add) -> None:
+        run = add()
+        assert store.find_usage(run.id) is None
+        store.save_reports(run.id, Reports(usage="[1]"))
+        store.save_reports(run.id, Reports(usage="[2]"))
+        assert store.find_usage(run.id) == "[2]"
 
     def test_outputs_keep_their_order_and_are_not_doubled(self, store: RunStore, add: Add) -> None:
         run = add()

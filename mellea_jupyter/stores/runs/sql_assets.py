@@ -1,0 +1,46 @@
+"""Assets and the files of their sources, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
+
+from mellea_jupyter.exceptions import AssetNotFound
+from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.pages import AssetPage
+from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.sql_part import SqlPart, upsert_by_origin
+from mellea_jupyter.stores.runs.tables import assets, pinned_files
+
+
+class SqlAssets(SqlPart):
+    """What runs execute."""
+
+    def upsert_asset(
+        self, asset: Asset, origin: str, files: Sequence[PinnedFile], *, keep: Collection[str] = ()
+    ) -> Asset:
+        with self._writing() as connection:
+            asset = upsert_by_origin(connection, assets, asset, origin, keep)
+            if files:
+                rows = [{"content_hash": asset.content_hash, **dict(file)} for file in files]
+                connection.execute(dialect.upsert(pinned_files), rows)
+        return asset
+
+    def get_asset(self, asset_id: str) -> Asset:
+        with self._reading() as connection:
+            doc = connection.scalar(select(assets.c.doc).where(assets.c.id == asset_id))
+        if doc is None:
+            raise AssetNotFound(asset_id)
+        return Asset.model_validate_json(doc)
+
+    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
+        docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
+        return AssetPage(assets=tuple(map(Asset.model_validate_json, docs)), next=following)
+
+    def pinned_files(self, content_hash: str) -> list[PinnedFile]:
+        columns = (pinned_files.c.path, pinned_files.c.checksum, pinned_files.c.size_bytes)
+        query = select(*columns).where(pinned_files.c.content_hash == content_hash)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(pinned_files.c.path)).all()
+        return [PinnedFile.model_validate(row._asdict()) for row in rows]
