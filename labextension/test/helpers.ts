@@ -96,6 +96,12 @@ export function makeRun(change: Partial<Run> = {}): Run {
       input_tokens: 0,
       output_tokens: 0,
       estimated_cost_usd: 0,
+      useful_cost_usd: 0,
+      repair_cost_usd: 0,
+      judge_cost_usd: 0,
+      wasted_cost_usd: 0,
+      accepted_outputs: 0,
+      cost_per_accepted_output_usd: null,
       samples_generated: 0,
       repair_attempts: 0,
       loop_iterations: 0,
@@ -206,6 +212,7 @@ export function makeLoop(loop: number, change: Partial<SamplingLoop> = {}): Samp
     ],
     attempts: [],
     status: 'active',
+    chosen_loop: null,
     error: null,
     started_at: 1000,
     ended_at: null,
@@ -213,6 +220,7 @@ export function makeLoop(loop: number, change: Partial<SamplingLoop> = {}): Samp
     cost_usd: null,
     repair_cost_usd: null,
     unpriced_calls: 0,
+    left_out: 0,
     line: null,
     ...change
   };

@@ -39,7 +39,8 @@ import type {
   StructuredOutput,
   SummaryReply,
   TestMailReply,
-  UnreadCount
+  UnreadCount,
+  UsageSeries
 } from './schema.js';
 import type { ITransport } from './transport.js';
 
@@ -156,6 +157,11 @@ export class RunsApi {
   /** What a call was asked and what it answered, where the run kept it. */
   getCallContent(runId: string, call: number, options?: IReadOptions): Promise<CallContent> {
     return this.read(`runs/${runId}/calls/${call}/content`, {}, options);
+  }
+
+  /** Memory, CPU time and cost over the run's time. */
+  getUsage(runId: string, options?: IReadOptions): Promise<UsageSeries> {
+    return this.read(`runs/${runId}/usage`, {}, options);
   }
 
   listOutputs(runId: string): Promise<StructuredOutput[]> {

@@ -229,7 +229,7 @@ function VerdictDetails(
             {column.isJudged ? trans.__('a model') : trans.__('the program')}
           </Fact>
           <Fact label={trans.__('Took')} isNumber>
-            {verdict.latency_ms === null ? null : formatDuration(verdict.latency_ms)}
+            {tookText(verdict.latency_ms)}
           </Fact>
           {made !== undefined && (
             <Fact label={trans.__('Attempt')}>
@@ -263,6 +263,14 @@ function VerdictDetails(
       ))}
     </>
   );
+}
+
+/** Checks of the program are often faster than a millisecond. */
+function tookText(milliseconds: number | null): string {
+  if (milliseconds === null) {
+    return '';
+  }
+  return milliseconds < 1 ? `< ${formatDuration(1)}` : formatDuration(milliseconds);
 }
 
 function DiffDetails(

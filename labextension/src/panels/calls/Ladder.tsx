@@ -180,9 +180,11 @@ function Then(
           {trans.__('chosen')}
         </span>
       )}
+      {attempt.is_chosen && ' '}
       {next !== null && (
         <span>→ {next === 'resample' ? trans.__('resample') : trans.__('repair')}</span>
       )}
+      {next !== null && ' '}
       {previous !== null && (
         <button
           type="button"

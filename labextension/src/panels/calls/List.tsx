@@ -50,6 +50,7 @@ export function CallsList(props: IListProps): ReactElement {
   const [seen, setSeen] = useState({ top: view.scrollTop, height: 600 });
   const [measured, drawAgain] = useReducer((count: number) => count + 1, 0);
   const [current, setCurrent] = useState<string | null>(null);
+  const wanted = useRef<string | null>(null); // gets the focus once it is drawn
 
   const offsets = useMemo(
     () => offsetsOf(items.map(item => heights.current.get(item.key) ?? likelyHeight(item))),
@@ -74,6 +75,16 @@ export function CallsList(props: IListProps): ReactElement {
     look();
     return () => observer.disconnect();
   }, [view]);
+
+  useLayoutEffect(() => {
+    const found = scroller.current?.querySelector<HTMLElement>(
+      `[data-key="${wanted.current ?? ''}"] [data-first]`
+    );
+    if (found) {
+      wanted.current = null;
+      found.focus({ preventScroll: true });
+    }
+  });
 
   useLayoutEffect(() => {
     const element = scroller.current;
@@ -120,11 +131,7 @@ export function CallsList(props: IListProps): ReactElement {
       if (top < element.scrollTop || top > element.scrollTop + element.clientHeight - ROW_HEIGHT) {
         element.scrollTop = step > 0 ? top - element.clientHeight + 2 * ROW_HEIGHT : top;
       }
-      requestAnimationFrame(() =>
-        element
-          .querySelector<HTMLElement>(`[data-key="${next.key}"] [data-first]`)
-          ?.focus({ preventScroll: true })
-      );
+      wanted.current = next.key;
     }
   };
 

@@ -4,7 +4,7 @@ import type { ReactElement } from 'react';
 import type { LlmCall, SamplingLoop } from '../../api/schema.js';
 import { Icon, type IconName } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
-import { bestOf, loopFacts, loopTitle } from './grid.js';
+import { loopEffort, loopResult, loopTitle, outcomeText } from './grid.js';
 
 const ICONS: Record<string, [IconName, string]> = {
   active: ['running', 'running'],
@@ -26,8 +26,6 @@ interface ILoopHeadProps {
 export function LoopHead(props: ILoopHeadProps): ReactElement {
   const { loop, isOpen, trans } = props;
   const [icon, modifier] = ICONS[loop.status] ?? ['running', 'running'];
-  const best = loop.status === 'not_met' ? bestOf(loop) : null;
-  const facts = loopFacts(loop, trans);
   return (
     <button
       type="button"
@@ -40,11 +38,13 @@ export function LoopHead(props: ILoopHeadProps): ReactElement {
       <span className={`jp-MelleaStatus jp-mod-${modifier}`}>
         <Icon name={icon} />
       </span>
-      <span className="jp-MelleaLoop-title">{loopTitle(loop, props.first, trans)}</span>
-      <span className="jp-MelleaLoop-facts">
-        {best
-          ? [...facts, trans.__('best %1 of %2', best.passed, best.of)].join(' · ')
-          : facts.join(' · ')}
+      <span className="jp-MelleaLoop-line">
+        <strong>{loopTitle(loop, props.first, trans)}</strong>{' '}
+        <span className="jp-MelleaLoop-facts">
+          {loopEffort(loop, trans).join(' · ')} ·{' '}
+          <span className="jp-MelleaLoop-outcome">{outcomeText(loop, trans)}</span>
+          {loopResult(loop, trans).map(text => ` · ${text}`)}
+        </span>
       </span>
     </button>
   );

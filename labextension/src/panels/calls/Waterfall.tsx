@@ -18,6 +18,7 @@ import type { CallsView, Opened } from './view.js';
 
 const ROW_HEIGHT = 20; // pixels; the style sheet sets the same
 const NAMES_WIDTH = 112;
+const MARGIN = 16; // right of the last bar
 const OVERSCAN = 4; // rows
 const TICKS_APART = 90; // pixels
 const STEP = 1.6;
@@ -38,6 +39,7 @@ export function Waterfall({ view, onOpen, trans }: IWaterfallProps): ReactElemen
   const [seen, setSeen] = useState({ top: 0, left: 0, width: 600, height: 160 });
   const [current, setCurrent] = useState(1);
   const [isOpen, setOpen] = useState(true);
+  const wanted = useRef(0); // gets the focus once it is drawn
   const isDrawn = isOpen && calls.length > 0;
 
   const look = (): void => {
@@ -62,7 +64,15 @@ export function Waterfall({ view, onOpen, trans }: IWaterfallProps): ReactElemen
     return () => observer.disconnect();
   }, [isDrawn]);
 
-  const place = Math.max(100, seen.width - NAMES_WIDTH);
+  useLayoutEffect(() => {
+    const found = scroller.current?.querySelector<HTMLElement>(`[data-call="${wanted.current}"]`);
+    if (found) {
+      wanted.current = 0;
+      found.focus({ preventScroll: true });
+    }
+  });
+
+  const place = Math.max(100, seen.width - NAMES_WIDTH - MARGIN);
   const width = Math.min(WIDEST, place * view.zoom);
   const zoomTo = (factor: number): void => {
     const element = scroller.current;
@@ -112,11 +122,7 @@ export function Waterfall({ view, onOpen, trans }: IWaterfallProps): ReactElemen
     }
     setCurrent(call.call);
     bringIntoView(element, calls.indexOf(call), call, span, now, width, place);
-    requestAnimationFrame(() =>
-      element
-        .querySelector<HTMLElement>(`[data-call="${call.call}"]`)
-        ?.focus({ preventScroll: true })
-    );
+    wanted.current = call.call;
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     const at = calls.findIndex(call => call.call === tabbable);
@@ -203,7 +209,7 @@ export function Waterfall({ view, onOpen, trans }: IWaterfallProps): ReactElemen
           onKeyDown={onKeyDown}
         >
           <Scale span={span} width={width} seen={seen} />
-          <div style={{ width: width + NAMES_WIDTH, height: calls.length * ROW_HEIGHT }}>
+          <div style={{ width: width + NAMES_WIDTH + MARGIN, height: calls.length * ROW_HEIGHT }}>
             <div style={{ transform: `translateY(${first * ROW_HEIGHT}px)` }}>
               {shown.map(call => (
                 <Row
@@ -321,7 +327,7 @@ function Scale(props: {
   return (
     <div
       className="jp-MelleaWaterfall-scale"
-      style={{ width: width + NAMES_WIDTH }}
+      style={{ width: width + NAMES_WIDTH + MARGIN }}
       aria-hidden="true"
     >
       {ticks.map(({ left, seconds, text }) => (

@@ -1,7 +1,7 @@
 // What the attempt ladder of a sampling loop shows, and what is said of the loop in one line.
 
 import type { LlmCall, LoopAttempt, SamplingLoop, Verdict } from '../../api/schema.js';
-import { formatCost, formatPercent, type ITranslation } from '../../format.js';
+import { formatCost, formatNumber, formatPercent, type ITranslation } from '../../format.js';
 
 /** A requirement: a column of the ladder. */
 export interface IColumn {
@@ -156,16 +156,24 @@ export function outcomeText(loop: SamplingLoop, trans: ITranslation): string {
   }
 }
 
-/** `RepairTemplate · 3 attempts · met on 3rd · $0.0021 (repair 58 %)`, part by part. */
-export function loopFacts(loop: SamplingLoop, trans: ITranslation): string[] {
+/** `RepairTemplate`, `3 attempts`: how the loop tried. */
+export function loopEffort(loop: SamplingLoop, trans: ITranslation): string[] {
   const chains = new Set(loop.attempts.map(each => each.chain)).size;
-  const cost = loopCost(loop, trans);
+  const attempts = loop.attempts.length;
   return [
     strategyName(loop, trans),
     chains > 1 ? trans._n('%1 chain', '%1 chains', chains) : '',
-    loop.attempts.length > 0 ? trans._n('%1 attempt', '%1 attempts', loop.attempts.length) : '',
-    outcomeText(loop, trans),
-    cost
+    attempts > 0 ? trans._n('%1 attempt', '%1 attempts', attempts) : ''
+  ].filter(Boolean);
+}
+
+/** `$0.0021 (repair 58 %)`, and how near it came where it was not met. */
+export function loopResult(loop: SamplingLoop, trans: ITranslation): string[] {
+  const best = loop.status === 'not_met' ? bestOf(loop) : null;
+  return [
+    best ? trans.__('best %1 of %2', best.passed, best.of) : '',
+    loopCost(loop, trans),
+    loop.left_out > 0 ? trans.__('%1 records not kept', formatNumber(loop.left_out)) : ''
   ].filter(Boolean);
 }
 

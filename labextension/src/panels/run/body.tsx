@@ -28,6 +28,7 @@ interface IRunBodyProps extends IRunPanelOptions {
   kept: IKeptCalls;
 }
 
+const loadCharts = async () => (await import('../charts/index.js')).Charts;
 const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
 
 /** Everything in the tab. */
@@ -128,7 +129,13 @@ export function RunBody(props: IRunBodyProps): ReactElement {
           {
             id: 'metrics',
             label: trans.__('Metrics'),
-            content: () => <MetricsTab run={run} trans={trans} />
+            content: () => (
+              <MetricsTab
+                run={run}
+                charts={<Late load={loadCharts} with={{ run, api, trans }} />}
+                trans={trans}
+              />
+            )
           },
           {
             id: 'configuration',

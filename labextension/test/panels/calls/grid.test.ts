@@ -3,7 +3,8 @@ import {
   bestOf,
   gridOf,
   loopCost,
-  loopFacts,
+  loopEffort,
+  loopResult,
   loopTitle,
   outcomeText
 } from '../../../src/panels/calls/grid.js';
@@ -66,11 +67,13 @@ test('one line says what came of the loop', () => {
     cost_usd: 0.0021,
     repair_cost_usd: 0.00122
   });
-  expect(loopFacts(met, trans)).toEqual([
-    'RepairTemplate',
-    '2 attempts',
-    'met on 2nd',
-    '$0.0021 (repair 58\u202f%)'
+  expect(loopEffort(met, trans)).toEqual(['RepairTemplate', '2 attempts']);
+  expect(outcomeText(met, trans)).toBe('met on 2nd');
+  expect(loopResult(met, trans)).toEqual(['$0.0021 (repair 58\u202f%)']);
+  expect(loopResult({ ...met, status: 'not_met', left_out: 1200 }, trans)).toEqual([
+    'best 1 of 2',
+    '$0.0021 (repair 58\u202f%)',
+    '1\u202f200 records not kept'
   ]);
   expect(outcomeText({ ...met, status: 'not_met' }, trans)).toBe('requirements not met after 2');
   expect(outcomeText({ ...met, status: 'active' }, trans)).toBe('attempt 2 of 3');
