@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "ls": ("runs", "ls"),
     "show": ("runs", "show"),
     "logs": ("logs", "logs"),
+    "calls": ("calls", "calls"),
     "cancel": ("runs", "cancel"),
     "retry": ("run", "retry"),
     "rm": ("runs", "rm"),
@@ -55,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ls(commands)
     _add_runs(commands)
     _add_logs(commands)
+    _add_calls(commands)
     _add_retry(commands)
     _add_build(commands)
     _add_env(commands)
@@ -113,6 +115,18 @@ def _add_logs(commands: Any) -> None:
     logs.add_argument("--level", choices=LEVELS, help="only this level")
     logs.add_argument("--tail", type=int, metavar="N", help="only the last lines")
     logs.add_argument("--search", metavar="TEXT", help="only lines with this text")
+
+
+def _add_calls(commands: Any) -> None:
+    calls = commands.add_parser(
+        "calls",
+        help="print what the model was asked: attempts, verdicts, calls and cost",
+        description="Print the sampling loops of a run, each with its attempts and what the "
+        "requirements said of them, then its LLM calls.",
+    )
+    calls.add_argument("run", metavar="RUN", help="id, or its first digits")
+    calls.add_argument("--loop", type=int, metavar="N", help="only this loop and those inside it")
+    calls.add_argument("--json", action="store_true", help="print {loops, calls} as JSON")
 
 
 def _add_build(commands: Any) -> None:

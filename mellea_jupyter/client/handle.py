@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mellea_jupyter.client import phrases
 from mellea_jupyter.client.errors import ClientError, RunFailed, WaitTimeout
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, UsagePoint
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
@@ -165,6 +166,34 @@ class RunHandle:
         """
         kept = self._client.list_artifacts(self.id).artifacts
         return Artifact(self._client, choose_artifact(kept, name))
+
+    def calls(self) -> list[LlmCall]:
+        """Its LLM calls so far, by number."""
+        found: list[LlmCall] = []
+        following: int | None = 0
+        while following is not None:
+            page = self._client.list_calls(self.id, after=following)
+            found += page.calls
+            following = page.next
+        return found
+
+    def loops(self) -> list[SamplingLoop]:
+        """Its sampling loops so far, by number: attempts, verdicts and what they cost."""
+        found: list[SamplingLoop] = []
+        following: int | None = 0
+        while following is not None:
+            page = self._client.list_loops(self.id, after=following)
+            found += page.loops
+            following = page.next
+        return found
+
+    def call_content(self, call: int) -> CallContent:
+        """What the call of this number was asked and what it answered; None where not kept."""
+        return self._client.get_call_content(self.id, call)
+
+    def usage(self) -> list[UsagePoint]:
+        """Memory, CPU time and cost so far, in at most 300 points."""
+        return list(self._client.get_usage(self.id).points)
 
     @property
     def outputs(self) -> list[StructuredOutput]:

@@ -23,6 +23,7 @@ from mellea_jupyter.client.handle import (
     save_target,
 )
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, UsagePoint
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
@@ -135,6 +136,38 @@ class AsyncRunHandle:
         async with self._client() as client:
             kept = (await client.list_artifacts(self.id)).artifacts
         return AsyncArtifact(self._connection, choose_artifact(kept, name))
+
+    async def calls(self) -> list[LlmCall]:
+        """Its LLM calls so far, by number."""
+        found: list[LlmCall] = []
+        following: int | None = 0
+        async with self._client() as client:
+            while following is not None:
+                page = await client.list_calls(self.id, after=following)
+                found += page.calls
+                following = page.next
+        return found
+
+    async def loops(self) -> list[SamplingLoop]:
+        """Its sampling loops so far, by number: attempts, verdicts and what they cost."""
+        found: list[SamplingLoop] = []
+        following: int | None = 0
+        async with self._client() as client:
+            while following is not None:
+                page = await client.list_loops(self.id, after=following)
+                found += page.loops
+                following = page.next
+        return found
+
+    async def call_content(self, call: int) -> CallContent:
+        """What the call of this number was asked and what it answered; None where not kept."""
+        async with self._client() as client:
+            return await client.get_call_content(self.id, call)
+
+    async def usage(self) -> list[UsagePoint]:
+        """Memory, CPU time and cost so far, in at most 300 points."""
+        async with self._client() as client:
+            return list((await client.get_usage(self.id)).points)
 
     async def outputs(self) -> list[StructuredOutput]:
         """Everything the program declared with `current_run().output(…)`, in order."""

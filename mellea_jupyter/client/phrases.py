@@ -53,7 +53,11 @@ def count(number: int, noun: str) -> str:
 
 def cost(run: Run) -> str:
     """`$0.0031`, `≥ $0.12, 3 calls unpriced`, or `unpriced` when no call has a price."""
-    amount, unpriced = run.metrics.estimated_cost_usd, run.metrics.unpriced_calls
+    return cost_of(run.metrics.estimated_cost_usd, run.metrics.unpriced_calls)
+
+
+def cost_of(amount: Decimal | None, unpriced: int) -> str:
+    """As `cost`, of what is priced and of how many calls are not."""
     if amount is None:
         return "unpriced"
     if unpriced and not amount:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.datasets import (
     Dataset,
     DatasetCreate,
@@ -316,6 +317,29 @@ def update_run(run_id: str, patch: RunPatch) -> Call[Run]:
 def get_metrics(run_id: str) -> Call[RunMetrics]:
     """`GET /api/runs/{id}/metrics`."""
     return Call("GET", _run(run_id, "metrics"), RunMetrics.model_validate_json)
+
+
+def list_calls(run_id: str, *, after: int, limit: int) -> Call[CallPage]:
+    """`GET /api/runs/{id}/calls`: LLM calls with a number above `after`."""
+    params = _params({"after": after, "limit": limit})
+    return Call("GET", _run(run_id, "calls"), CallPage.model_validate_json, params)
+
+
+def list_loops(run_id: str, *, after: int, limit: int) -> Call[LoopPage]:
+    """`GET /api/runs/{id}/loops`: sampling loops with a number above `after`."""
+    params = _params({"after": after, "limit": limit})
+    return Call("GET", _run(run_id, "loops"), LoopPage.model_validate_json, params)
+
+
+def get_call_content(run_id: str, call: int) -> Call[CallContent]:
+    """`GET /api/runs/{id}/calls/{call}/content`."""
+    path = _run(run_id, "calls", str(call), "content")
+    return Call("GET", path, CallContent.model_validate_json)
+
+
+def get_usage(run_id: str) -> Call[UsageSeries]:
+    """`GET /api/runs/{id}/usage`: memory, CPU time and cost over time."""
+    return Call("GET", _run(run_id, "usage"), UsageSeries.model_validate_json)
 
 
 def read_log(

@@ -27,6 +27,7 @@ from mellea_jupyter.client.transport import (
 )
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
@@ -217,6 +218,22 @@ class MelleaClient:
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+    def list_calls(self, run_id: str, *, after: int = 0, limit: int = 1000) -> CallPage:
+        """A page of a run's LLM calls, those after number `after`."""
+        return self._send(requests.list_calls(run_id, after=after, limit=limit))
+
+    def list_loops(self, run_id: str, *, after: int = 0, limit: int = 1000) -> LoopPage:
+        """A page of a run's sampling loops, those after number `after`."""
+        return self._send(requests.list_loops(run_id, after=after, limit=limit))
+
+    def get_call_content(self, run_id: str, call: int) -> CallContent:
+        """What an LLM call was asked and what it answered, where the run kept it."""
+        return self._send(requests.get_call_content(run_id, call))
+
+    def get_usage(self, run_id: str) -> UsageSeries:
+        """Memory, CPU time and cost over the run's time."""
+        return self._send(requests.get_usage(run_id))
 
     def list_outputs(self, run_id: str) -> list[StructuredOutput]:
         """Results the program declared, in order."""

@@ -65,6 +65,22 @@ class RunSummary(Model):
     total_tokens: int = Field(0, description="Both.")
     llm_calls: int = Field(0, description="LLM calls.")
     total_cost_usd: Usd = Field(Decimal(0), description="Cost of the priced calls.")
+    useful_cost_usd: Usd = Field(
+        Decimal(0),
+        description="Of it, what answers cost. The four are together less than the total where "
+        "runs were recorded before they were told apart.",
+    )
+    repair_cost_usd: Usd = Field(Decimal(0), description="Of it, what repairs cost.")
+    judge_cost_usd: Usd = Field(Decimal(0), description="Of it, what judge calls cost.")
+    wasted_cost_usd: Usd = Field(
+        Decimal(0), description="Of it, what cancelled calls cost, where that is known."
+    )
+    accepted_outputs: int = Field(
+        0, description="Loops whose requirements were met, and answers outside of loops."
+    )
+    cost_per_accepted_output_usd: Usd | None = Field(
+        None, description="Cost that is told apart by the accepted outputs; null without any."
+    )
     unpriced_calls: int = Field(0, description="Calls without a price.")
     calls_without_usage: int = Field(0, description="Calls whose tokens are not known.")
     average_duration_ms: float | None = Field(None, description="Mean of the terminal runs.")

@@ -61,10 +61,12 @@ class Loop:
         "iterations",
         "parent",
         "samples",
+        "strategy",
     )
 
-    def __init__(self, number: int, parent: Loop | None) -> None:
+    def __init__(self, number: int, strategy: Any, parent: Loop | None) -> None:
         self.id = number
+        self.strategy = strategy
         self.parent = parent
         self.budget: int | None = None
         self.chains: dict[Any, Chain] = {}
@@ -366,7 +368,7 @@ class Recorder:
 
     def loop_started(self, strategy: Any, action: Any, requirements: Any) -> Loop:
         """A strategy begins to sample; the caller makes the loop current."""
-        loop = Loop(next(self._loop_numbers), LOOP.get())
+        loop = Loop(next(self._loop_numbers), strategy, LOOP.get())
         own = getattr(strategy, "requirements", None)
         texts: list[Fields] = []
         asked = list(own if own is not None else requirements or ())  # its own replace the call's
@@ -377,13 +379,16 @@ class Recorder:
             texts.append({"index": index, "text": content.short(text, 300), "kind": kind})
         loop.budget = _integer(strategy, "loop_budget")
         concurrency = _integer(strategy, "concurrency_budget")
+        if loop.parent is None or loop.parent.strategy is not strategy:
+            # Majority voting runs itself once a sample: so many samples are those of the outer.
+            concurrency = _integer(strategy, "number_of_samples") or concurrency
         self.emit(
             "loop_started",
             loop=loop.id,
             parent=loop.parent.id if loop.parent is not None else None,
             strategy=type(strategy).__name__,
-            budget=_integer(strategy, "loop_budget"),
-            concurrency=_integer(strategy, "number_of_samples") or concurrency,
+            budget=loop.budget,
+            concurrency=concurrency,
             instruction=self._instruction(action),
             requirements=texts,
         )

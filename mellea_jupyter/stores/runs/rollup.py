@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Connection, String, bindparam, delete, func, literal, select
 
 from mellea_jupyter.lifecycle.statuses import TERMINAL
+from mellea_jupyter.models.calls import CallShare
 from mellea_jupyter.models.pages import RunFilters, SummaryReply
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.stores.runs import sqlite as dialect
@@ -246,24 +247,29 @@ def _reply(groups: list[Totals], group_by: GroupBy | None) -> SummaryReply:
 
 def _summary(sums: Sequence[int]) -> dict[str, Any]:
     """The fields of a summary of these `ROLLUP_SUMS`."""
-    count, input_tokens, output_tokens, llm_calls, cost, unpriced, without_usage, ended_ms = sums[
-        : -len(STATUS_COUNTS)
-    ]
-    counts = sums[-len(STATUS_COUNTS) :]
+    total = dict(zip(ROLLUP_SUMS, sums, strict=True))
+    counts = (total[name] for name in STATUS_COUNTS)
     by_status = {name: number for name, number in zip(_STATUS_NAMES, counts, strict=True) if number}
     ended = sum(by_status.get(status, 0) for status in TERMINAL)
+    accepted = total["accepted_outputs"]
+    spent = {share: total[f"{share}_pico_usd"] for share in CallShare}
     return {
-        "total_runs": count,
+        "total_runs": total["runs"],
         "by_status": dict(sorted(by_status.items())),
         "success_rate": by_status.get(RunStatus.SUCCEEDED, 0) / ended if ended else None,
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
-        "llm_calls": llm_calls,
-        "total_cost_usd": to_usd(cost),
-        "unpriced_calls": unpriced,
-        "calls_without_usage": without_usage,
-        "average_duration_ms": ended_ms / ended if ended else None,
+        "input_tokens": total["input_tokens"],
+        "output_tokens": total["output_tokens"],
+        "total_tokens": total["input_tokens"] + total["output_tokens"],
+        "llm_calls": total["llm_calls"],
+        "total_cost_usd": to_usd(total["cost_pico_usd"]),
+        **{f"{share}_cost_usd": to_usd(pico) for share, pico in spent.items()},
+        "accepted_outputs": accepted,
+        "cost_per_accepted_output_usd": (
+            to_usd(round(sum(spent.values()) / accepted)) if accepted else None
+        ),
+        "unpriced_calls": total["unpriced_calls"],
+        "calls_without_usage": total["calls_without_usage"],
+        "average_duration_ms": total["ended_ms"] / ended if ended else None,
     }
 
 

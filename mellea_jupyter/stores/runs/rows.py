@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from mellea_jupyter.models.calls import CallShare
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run
 
@@ -72,6 +73,11 @@ def _usage_columns(metrics: RunMetrics) -> dict[str, Any]:
         "cost_pico_usd": to_pico(metrics.estimated_cost_usd),
         "unpriced_calls": bounded(metrics.unpriced_calls),
         "calls_without_usage": bounded(metrics.calls_without_usage),
+        **{
+            f"{share}_pico_usd": to_pico(getattr(metrics, f"{share}_cost_usd"))
+            for share in CallShare
+        },
+        "accepted_outputs": bounded(metrics.accepted_outputs),
     }
 
 

@@ -29,6 +29,11 @@ from mellea_jupyter.models.run import RunStatus
 
 metadata = MetaData()
 
+SPENDING: Final = (
+    "useful_pico_usd", "repair_pico_usd", "judge_pico_usd", "wasted_pico_usd", "accepted_outputs",
+)  # fmt: skip
+"""Columns of `runs` and of the rollup that came with revision 0006."""
+
 
 def _of_run() -> Column[str]:
     return Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False)
@@ -60,6 +65,8 @@ runs = Table(
     Column("attempt", Integer, nullable=False),
     Column("doc", Text, nullable=False),
     Column("expires_ms", BigInteger),  # null: nothing of the run is to be removed
+    # What `cost_pico_usd` was spent on, and for how much; null where that was not told apart.
+    *(Column(name, BigInteger) for name in SPENDING),
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -267,7 +274,7 @@ audit = Table(
 
 RUN_SUMS: Final = (
     "input_tokens", "output_tokens", "llm_calls", "cost_pico_usd", "unpriced_calls",
-    "calls_without_usage",
+    "calls_without_usage", *SPENDING,
 )  # fmt: skip
 """The columns of `runs` that the rollup adds up as they are."""
 
@@ -287,7 +294,10 @@ rollup = Table(
     Column("hour", Integer, nullable=False),  # hours since 1970 in UTC, of the run's creation
     Column("status", String, nullable=False),
     # Totals of these runs; `ended_ms` is the duration of those that have ended.
-    *(Column(name, BigInteger, nullable=False) for name in ROLLUP_SUMS),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0" if name in SPENDING else None)
+        for name in ROLLUP_SUMS
+    ),
     PrimaryKeyConstraint("grain", "owner_id", "asset_id", "model", "hour", "status"),
     sqlite_with_rowid=False,
 )

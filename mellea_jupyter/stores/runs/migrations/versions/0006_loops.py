@@ -1,4 +1,4 @@
-"""Sampling loops, all that is known of a call, and what a run used over time."""
+"""Sampling loops, all that is known of a call, what money was spent on, and use over time."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ _CALLS = (
     ("has_content", sa.Boolean),
 )
 
+_SPENDING = (
+    "useful_pico_usd",
+    "repair_pico_usd",
+    "judge_pico_usd",
+    "wasted_pico_usd",
+    "accepted_outputs",
+)
+
 
 def upgrade() -> None:
-    """Add the columns, null for calls made before, and the tables."""
+    """Add the columns, null for calls and runs made before, and the tables."""
     for name, kind in _CALLS:
         op.add_column("calls", sa.Column(name, kind(), nullable=True))
     op.create_index("calls_by_seq", "calls", ["run_id", "seq"], unique=False)
@@ -45,6 +53,11 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("loops_by_seq", "loops", ["run_id", "seq"], unique=False)
+    for name in _SPENDING:
+        op.add_column("runs", sa.Column(name, sa.BigInteger(), nullable=True))
+        op.add_column(
+            "rollup", sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
+        )
     op.create_table(
         "usage_series",
         sa.Column("run_id", sa.String(), nullable=False),
