@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -42,6 +43,9 @@ SILENCE_SECONDS: Final = 240.0
 FIRST_LOOK_SECONDS: Final = 0.25
 LONGEST_PAUSE_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 900.0
+
+_SECOND_MODULE: Final = Path(__file__).parent / "static" / "loops.js"
+"""What draws sampling loops; with the first script it would be in every widget."""
 
 Value = TypeVar("Value")
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -193,6 +197,8 @@ class WidgetServer:
         match content.get("kind"):
             case "request" | "download":
                 self._begin_request(name, browser, content)
+            case "module":
+                self._reply(name, content.get("id"), 200, _SECOND_MODULE.read_bytes())
             case "open" if isinstance(number, int):
                 self._open_socket(name, browser, number)
             case "send" if isinstance(number, int) and number in browser.sockets:

@@ -1,15 +1,9 @@
 // One line of a log: number, time, text. Programs and models write the text: text nodes only.
 
-import { memo, type ReactElement } from 'react';
+import { memo, type ReactElement, type ReactNode } from 'react';
 import { formatClock, formatExact, formatNumber, type ITranslation } from '../format.js';
 import { markMatches, parseLine } from './core/ansi.js';
 import type { ILine } from './core/buffer.js';
-
-/** A call or a sampling loop. */
-export interface ICallsTarget {
-  call?: number;
-  loop?: number;
-}
 
 interface ILogLineProps {
   line: ILine;
@@ -20,7 +14,7 @@ interface ILogLineProps {
   hasTime: boolean;
   href: string | null;
   onCopyLink: (line: number) => void;
-  onShowCalls?: (target: ICallsTarget) => void;
+  after?: (line: ILine) => ReactNode;
   trans: ITranslation;
 }
 
@@ -87,33 +81,8 @@ export const LogLine = memo(function LogLine(props: ILogLineProps): ReactElement
             </em>
           )}
         </span>
-        {props.onShowCalls && <CallsLink line={line} onShow={props.onShowCalls} trans={trans} />}
+        {props.after?.(line)}
       </div>
     </div>
   );
 });
-
-/** From a line that tells of a call or a loop to what is known of it. */
-function CallsLink(props: {
-  line: ILine;
-  onShow: (target: ICallsTarget) => void;
-  trans: ITranslation;
-}): ReactElement | null {
-  const { line, trans } = props;
-  const { call, loop } = (line.stream === 'system' && line.metadata) || {};
-  const target = typeof call === 'number' ? { call } : typeof loop === 'number' ? { loop } : null;
-  return target === null ? null : (
-    <button
-      type="button"
-      className="jp-MelleaLog-calls"
-      aria-label={
-        target.call === undefined
-          ? trans.__('Show loop %1 in Calls', target.loop)
-          : trans.__('Show call %1 in Calls', target.call)
-      }
-      onClick={() => props.onShow(target)}
-    >
-      {trans.__('show')}
-    </button>
-  );
-}

@@ -13,18 +13,20 @@ import {
   useRef,
   useState,
   type KeyboardEvent,
-  type ReactElement
+  type ReactElement,
+  type ReactNode
 } from 'react';
 import type { Run } from '../api/schema.js';
 import type { StreamState } from '../api/stream.js';
 import { formatClock, formatNumber, type ITranslation } from '../format.js';
 import { reasonText, statusText } from '../components/status.js';
 import { isTerminal } from '../models/statuses.js';
+import type { ILine } from './core/buffer.js';
 import { isOpen } from './core/filtered.js';
 import type { LogModel } from './core/model.js';
 import { RowHeights } from './core/rows.js';
 import { Viewport } from './core/viewport.js';
-import { LogLine, type ICallsTarget } from './LogLine.js';
+import { LogLine } from './LogLine.js';
 import { LogToolbar } from './LogToolbar.js';
 
 const ROW_HEIGHT = 18; // pixels; the style sheet sets the same
@@ -39,8 +41,8 @@ interface ILogViewProps {
   downloadUrl: string | null;
   /** Address of a line; null where there is none. */
   lineUrl: ((line: number) => string) | null;
-  /** Show the call or the loop that a line tells of. */
-  onShowCalls?: (target: ICallsTarget) => void;
+  /** What stands behind a line; the same function at each drawing. */
+  after?: (line: ILine) => ReactNode;
   /** Without filters and search, where a few lines are all there is room for. */
   isCompact?: boolean;
   trans: ITranslation;
@@ -114,7 +116,7 @@ export function LogView(props: ILogViewProps): ReactElement {
                       hasTime={hasTime}
                       href={lineUrl?.(line.line) ?? null}
                       onCopyLink={copyLink}
-                      onShowCalls={props.onShowCalls}
+                      after={props.after}
                       trans={trans}
                     />
                   ) : (

@@ -16,6 +16,8 @@ let failure: Error | null;
 let known: Set<string>;
 const listeners = new Map<string, ITopicListener>();
 const execute = vi.fn(async () => undefined);
+const removeLoops = vi.fn();
+const drawLoops = vi.fn(() => removeLoops);
 
 const stream = {
   state: 'open',
@@ -78,6 +80,7 @@ function context(change: Partial<IViewContext> = {}): IViewContext {
     download: null,
     linkOf: () => '/lab',
     onSeed: null,
+    loadLoops: async () => ({ mount: drawLoops }),
     drawSnapshot: null,
     ...change
   };

@@ -3,8 +3,8 @@
 
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { LoopAttempt, SamplingLoop } from '../../api/schema.js';
-import type { ICallsTarget } from '../../logview/LogLine.js';
 import type { CallsModel } from '../../models/calls.js';
+import type { ICallsTarget } from '../run/links.js';
 
 const UNFOLDED_LOOPS = 12; // where there are more, a run's loops are folded at first
 

@@ -8,8 +8,8 @@ import { Late } from '../../components/late.js';
 import { Numbers } from '../../components/numbers.js';
 import { Tabs } from '../../components/tabs.js';
 import { formatNumber } from '../../format.js';
-import type { ICallsTarget } from '../../logview/LogLine.js';
 import { LogView } from '../../logview/LogView.js';
+import type { ILine } from '../../logview/core/buffer.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
 import type { IKeptCalls } from '../calls/index.js';
@@ -18,6 +18,7 @@ import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
 import type { IRunPanelOptions } from './index.js';
+import { CallsLink, type ICallsTarget } from './links.js';
 import { MetricsTab } from './metrics.js';
 import { Expired } from './retention.js';
 import { SourceTab } from './source.js';
@@ -41,6 +42,10 @@ export function RunBody(props: IRunBodyProps): ReactElement {
     setTarget(wanted);
     setTab('calls');
   }, []);
+  const linkCalls = useCallback(
+    (line: ILine) => <CallsLink line={line} onShow={showCalls} trans={trans} />,
+    [showCalls, trans]
+  );
   const [revealed, setRevealed] = useState<{ line: number } | null>(null);
   useEffect(() => {
     if (revealed !== null) {
@@ -87,7 +92,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
                   streamState={streamState}
                   downloadUrl={api.logUrl(run.id)}
                   lineUrl={line => props.linkOf(run.id, line)}
-                  onShowCalls={showCalls}
+                  after={linkCalls}
                   trans={trans}
                 />
               )
