@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("instrumentation", "store", "startup", "rest", "logs", "lab", "docker")
+ORDER = ("instrumentation", "store", "startup", "rest", "logs", "lab", "calls", "docker")
 
 
 def main() -> int:
