@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("instrumentation", "store", "startup", "rest", "logs", "lab", "calls", "docker")
+ORDER = ("instrumentation", "store", "startup", "rest", "calls", "logs", "lab", "calls_tab", "docker")
 
 
 def main() -> int:

@@ -2,8 +2,8 @@
 
 An in-process backend that answers at once makes every microsecond visible. Calls with and without
 observation run in turn in one process; what is added is the difference of the medians, encoding
-and sending both frames of a call to another process included. A 100-turn chat shows whether the
-cost grows with the context.
+and sending both frames of a call to another process included. Longer and longer chats show
+whether the cost grows with the context; more of it than the cap of the content is never read.
 """
 
 from __future__ import annotations
@@ -33,15 +33,23 @@ TARGET_WITH_CONTENT_US = 100
 CALLS = 200
 ROUNDS = 25
 REPLY = "A reply of a few words, as a model would give to a short question. " * 5
+PAGE = "Eine längere Antwort, die nicht nur aus ASCII besteht. " * 150  # some 8 KiB
+CONTEXTS = (
+    ("empty", 0, REPLY),
+    ("10-turn chat", 10, REPLY),
+    ("100-turn chat", 100, REPLY),
+    ("1,000-turn chat", 1000, REPLY),
+    ("100 long turns", 100, PAGE),
+)
 
 
 class InstantBackend(DummyBackend):
     """Answers at once, and logs its prompt and usage as a real backend does."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self, turns: int, said: str) -> None:
         super().__init__(None)
         self._prompt = [
-            {"role": ("user", "assistant")[n % 2], "content": f"turn {n}: " + REPLY}
+            {"role": ("user", "assistant")[n % 2], "content": f"turn {n}: " + said}
             for n in range(turns)
         ]
 
@@ -81,9 +89,9 @@ def open_drained_channel() -> Iterator[Channel]:
         os.waitpid(reader, 0)
 
 
-def time_calls(turns: int) -> Sequence[float]:
+def time_calls(turns: int, said: str) -> Sequence[float]:
     """Make `CALLS` calls with a context of so many turns; the times of each, in seconds."""
-    backend = InstantBackend(turns)
+    backend = InstantBackend(turns, said)
     context: Context = ChatContext()
     for number in range(turns):
         context = context.add(Message(("user", "assistant")[number % 2], f"turn {number}"))
@@ -99,11 +107,13 @@ def time_calls(turns: int) -> Sequence[float]:
     return asyncio.run(call_repeatedly())
 
 
-def time_observed_calls(channel: Channel, turns: int, *, content: bool) -> Sequence[float]:
+def time_observed_calls(
+    channel: Channel, turns: int, said: str, *, content: bool
+) -> Sequence[float]:
     """`time_calls` under observation, with or without prompts and replies."""
     llm_events.install(channel, capture_content=content)
     try:
-        return time_calls(turns)
+        return time_calls(turns, said)
     finally:
         llm_events.uninstall()
 
@@ -112,13 +122,13 @@ def main() -> None:
     """Print a row a context: the call alone, observed, and what is added to it."""
     print(f"  {load()}; medians of {CALLS * ROUNDS} calls; targets: at most {TARGET_US} µs added,")
     print(f"  {TARGET_WITH_CONTENT_US} µs where prompts and replies are kept")
-    print(f"  {'context':<16}{'content':<9}{'alone':>10}{'observed':>12}{'added':>10}")
+    print(f"  {'context':<17}{'content':<9}{'alone':>10}{'observed':>12}{'added':>10}")
     with open_drained_channel() as channel:
-        for name, turns in (("empty", 0), ("100-turn chat", 100)):
+        for name, turns, said in CONTEXTS:
             cases: dict[str, Callable[[], Sequence[float]]] = {
-                "alone": partial(time_calls, turns),
-                "off": partial(time_observed_calls, channel, turns, content=False),
-                "kept": partial(time_observed_calls, channel, turns, content=True),
+                "alone": partial(time_calls, turns, said),
+                "off": partial(time_observed_calls, channel, turns, said, content=False),
+                "kept": partial(time_observed_calls, channel, turns, said, content=True),
             }
             medians = {
                 case: median(times) * 1e6
@@ -127,7 +137,7 @@ def main() -> None:
             for case, target in (("off", TARGET_US), ("kept", TARGET_WITH_CONTENT_US)):
                 added = medians[case] - medians["alone"]
                 print(
-                    f"  {name:<16}{case:<9}{medians['alone']:>7.1f} µs{medians[case]:>9.1f} µs"
+                    f"  {name:<17}{case:<9}{medians['alone']:>7.1f} µs{medians[case]:>9.1f} µs"
                     f"{added:>7.1f} µs  {'ok' if added <= target else 'MISSED'}"
                 )
 

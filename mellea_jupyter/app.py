@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Callable, Dict, Enum, Float, Integer, List, Unicode, default
+from traitlets import Bool, Callable, Dict, Enum, Float, Integer, List, TraitError, Unicode, default
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
+from mellea_jupyter.exceptions import InvalidInput, InvalidSettings
 from mellea_jupyter.handlers.routes import routes
 from mellea_jupyter.handlers.streams import OpenStreams
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
+    from traitlets.config import Config
 
     from mellea_jupyter.notifications.mail import Security
     from mellea_jupyter.notifications.setup import Channels
@@ -33,6 +35,7 @@ TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a 
 ROOT_VARIABLE = "MELLEA_JUPYTER_ROOT_DIR"
 ACTIVITY_SECONDS = 30.0
 START_DELAY_SECONDS = 1.0
+SETTINGS_HINT = "Mend it in the server's configuration and restart the server."
 SCHEMA_PATH = Path(__file__).parent / "event_schemas" / "run" / "v1.yaml"
 
 
@@ -44,6 +47,8 @@ class MelleaApp(ExtensionApp):
     description = "Run mellea programs as managed runs."
     extension_url = "/"
     load_other_extensions = True
+    wrong_settings = ""
+    """What is wrong with the settings, empty when nothing is."""
 
     data_dir = Unicode(
         help="Folder of the database, journals and artifacts. It must be on a local file system: "
@@ -193,12 +198,34 @@ class MelleaApp(ExtensionApp):
         self._token_file: Path | None = None
         self.streams = OpenStreams()
 
+    @classmethod
+    def from_configuration_files(cls) -> MelleaApp:
+        """The app as a server's configuration files set it; command lines are not known here."""
+        from jupyter_server.serverapp import ServerApp
+
+        server, app = ServerApp(), cls()
+        server.load_config_file()
+        app.load_config_file()
+        app.update_config(server.config)
+        return app
+
+    def update_config(self, config: Config) -> None:
+        """Take settings over. Wrong ones do not stop the server: every request of ours says why.
+
+        Traitlets takes all settings back when one is wrong, so none of them may be worked with.
+        """
+        try:
+            super().update_config(config)
+        except TraitError as error:
+            self.wrong_settings = str(error)
+
     @default("owner_resolver")
     def _default_owner_resolver(self) -> OwnerResolver:
         return resolve_owner
 
     @default("data_dir")
-    def _default_data_dir(self) -> str:
+    def default_data_dir(self) -> str:
+        """Where runs are kept when no setting says so."""
         return str(Path(jupyter_data_dir(), "mellea"))
 
     def initialize_settings(self) -> None:
@@ -223,6 +250,8 @@ class MelleaApp(ExtensionApp):
         await asyncio.sleep(START_DELAY_SECONDS)
         try:
             await self.services()
+        except InvalidSettings as error:
+            self.log.error("mellea-jupyter does not start: %s", error)  # noqa: TRY400
         except Exception:
             self.log.exception("mellea-jupyter could not start; requests will say why")
 
@@ -230,13 +259,20 @@ class MelleaApp(ExtensionApp):
         """The running service; the first call builds and starts it, others wait for that.
 
         Raises:
+            InvalidSettings: the operator's settings are wrong.
             StoreError: the database can not be used.
             OSError: the data folder can not be used.
         """
+        if self.wrong_settings:
+            raise InvalidSettings(self.wrong_settings, hint=SETTINGS_HINT)
         if self._services is None:
             async with self._building:
                 if self._services is None:
-                    services = await asyncio.to_thread(self._build)
+                    try:
+                        services = await asyncio.to_thread(self._build)
+                    except InvalidInput as error:
+                        said = f"MelleaApp.{error.message}"
+                        raise InvalidSettings(said, hint=SETTINGS_HINT) from error
                     try:
                         await services.start()
                     except BaseException:
@@ -254,11 +290,9 @@ class MelleaApp(ExtensionApp):
 
         channels = self._channels()
         root = self.serverapp.root_dir if self.serverapp is not None else Path.cwd()
-        # Traitlets takes all settings back when one is wrong, this one to an empty text.
-        data_dir = self.data_dir or self._default_data_dir()
         return Services(
             ServiceOptions(
-                data_dir=Path(data_dir).expanduser().absolute(),
+                data_dir=Path(self.data_dir).expanduser().absolute(),
                 root_dir=Path(root),
                 default_model=self.default_model,
                 models=tuple(self.models),

@@ -19,6 +19,7 @@
     ├── PermissionDenied (PermissionError)
     ├── QuotaExceeded
     ├── LaunchFailed                       an executor could not place the run
+    ├── InvalidSettings                    the operator's settings are wrong: nothing works
     └── StoreError
         ├── SchemaTooNew                   the store was written by a newer version
         └── StoreBusy (TimeoutError)
@@ -215,6 +216,12 @@ class LaunchFailed(MelleaJupyterError):
     ) -> None:
         super().__init__(message, hint=hint, **details)
         self.reason = reason
+
+
+class InvalidSettings(MelleaJupyterError):
+    """The operator's settings are wrong; the message names the one, as `MelleaApp.<name>`."""
+
+    code = "invalid_settings"
 
 
 class StoreError(MelleaJupyterError):

@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "auth": FOUNDATIONS,
     "environments": FOUNDATIONS,
     "retention": FOUNDATIONS | {"stores"},
+    "failures": FOUNDATIONS,
     "executors": FOUNDATIONS | {"environments", "runtime"},
     "notifications": FOUNDATIONS,
     "service": FOUNDATIONS
@@ -49,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "retention",
         "environments",
         "executors",
+        "failures",
         "notifications",
         "demo",
     },

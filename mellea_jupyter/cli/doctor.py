@@ -19,17 +19,19 @@ from typing import Final, Literal
 
 import httpx
 import psutil
-from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_path
+from jupyter_core.paths import jupyter_config_path, jupyter_path
 from rich.console import Console
 from rich.text import Text
 
 from mellea_jupyter import __version__
+from mellea_jupyter.app import SETTINGS_HINT, MelleaApp
 from mellea_jupyter.client import discovery
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
 from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.client.variables import provider_variables
-from mellea_jupyter.exceptions import LaunchFailed
+from mellea_jupyter.environments.configured import configured_environments
+from mellea_jupyter.exceptions import InvalidInput, LaunchFailed
 from mellea_jupyter.executors.registry import list_executors, load_executor
 from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS
 
@@ -79,6 +81,8 @@ def iter_checks(url: str | None) -> Iterator[Check]:
     yield check_mellea()
     yield check_sqlite()
     yield check_server_extension()
+    app = MelleaApp.from_configuration_files()
+    yield check_settings(app)
     yield check_front_end()
     yield from check_executors()
     connection = None
@@ -93,7 +97,7 @@ def iter_checks(url: str | None) -> Iterator[Check]:
         )
     if connection is not None:
         yield from check_server(connection)
-    yield check_data_dir(Path(jupyter_data_dir()) / "mellea")
+    yield check_data_dir(Path(app.data_dir or app.default_data_dir()).expanduser())
     yield check_keys()
     yield check_ollama(os.environ.get("OLLAMA_HOST", ""))
 
@@ -143,6 +147,19 @@ def check_server_extension() -> Check:
             return Check("server extension", "note", f"disabled by {path}", step)
     step = f"jupyter server extension enable {name}, or install mellea-jupyter again."
     return Check("server extension", "note", "not enabled", step)
+
+
+def check_settings(app: MelleaApp) -> Check:
+    """Whether a server would start with what the configuration files say."""
+    wrong = app.wrong_settings
+    try:
+        configured_environments(app.environments, app.environment_defaults)
+    except InvalidInput as exc:
+        wrong = wrong or f"MelleaApp.{exc.message}"
+    if wrong:
+        return Check("settings", "problem", wrong, SETTINGS_HINT)
+    found = sorted(name for name in app.config.get("MelleaApp", {}) if app.has_trait(name))
+    return Check("settings", "ok", ", ".join(found) or "all at their defaults")
 
 
 def check_front_end() -> Check:
@@ -216,7 +233,7 @@ def _is_fork_server(command: list[str]) -> bool:
 
 
 def check_data_dir(folder: Path) -> Check:
-    """Whether the default store's folder can hold a database."""
+    """Whether the store's folder can hold a database."""
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     kind = file_system_of(existing)
     if kind in _NETWORK_FILE_SYSTEMS:

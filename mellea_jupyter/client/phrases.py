@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from mellea_jupyter import clock
+from mellea_jupyter.models.failures import ErrorClassification
 from mellea_jupyter.models.run import Run, RunStatus
 
 SYMBOLS = {
@@ -152,7 +153,28 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         rows.insert(2, ("requirements", f"not met in {loops}"))
     if run.error_message and run.status != RunStatus.SUCCEEDED:
         rows.insert(2, ("error", run.error_message))
+    if run.error_classification is not None:
+        at = [label for label, _ in rows].index("duration")
+        rows[at:at] = [("failure", failure(run.error_classification)), ("next", next_step(run))]
     return rows
+
+
+def failure(why: ErrorClassification) -> str:
+    """`rate limit (external service)`, with the user's line where one is known."""
+    place = f" at {why.location.file}:{why.location.line}" if why.location is not None else ""
+    return f"{why.summary} ({why.category.replace('_', ' ')}){place}"
+
+
+def next_step(run: Run) -> str:
+    """What to do about a failed run, with the command for it where there is one."""
+    why = run.error_classification
+    if why is None:
+        return ""
+    step = why.next_step
+    command = None if step is None else step.command
+    if command is None and why.retryable:
+        command = f"jupyter mellea retry {short_id(run.id)}"
+    return why.suggestion if command is None else f"{why.suggestion} `{command}`"
 
 
 def size(size_bytes: int) -> str:

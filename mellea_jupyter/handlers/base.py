@@ -46,6 +46,9 @@ _STATUS_OF_ERROR: tuple[tuple[type[errors.MelleaJupyterError], int], ...] = (
     (errors.SchemaTooNew, 503),
 )
 
+# Failures of the server whose texts are meant for callers.
+_TOLD = (errors.StoreError, errors.QuotaExceeded, errors.InvalidSettings)
+
 _CODE_OF_STATUS = {
     400: "bad_request",
     401: "not_authenticated",
@@ -109,7 +112,7 @@ def describe(error: BaseException, status: int, request_id: str) -> dict[str, An
 
     Texts of errors that are not meant for callers are left out: they may name paths or secrets.
     """
-    if status >= 500 and not isinstance(error, errors.StoreError | errors.QuotaExceeded):
+    if status >= 500 and not isinstance(error, _TOLD):
         message, hint = (
             "The server failed to answer",
             f"The server's log says more at request {request_id}.",
@@ -205,7 +208,7 @@ class ErrorShape(JupyterHandler):
         """Log what the caller is not told, under the request id; the query may hold a token."""
         status = status_of(value) if value is not None else 500
         where = (self.request.method, self.request.path, self.request_id)
-        if status < 500:
+        if status < 500 or isinstance(value, errors.InvalidSettings):  # those were logged at start
             self.log.debug("%s %s refused with %s (request %s)", *where[:2], status, where[2])
         else:
             self.log.error("%s %s failed (request %s)", *where, exc_info=(typ, value, tb))

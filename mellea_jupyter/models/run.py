@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from mellea_jupyter.models.artifacts import ArtifactRef, SkippedArtifact
 from mellea_jupyter.models.base import Model, Timestamp
 from mellea_jupyter.models.config import RunConfig
+from mellea_jupyter.models.failures import ErrorClassification
 from mellea_jupyter.models.metrics import RunMetrics
 
 
@@ -98,6 +99,9 @@ class Run(Model):
     exit_code: int | None = Field(None, description="The program's code, or `-N` for signal N.")
     error_message: str | None = Field(None, description="One sentence on what went wrong.")
     error: ErrorDetails | None = Field(None, description="The exception behind it.")
+    error_classification: ErrorClassification | None = Field(
+        None, description="Why it failed, in words for people and names for programs."
+    )
     artifacts: tuple[ArtifactRef, ...] = Field((), description="Kept files, ordered by path.")
     artifacts_skipped: tuple[SkippedArtifact, ...] = Field((), description="Files not kept.")
     metrics: RunMetrics = Field(default_factory=RunMetrics, description="What it used so far.")

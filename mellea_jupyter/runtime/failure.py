@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sysconfig
 import traceback
@@ -13,6 +14,8 @@ MAX_CAUSE_FRAMES = 8
 MAX_CAUSES = 5
 MAX_LEAVES = 10
 MAX_MESSAGE_CHARS = 8000
+MAX_BASES = 8
+_COMMON_BASES = (Exception, BaseException, object)
 
 RUNTIME_DIR = os.path.dirname(os.path.abspath(__file__))
 
@@ -34,8 +37,8 @@ def describe(error: BaseException, user_dirs: Sequence[str]) -> Dict[str, Any]:
     """
     fields = _describe_one(error, user_dirs, MAX_FRAMES)
     if hasattr(error, "exceptions"):
-        leaves = [_headline(leaf) for leaf in _leaves(error)]
-        fields["leaves"] = leaves[:MAX_LEAVES]
+        leaves = itertools.islice(_leaves(error), MAX_LEAVES)
+        fields["leaves"] = [_describe_one(leaf, user_dirs, MAX_CAUSE_FRAMES) for leaf in leaves]
     nested = fields
     seen = {id(error)}
     for _ in range(MAX_CAUSES):
@@ -44,6 +47,8 @@ def describe(error: BaseException, user_dirs: Sequence[str]) -> Dict[str, Any]:
             break
         seen.add(id(cause))
         nested["cause"] = _describe_one(cause, user_dirs, MAX_CAUSE_FRAMES)
+        if error.__cause__ is None:
+            nested["cause"]["implicit"] = True  # raised while that one was handled, not from it
         nested, error = nested["cause"], cause
     return fields
 
@@ -55,17 +60,45 @@ def _describe_one(error: BaseException, user_dirs: Sequence[str], limit: int) ->
 
 
 def _headline(error: BaseException) -> Dict[str, Any]:
-    """Type, message, and what providers' SDKs attach: `code` (text) and `status` (HTTP)."""
+    """Type, its bases, message, and what libraries attach: `code`, HTTP `status`, `errno`."""
     cls = type(error)
-    module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
-    fields: Dict[str, Any] = {"type": f"{module}{cls.__qualname__}", "message": _message(error)}
-    code = getattr(error, "code", None)
+    fields: Dict[str, Any] = {"type": _qualified(cls), "message": _message(error)}
+    bases = [_qualified(base) for base in cls.__mro__[1:] if base not in _COMMON_BASES]
+    if bases:
+        fields["bases"] = bases[:MAX_BASES]
+    code = _attribute(error, "code")
     if isinstance(code, (str, int)) and not isinstance(error, SystemExit):
         fields["code"] = code
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    status = _status_of(error)
+    if status is not None:
         fields["status"] = status
+    number = _attribute(error, "errno")
+    if isinstance(error, OSError) and isinstance(number, int):
+        fields["errno"] = number
     return fields
+
+
+def _qualified(cls: type) -> str:
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+
+
+def _status_of(error: BaseException) -> Optional[int]:
+    """The HTTP status that an exception of a client library tells of, whichever way it does."""
+    for owner in (error, _attribute(error, "response")):
+        for name in ("status_code", "status"):
+            status = _attribute(owner, name)
+            if isinstance(status, int) and not isinstance(status, bool):
+                return status
+    return None
+
+
+def _attribute(owner: object, name: str) -> Any:
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # a property of the program's
+        return None
 
 
 def _message(error: BaseException) -> str:

@@ -6,7 +6,6 @@ messages. Everything is read by feature test; what is missing is left out. Stand
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 Fields = dict[str, Any]
@@ -15,8 +14,8 @@ MAX_MESSAGES = 4
 MAX_MESSAGE_PARTS = 16
 MAX_NAME_CHARS = 200
 MAX_TEXT_BYTES = 2000
-MAX_MEASURED_MESSAGES = 1000
-MAX_ENCODED_CHARS = 65536
+MAX_MEASURED_PARTS = 32
+MAX_ENCODED_CHARS = 16384
 
 
 def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
@@ -91,30 +90,28 @@ def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
 
 
 def _size_of(parts: list[Any]) -> int | None:
-    """The UTF-8 size of texts and messages; None where it takes long to find.
+    """The UTF-8 size of a few texts and messages; None where it takes long to find.
 
-    The size of ASCII is known without reading it; of other texts little is read.
+    Only few are looked at, so that a turn of a long conversation costs no more than one of a
+    short one. The size of ASCII is known without reading it; of other texts little is read.
     """
-    if len(parts) > MAX_MEASURED_MESSAGES:
+    if len(parts) > MAX_MEASURED_PARTS:
         return None
     size, left = 0, MAX_ENCODED_CHARS
-    for text in _texts_of(parts):
-        if not text.isascii():
-            left -= len(text)
-            if left < 0:
-                return None
-        size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-    return size
-
-
-def _texts_of(parts: list[Any]) -> Iterator[str]:
     for part in parts:
         content = part.get("content") if isinstance(part, dict) else part
-        pieces = content[:MAX_MEASURED_MESSAGES] if isinstance(content, list) else [content]
-        for piece in pieces:
-            text = piece.get("text") if isinstance(piece, dict) else piece
-            if isinstance(text, str):
-                yield text
+        if isinstance(content, list):
+            return None  # with parts of its own
+        if not isinstance(content, str):
+            continue
+        if content.isascii():
+            size += len(content)
+            continue
+        left -= len(content)
+        if left < 0:
+            return None
+        size += len(content.encode("utf-8", "replace"))
+    return size
 
 
 def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:

@@ -283,21 +283,18 @@ def _error_text(error: dict[str, Any] | None) -> str | None:
 
 
 def _as_call(row: CallRow) -> LlmCall:
+    fields = dict(row)
+    for name in ("seq", "cost_pico_usd", "price_source", "price_version", "price_dated"):
+        del fields[name]
+    for name, absent in (("streaming", False), ("requests", 1), ("has_content", False)):
+        fields[name] = absent if fields[name] is None else fields[name]
     price = None
     if row.price_source is not None:
         price = PriceSource(
             source=row.price_source, version=row.price_version or "", dated=row.price_dated
         )
-    others = {"seq", "cost_pico_usd", "price_source", "price_version", "price_dated"}
-    fields = row.model_dump(exclude=others)
-    for name, absent in (("streaming", False), ("requests", 1), ("has_content", False)):
-        fields[name] = absent if fields[name] is None else fields[name]
-    return LlmCall(
-        **fields,
-        cost_usd=None if row.cost_pico_usd is None else to_usd(row.cost_pico_usd),
-        price=price,
-        share=share_of(row.purpose, row.status),
-    )
+    cost = None if row.cost_pico_usd is None else to_usd(row.cost_pico_usd)
+    return LlmCall(**fields, cost_usd=cost, price=price, share=share_of(row.purpose, row.status))
 
 
 def _as_loop(row: LoopRow) -> SamplingLoop:

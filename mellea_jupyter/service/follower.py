@@ -23,14 +23,16 @@ from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.executors.base import Executor, ExecutorUnreachable, Liveness, RunHandle
 from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
 from mellea_jupyter.models.artifacts import ArtifactList
+from mellea_jupyter.models.frames import LogStream
 from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
 from mellea_jupyter.service.calls import new_reports
 from mellea_jupyter.service.collector import Collector
+from mellea_jupyter.service.failures import ERROR_LINES, Traces, explained
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outputs import MAX_OUTPUTS
 from mellea_jupyter.service.records import RunRecords
-from mellea_jupyter.stores.journals.base import JournalReader, JournalStore, Position
+from mellea_jupyter.stores.journals.base import JournalReader, JournalStore, LogQuery, Position
 from mellea_jupyter.stores.runs.base import RunStore
 
 log = logging.getLogger(__name__)
@@ -286,8 +288,11 @@ class Follower:
         for output in outputs:
             await self._offload.write(self._store.save_output, self._run.id, output)
 
+        traces = await self._traces()
+
         def final(run: Run) -> Run:
-            return self._final(self._with_usage(run), at, liveness, kept)
+            ended = self._final(self._with_usage(run), at, liveness, kept)
+            return explained(run, ended, traces)
 
         try:
             self._run = await self._records.update(
@@ -298,6 +303,27 @@ class Follower:
         with suppress(ExecutorUnreachable):
             await self._offload.io(self._executor.cleanup, self._handle, self._run_dir)
         return self._run
+
+    async def _traces(self) -> Traces:
+        """What tells why the run failed; its output only where neither code nor exception does."""
+        lines: tuple[str, ...] = ()
+        if not self._seen.exception and (self._seen.end or {}).get("exit_code") != 0:
+            lines = await self._offload.scan(self._last_error_lines)
+        return Traces(
+            executor=self._executor.name,
+            exception=self._seen.exception,
+            calls=self._usage.calls,
+            error_output=lines,
+        )
+
+    def _last_error_lines(self) -> tuple[str, ...]:
+        query = LogQuery(tail=ERROR_LINES, streams=frozenset({LogStream.STDERR}))
+        try:
+            with self._journals.open(self._run.id, complete=True) as reader:
+                return tuple(frame.message for frame in reader.read(query).frames)
+        except Exception:  # whatever it is, the run has to get its final status
+            log.exception("run %s: its last lines could not be read", self._run.id)
+            return ()
 
     def _final(self, run: Run, at: datetime, liveness: Liveness, kept: ArtifactList) -> Run:
         if run.status == RunStatus.STARTING and self._seen.program:

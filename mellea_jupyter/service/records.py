@@ -14,6 +14,7 @@ from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.failures import explained
 from mellea_jupyter.service.notices import NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.runs.base import RunStore
@@ -58,7 +59,7 @@ class RunRecords:
     def _update(self, run_id: str, change: Callable[[Run], Run], folded_seq: int | None) -> Run:
         while True:
             run = self._store.get_run(run_id)
-            changed = self._retention.stamped(change(run), clock.now())
+            changed = self._retention.stamped(explained(run, change(run)), clock.now())
             ends = changed.is_terminal and not run.is_terminal
             try:
                 self._store.save_run(

@@ -98,10 +98,12 @@ class Services:
         """Open the stores and put the parts together; nothing runs before `start`. Blocks.
 
         Raises:
+            InvalidInput: an environment of the settings is wrong; nothing was opened.
             StoreError: the database can not be used.
             OSError: the data folder can not be used.
         """
         self.options = options
+        configured = configured_environments(options.environments, options.environment_defaults)
         data_dir = options.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lease = ServiceLease(data_dir / "services")
@@ -147,7 +149,7 @@ class Services:
             store=self._store,
             offload=self._offload,
             probing=probing,
-            configured=configured_environments(options.environments, options.environment_defaults),
+            configured=configured,
             defaults=options.environment_defaults,
             default_id=options.default_environment_id,
             executors=frozenset((*self._executors, *executors.problems)),

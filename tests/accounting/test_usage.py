@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mellea_jupyter.accounting.usage import UsageState, fold
+from mellea_jupyter.service.calls import new_reports
 
 
 def folded(*frames: dict[str, Any]) -> UsageState:
@@ -179,14 +180,18 @@ _VALUES: list[Any] = [
     {},
 ]
 _NAMES = ["call", "loop", "parent", "purpose", "success", "samples", "input_tokens", "t", "attempt"]
+_NAMES += ["chain", "index", "passed", "calls", "requirements", "error", "form", "rss_mb", "seq"]
 _KINDS = ["call_started", "call_finished", "call_failed", "loop_started", "loop_ended", "turn"]
+_KINDS += ["verdict", "repair", "usage"]
 _FRAMES = st.dictionaries(st.sampled_from(_NAMES), st.sampled_from(_VALUES))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a loaded machine
 @given(st.lists(st.tuples(st.sampled_from(_KINDS), _FRAMES), max_size=12))
 def test_no_frame_ever_raises_or_makes_a_count_negative(frames: list[Any]) -> None:
-    metrics = folded(*({**fields, "kind": kind} for kind, fields in frames)).metrics()
+    state = folded(*({**fields, "kind": kind} for kind, fields in frames))
+    new_reports(state)
+    metrics = state.metrics()
     assert all(value is None or value >= 0 for value in metrics.values())
 
 

@@ -238,6 +238,26 @@ def test_doctor_finds_the_front_end_and_the_server_extension_where_jupyter_looks
         assert doctor.check_server_extension().state == state
 
 
+def test_doctor_reads_the_settings_of_configuration_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    file = tmp_path / "jupyter_server_config.json"
+    file.write_text(json.dumps({"MelleaApp": {"data_dir": str(tmp_path / "runs"), "max_runs": 2}}))
+    checks = {check.name: check for check in doctor.iter_checks(None)}
+    assert checks["settings"] == doctor.Check("settings", "ok", "data_dir, max_runs")
+    assert checks["data folder"].finding.startswith(f"{tmp_path}/runs ")
+    for wrong, named in (
+        ({"max_runs": "many"}, "'max_runs'"),
+        ({"environments": [{"id": "big", "cpus": -1}]}, "MelleaApp.environments[0].cpus"),
+    ):
+        file.write_text(json.dumps({"MelleaApp": {"data_dir": str(tmp_path), **wrong}}))
+        checks = {check.name: check for check in doctor.iter_checks(None)}
+        assert checks["settings"].state == "problem"
+        assert named in checks["settings"].finding
+        assert checks["data folder"].state != "problem"
+
+
 def test_a_network_file_system_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from typing import Any
 import pytest
 
 from mellea_jupyter.cli import main
+from mellea_jupyter.client.errors import ServerError
+from mellea_jupyter.client.handle_async import AsyncRunHandle
+from mellea_jupyter.client.launch import connect
+from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.server import JupyterServer
 
 Capture = pytest.CaptureFixture[str]
@@ -129,3 +134,63 @@ def test_a_dataset_is_added_listed_bound_and_removed(
     assert printed(capsys, "dataset", "rm", added["id"][:9], "data").count("deleted") == 2
     assert main(["dataset", "ls"]) == 0
     assert capsys.readouterr().err == "no datasets\n"
+
+
+LOOPS = """
+from mellea import start_session
+from mellea.stdlib.sampling import RejectionSamplingStrategy
+m = start_session("openai", "gpt-4o")
+m.instruct("write", requirements=["be polite"], strategy=RejectionSamplingStrategy(loop_budget=2))
+m.chat("bye")
+"""
+
+
+def test_calls_are_printed_as_a_ladder_and_given_by_handles(
+    server: JupyterServer, capsys: Capture
+) -> None:
+    server.write("loops.py", LOOPS)
+    with ScriptedLlm(["some mail", "no", "a better mail", "yes", "bye"]) as endpoint:
+        variables = (
+            "-e",
+            f"OPENAI_BASE_URL={endpoint.openai_url}",
+            "-e",
+            "OPENAI_API_KEY=sk-x-y-z",
+        )
+        run = as_json(capsys, "run", "loops.py", *variables)
+    lines = printed(capsys, "calls", run["id"][:8]).splitlines()
+    assert lines[0].startswith("loop 1 RejectionSamplingStrategy: requirements met, 2 samples, $")
+    assert lines[0].endswith("· write")
+    first, second = (line.split(None, 4) for line in lines[2:4])
+    assert first == ["1", "answer", "#1", "✗", "be polite (judge #2)"]
+    assert second[:4] == ["→", "2", "resample", "#3"]
+    assert second[4].startswith("✓ (judge #4)")
+    assert [line.split()[:3] for line in lines if line.startswith("#")] == [
+        ["#1", "answer", "finished"],
+        ["#2", "judge", "finished"],
+        ["#3", "repair", "finished"],
+        ["#4", "judge", "finished"],
+        ["#5", "answer", "finished"],
+    ]
+    of_loop = as_json(capsys, "calls", run["id"], "--loop", "1")
+    assert ([call["call"] for call in of_loop["calls"]], len(of_loop["loops"])) == ([1, 2, 3, 4], 1)
+    assert main(("calls", run["id"], "--loop", "2")) == 2
+    assert "no sampling loop 2; it has 1" in capsys.readouterr().err
+
+    client = connect()
+    handle = client.handle(run["id"])
+    assert [loop.model_dump(mode="json") for loop in handle.loops()] == of_loop["loops"]
+    assert [call.call for call in handle.calls()] == [1, 2, 3, 4, 5]
+    assert handle.call_content(5).reply == "bye"
+    assert [point.t for point in handle.usage()] == sorted(point.t for point in handle.usage())
+    with pytest.raises(ServerError, match="No LLM call"):
+        handle.call_content(6)
+
+    async def awaited() -> None:
+        other = AsyncRunHandle(client.connection, handle.run)
+        assert await other.loops() == handle.loops()
+        assert await other.calls() == handle.calls()
+        assert await other.call_content(1) == handle.call_content(1)
+        assert await other.usage() == handle.usage()
+
+    asyncio.run(awaited())
+    client.close()

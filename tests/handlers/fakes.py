@@ -18,6 +18,7 @@ from mellea_jupyter.auth.owner import User
 from mellea_jupyter.exceptions import (
     ArtifactNotFound,
     AssetNotFound,
+    CallNotFound,
     Conflict,
     IdempotencyConflict,
     IllegalTransition,
@@ -28,7 +29,15 @@ from mellea_jupyter.exceptions import (
 )
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate, AssetKind
-from mellea_jupyter.models.calls import CallPage, SourceReply
+from mellea_jupyter.models.calls import (
+    CallContent,
+    CallPage,
+    CallsChanged,
+    LoopPage,
+    SourceReply,
+    UsagePoint,
+    UsageSeries,
+)
 from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogPage, LogStream
@@ -203,10 +212,6 @@ class FakeResults:
         if self.log_failure is not None:
             raise self.log_failure
 
-    async def calls(self, run_id: str, user: User, *, after: int, limit: int) -> CallPage:
-        await self.runs.get(run_id, user)
-        return CallPage(calls=(), next=after + limit)
-
     async def outputs(self, run_id: str, user: User) -> list[StructuredOutput]:
         await self.runs.get(run_id, user)
         return [StructuredOutput(artifact_id="art_1", schema_version="1", data={"city": "Lisbon"})]
@@ -232,6 +237,38 @@ class FakeResults:
     async def iter_artifacts_zip(self, run: Run) -> AsyncIterator[bytes]:
         for artifact in run.artifacts:
             yield self.contents[artifact.id]
+
+
+@dataclass
+class FakeCalls:
+    """`RunCalls` of runs that made one call; what changes is put into a queue."""
+
+    runs: FakeRuns
+    changes: asyncio.Queue[CallsChanged] = field(default_factory=asyncio.Queue)
+
+    async def list_calls(self, run_id: str, user: User, *, after: int, limit: int) -> CallPage:
+        await self.runs.get(run_id, user)
+        return CallPage(calls=(), next=after + limit)
+
+    async def list_loops(self, run_id: str, user: User, *, after: int, limit: int) -> LoopPage:
+        await self.runs.get(run_id, user)
+        return LoopPage(loops=(), next=after + limit)
+
+    async def get_content(self, run_id: str, call: int, user: User) -> CallContent:
+        await self.runs.get(run_id, user)
+        if call != 1:
+            raise CallNotFound(str(call))
+        return CallContent(call=call, reply="hello")
+
+    async def get_usage(self, run_id: str, user: User) -> UsageSeries:
+        await self.runs.get(run_id, user)
+        return UsageSeries(points=(UsagePoint(t=1, memory_mb=2, cpu_seconds=3),))
+
+    async def watch(self, run_id: str, user: User) -> AsyncGenerator[CallsChanged | None]:
+        await self.runs.get(run_id, user)
+        yield None
+        while True:
+            yield await self.changes.get()
 
 
 @dataclass
@@ -470,6 +507,7 @@ class FakeServices:
         self.broker = Broker()
         self.runs = FakeRuns(self.broker)
         self.results = FakeResults(self.runs)
+        self.calls = FakeCalls(self.runs)
         self.assets = FakeAssets()
         self.environments = FakeEnvironments()
         self.logs = FakeLogs()

@@ -15,6 +15,7 @@ from tornado.httpclient import HTTPClientError
 from mellea_jupyter.app import MelleaApp
 from mellea_jupyter.exceptions import StoreError
 from mellea_jupyter.handlers.channel import RunsChannel, logs_message
+from mellea_jupyter.models.calls import CallsChanged, LlmCall
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.models.websocket import Logs, ServerMessage
 from tests.handlers.conftest import Dial
@@ -102,10 +103,25 @@ async def test_runs_of_others_are_never_sent(
     heard = await channel.hear()
     assert heard.event.run.id == own.id
     services.runs.put(hidden)
-    for topic in (f"run/{hidden.id}", f"run/{hidden.id}/logs", f"run/{MISSING}"):
+    parts = ("", "/logs", "/calls")
+    for topic in (*(f"run/{hidden.id}{part}" for part in parts), f"run/{MISSING}/calls"):
         await channel.say({"type": "subscribe", "topic": topic})
         refused = await channel.hear()
         assert (refused.type, refused.code, refused.topic) == ("error", "run_not_found", topic)
+
+
+async def test_calls_begin_with_nothing_and_come_as_they_change(
+    open_channel: Any, services: FakeServices, run: Run
+) -> None:
+    channel = await open_channel()
+    topic = f"run/{run.id}/calls"
+    await channel.subscribe(topic)
+    call = LlmCall(call=1, started_at=1.0, purpose="answer", status="active")
+    services.calls.changes.put_nowait(CallsChanged(run_id=run.id, calls=(call,)))
+    heard = await channel.hear()
+    assert (heard.topic, heard.event.type, heard.event.calls) == (topic, "calls_changed", (call,))
+    await channel.say({"type": "unsubscribe", "topic": topic})
+    assert (await channel.hear()).type == "unsubscribed"
 
 
 async def test_an_administrator_hears_of_all_runs(

@@ -259,6 +259,14 @@ async def test_what_a_run_holds(ask: Ask, services: FakeServices, owner_id: str)
     assert body(await ask("GET", f"api/runs/{run.id}/metrics"))["llm_calls"] == 3
     calls = body(await ask("GET", f"api/runs/{run.id}/calls?after=5&limit=10"))
     assert calls == {"calls": [], "next": 15}
+    loops = body(await ask("GET", f"api/runs/{run.id}/loops?after=5&limit=10"))
+    assert loops == {"loops": [], "next": 15}
+    assert body(await ask("GET", f"api/runs/{run.id}/calls/1/content"))["reply"] == "hello"
+    unknown = await ask("GET", f"api/runs/{run.id}/calls/2/content")
+    assert (unknown.code, body(unknown)["code"]) == (404, "call_not_found")
+    assert (await ask("GET", f"api/runs/{run.id}/calls/0/content")).code == 404
+    usage = body(await ask("GET", f"api/runs/{run.id}/usage"))
+    assert usage == {"points": [{"t": 1, "memory_mb": 2, "cpu_seconds": 3, "cost_usd": None}]}
     outputs = body(await ask("GET", f"api/runs/{run.id}/outputs"))
     assert outputs[0]["data"] == {"city": "Lisbon"}
     assert body(await ask("GET", f"api/runs/{run.id}/source"))["entry_point"] == "trip.py"
@@ -283,7 +291,7 @@ async def test_assets_and_environments(ask: Ask) -> None:
     "path",
     [
         "", "/logs", "/logs?download=text", "/logs/stream", "/artifacts", "/artifacts/art_1",
-        "/metrics", "/calls", "/outputs", "/source",
+        "/metrics", "/calls", "/calls/1/content", "/loops", "/usage", "/outputs", "/source",
     ],
 )  # fmt: skip
 async def test_another_users_run_is_404_everywhere(

@@ -19,8 +19,16 @@ from mellea.stdlib.requirements import req, simple_validate
 from mellea.stdlib.sampling import RejectionSamplingStrategy
 
 from mellea_jupyter.runtime import llm_events
-from mellea_jupyter.runtime.llm_events_content import MAX_MESSAGES, cut, prompt_fields, usage_fields
-from mellea_jupyter.runtime.llm_events_recorder import requirement_kind
+from mellea_jupyter.runtime.llm_events_content import (
+    MAX_ENCODED_CHARS,
+    MAX_MEASURED_PARTS,
+    MAX_MESSAGES,
+    content_fields,
+    cut,
+    prompt_fields,
+    usage_fields,
+)
+from mellea_jupyter.runtime.llm_events_recorder import Recorder, requirement_kind
 
 
 class Frames(list[dict[str, Any]]):
@@ -294,6 +302,32 @@ def test_a_prompt_is_cut_from_its_beginning_and_a_message_from_its_end() -> None
         "prompt": [{"role": "user", "content": "look\n[image_url]"}]
     }
     assert prompt_fields(None, 60) == {}
+
+
+def test_sizes_are_told_of_what_is_cut_where_they_are_found_quickly() -> None:
+    assert content_fields("a" * 50, "é" * 50, 60) == {
+        "prompt": "a" * 50,
+        "reply": "é" * 30,
+        "truncated": True,
+        "prompt_bytes": 50,
+        "reply_bytes": 100,
+    }
+    assert "prompt_bytes" not in content_fields("short", "short", 60)
+    turns = [{"role": "user", "content": "a" * 50}] * (MAX_MEASURED_PARTS + 1)
+    fields = content_fields(turns, "short", 60)
+    assert (fields["truncated"], fields["reply_bytes"]) == (True, 5)
+    assert "prompt_bytes" not in fields
+    assert "prompt_bytes" not in content_fields("é" * (MAX_ENCODED_CHARS + 1), "short", 60)
+
+
+def test_a_stand_in_of_a_requirement_is_that_requirement(frames: Frames) -> None:
+    recorder = Recorder(frames.emit)
+    kind, brief = req("be kind"), req("be brief")
+    loop = recorder.loop_started(object(), None, [kind, brief, req("twice"), req("twice")])
+    assert [loop.index_of(each) for each in (kind, brief)] == [0, 1]
+    assert loop.index_of(req("be brief")) == 1
+    assert loop.index_of(req("twice")) is None  # it may be either
+    assert loop.index_of(req("another")) is None
 
 
 @pytest.mark.parametrize("usage", [None, "many", {"prompt_tokens": "1"}, {"prompt_tokens": -1}])

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from mellea_jupyter.accounting.usage import UsageState
+from mellea_jupyter.models.calls import SamplingLoop
+from mellea_jupyter.service.calls import new_reports
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 
-from .scenarios.expected import EXPECTED, PROTOCOLS, Protocol
+from .ladders import ladder
+from .scenarios.expected import EXPECTED, LADDERS, PROTOCOLS, Protocol
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 REPOSITORY = Path(__file__).parents[2]
@@ -77,24 +80,42 @@ def environment(endpoint: ScriptedLlm, protocol: Protocol) -> dict[str, str]:
     return {"OPENAI_BASE_URL": endpoint.openai_url}
 
 
-def folded(frames: list[dict[str, Any]]) -> dict[str, Any]:
+def folded(frames: list[dict[str, Any]]) -> UsageState:
     state = UsageState()
     for frame in frames:
         state.fold(frame)
-    return state.metrics()
+    return state
 
 
 @pytest.mark.parametrize(("protocol", "name"), CASES)
-def test_a_scenario_is_counted_as_the_endpoint_counted_it(
+def test_a_scenario_is_counted_and_told_as_it_was(
     launcher: Launcher, endpoint: ScriptedLlm, protocol: Protocol, name: str
 ) -> None:
     expected = EXPECTED[protocol][name]
     status, frames = launcher.run(SCENARIOS / f"{name}.py", environment(endpoint, protocol))
     assert status == expected.exit_code, launcher.output
-    metrics, counts = folded(frames), endpoint.counts()
+    state = folded(frames)
+    metrics, counts = state.metrics(), endpoint.counts()
     assert {key: metrics[key] for key in expected.metrics()} == expected.metrics()
     assert counts["requests"] == (expected.requests or expected.llm_calls)
     for tokens in ("input_tokens", "output_tokens"):
         assert metrics[tokens] == (counts[tokens] if expected.reads_reply else 0)
     assert metrics["malformed_frames"] == 0
     assert not [frame for frame in frames if frame["kind"] == "degraded"]
+    _assert_ladder(state, LADDERS.get(name, []))
+
+
+def _assert_ladder(state: UsageState, expected: list[str]) -> None:
+    """The loops are these, and their calls say the same of where they belong."""
+    reports = new_reports(state)
+    assert ladder(SamplingLoop.model_validate_json(row.doc) for row in reports.loops) == expected
+    calls = {call.call: call for call in state.calls}
+    for loop in state.loops:
+        for attempt in loop.attempts.values():
+            place = (loop.loop, attempt.chain, attempt.attempt)
+            for number in (*attempt.calls, *(n for v in attempt.verdicts for n in v.calls)):
+                assert (calls[number].loop, calls[number].chain, calls[number].attempt) == place
+            for verdict in attempt.verdicts:
+                for number in verdict.calls:
+                    assert calls[number].purpose == "judge"
+                    assert calls[number].requirement == verdict.requirement

@@ -131,6 +131,29 @@ helper.call(ask)
     assert cause["type"] == "json.decoder.JSONDecodeError"
     assert [frame["user"] for frame in cause["frames"]] == [True, False, False, False]
     assert "cause" not in cause
+    assert "implicit" not in cause
+    assert cause["bases"] == ["ValueError"]
+
+
+def test_an_exception_that_another_one_interrupted_is_told_as_such(make_run: MakeRun) -> None:
+    source = """
+import types
+class Refused(ConnectionError):
+    response = types.SimpleNamespace(status_code=503)
+def handle():
+    try:
+        open("/not/there")
+    except OSError:
+        raise Refused("later")
+handle()
+"""
+    run = make_run(source)
+    run_fresh(run)
+    exception = run.frame("exception")
+    assert exception["status"] == 503
+    assert exception["bases"] == ["ConnectionError", "OSError"]
+    cause = exception["cause"]
+    assert (cause["type"], cause["errno"], cause["implicit"]) == ("FileNotFoundError", 2, True)
 
 
 def test_the_leaves_of_an_exception_group_are_recorded(make_run: MakeRun, execute: Execute) -> None:
@@ -144,6 +167,22 @@ def test_the_leaves_of_an_exception_group_are_recorded(make_run: MakeRun, execut
         ("ValueError", "a"),
         ("KeyError", "'b'"),
     ]
+    assert [leaf["frames"] for leaf in exception["leaves"]] == [[], []]
+
+
+def test_a_leaf_says_where_it_was_raised(make_run: MakeRun) -> None:
+    source = """
+import asyncio
+async def ask(): raise ValueError("a")
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask())
+asyncio.run(main())
+"""
+    run = make_run(source)
+    run_fresh(run)
+    (leaf,) = run.frame("exception")["leaves"]
+    assert [(frame["line"], frame["function"]) for frame in leaf["frames"]] == [(3, "ask")]
 
 
 def test_an_exception_that_cannot_be_told_is_survived(make_run: MakeRun) -> None:

@@ -9,14 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.server import JupyterServer
 
 PROGRAM = """
 import os, pathlib
+from mellea import start_session
+start_session("openai", "gpt-4o").instruct("say hi")
 pathlib.Path(os.environ["MELLEA_OUTPUT_DIR"], "a.txt").write_text("kept")
 print(os.environ["API_KEY"] == "s3cret", flush=True)
 raise SystemExit(3)
 """
+
+REPORTS = ("calls", "loops", "usage")
+"""What stays with the record."""
 
 
 @pytest.fixture
@@ -26,13 +32,20 @@ def hasty(tmp_path: Path) -> JupyterServer:
 
 
 def test_what_expired_is_gone_and_said_so_and_a_retry_still_works(hasty: JupyterServer) -> None:
-    with hasty, hasty.http() as http:
+    with ScriptedLlm(["hello"]) as endpoint, hasty, hasty.http() as http:
+        variables = {"OPENAI_BASE_URL": endpoint.openai_url, "OPENAI_API_KEY": "sk-scripted"}
         created = hasty.create(
-            http, hasty.write("fails.py", PROGRAM), env_vars={"API_KEY": "s3cret"}
+            http,
+            hasty.write("fails.py", PROGRAM),
+            env_vars={"API_KEY": "s3cret", **variables},
         )
         run = hasty.wait_for(http, created["id"])
         assert run["expires_at"] > run["finished_at"]
         (artifact,) = run["artifacts"]
+        content = http.get(f"api/runs/{run['id']}/calls/1/content").json()
+        assert (content["prompt"], content["reply"]) == ("user: say hi", "hello")
+        told = [http.get(f"api/runs/{run['id']}/{what}").json() for what in REPORTS]
+        assert len(told[0]["calls"]) == len(told[1]["loops"]) == 1
         pinned = hasty.create(http, hasty.write("short.py", "print(1)\n"))["id"]
         assert http.patch(f"api/runs/{pinned}", json={"pinned": True}).status_code == 200
         hasty.wait_for(http, pinned)
@@ -45,7 +58,9 @@ def test_what_expired_is_gone_and_said_so_and_a_retry_still_works(hasty: Jupyter
 
         after = http.get(f"api/runs/{run['id']}").json()
         assert (after["artifacts"], after["artifacts_purged"]) == ([], True)
-        for path in ("logs", "logs?download=text", "logs/stream", f"artifacts/{artifact['id']}"):
+        assert told == [http.get(f"api/runs/{run['id']}/{what}").json() for what in REPORTS]
+        logs = ("logs", "logs?download=text", "logs/stream")
+        for path in (*logs, f"artifacts/{artifact['id']}", "calls/1/content"):
             reply = http.get(f"api/runs/{run['id']}/{path}")
             assert (reply.status_code, reply.json()["code"]) == (410, "expired"), path
             assert "expired on" in reply.json()["message"]
@@ -53,7 +68,7 @@ def test_what_expired_is_gone_and_said_so_and_a_retry_still_works(hasty: Jupyter
 
         again = http.post(f"api/runs/{run['id']}/retry", json={}).json()
         assert hasty.wait_for(http, again["id"])["exit_code"] == 3
-        log = http.get(f"api/runs/{again['id']}/logs").json()
+        log = http.get(f"api/runs/{again['id']}/logs?stream=stdout").json()
         assert [frame["message"] for frame in log["frames"]] == ["True"]
         kept = http.get("api/retention").json()
         assert kept["used_bytes"] > 0

@@ -386,6 +386,31 @@ export type ErrorBody = {
   request_id: string;
 };
 
+/** Why a run failed. */
+export type ErrorClassification = {
+  /** Whose matter it is. */
+  category: FailureCategory;
+  type: FailureType;
+  /** How sure that is: 1 is a fact, not a guess. */
+  confidence: number;
+  /** What it rests on, the strongest first. */
+  evidence: string[];
+  /** The same run may well succeed when it is tried again. */
+  retryable: boolean;
+  /** The failure's name in a few words, for lists. */
+  summary: string;
+  /** What to do, one sentence. */
+  suggestion: string;
+  /** The same as a button or a command. */
+  next_step: NextStep | null;
+  /** Of the exception it rests on. */
+  stack_trace: string | null;
+  /** The user's line, where one is known. */
+  location: SourceLocation | null;
+  /** The same for the same failure of the same program. */
+  fingerprint: string;
+};
+
 /** The exception that ended the program, as the runtime recorded it. */
 export type ErrorDetails = {
   /** Module-qualified exception type. */
@@ -404,6 +429,12 @@ export type Event = {
   /** What happened. */
   event: RunChanged | RunDeleted | NoticeChanged | NoticesChanged | CallsChanged;
 };
+
+/** Whose matter a failure is. */
+export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
+
+/** What went wrong. */
+export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
 
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
 export type Lagged = {
@@ -573,6 +604,21 @@ export type ModelOffer = {
   model: string;
   /** Why it is offered. */
   source: 'recent' | 'configured' | 'demo';
+};
+
+/** What people can do about a failure with one click or command. */
+export type NextAction = 'retry' | 'retry_with_more_memory' | 'retry_with_more_time' | 'retry_with_more_budget' | 'set_key' | 'pull_model' | 'install_package' | 'open_source';
+
+/** The next step, for a button or a terminal. */
+export type NextStep = {
+  /** What it is. */
+  action: NextAction;
+  /** What the button says. */
+  label: string;
+  /** The same in a terminal, where there is one. */
+  command: string | null;
+  /** A variable's, model's or package's name. */
+  value: string | null;
 };
 
 /** Something to tell one user. Runs that end together share a notice. */
@@ -792,6 +838,8 @@ export type Run = {
   error_message: string | null;
   /** The exception behind it. */
   error: ErrorDetails | null;
+  /** Why it failed, in words for people and names for programs. */
+  error_classification: ErrorClassification | null;
   /** Kept files, ordered by path. */
   artifacts: ArtifactRef[];
   /** Files not kept. */
@@ -1163,6 +1211,18 @@ export type SourceFile = {
   size_bytes: number;
   /** Content; null when binary or over 1 MiB. */
   text: string | null;
+};
+
+/** The innermost line of the user's own code on the way to the error. */
+export type SourceLocation = {
+  /** Relative to the program's folder. */
+  file: string;
+  /** From 1. */
+  line: number;
+  /** Where the line is; `<module>` outside functions. */
+  function: string;
+  /** The line. */
+  text: string;
 };
 
 /** The source that ran. */

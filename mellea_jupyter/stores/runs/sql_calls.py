@@ -109,13 +109,15 @@ _UPSERT_LOOP = dialect.upsert(loops)
 _UPSERT_USAGE = dialect.upsert(usage_series)
 _CALL = [column for column in calls.c if column is not calls.c.run_id]
 _LOOP = [loops.c.loop, loops.c.seq, loops.c.doc]
+_NAMES = [column.name for column in _CALL]
 _COUNTS = [column.name for column in calls.c if isinstance(column.type, BigInteger)]
 _CALL_BYTES = 500  # about, as JSON
 _CHANGES = 1000  # of each kind, looked at in one call
 
 
 def _calls(connection: Connection, query: Select[Any]) -> list[CallRow]:
-    return [CallRow.model_validate(row._asdict()) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [CallRow.model_validate(dict(zip(_NAMES, row, strict=True))) for row in rows]
 
 
 def _changes(

@@ -81,6 +81,15 @@ class TestViews:
         assert frame.metadata["input_tokens"] == 12
         assert "seq" not in frame.metadata
 
+    def test_a_frame_is_found_by_its_number(self, mixed: JournalWriter, open_reader: Open) -> None:
+        reader = open_reader()
+        position = Position()
+        frames = reader.read_frames(position)
+        assert [reader.find_frame(frame["seq"]) for frame in frames] == frames
+        assert reader.find_frame(0) is None
+        assert reader.find_frame(mixed.seq + 1) is None
+        assert open_reader("nothing").find_frame(1) is None
+
     def test_ansi_and_carriage_returns_stay_and_bad_utf8_is_replaced(
         self, journal: JournalWriter, open_reader: Open
     ) -> None:

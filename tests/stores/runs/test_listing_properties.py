@@ -53,6 +53,9 @@ def _metrics(number: int, cost: Decimal | None) -> RunMetrics:
         total_duration_ms=number * 1000,
         unpriced_calls=number % 2,
         calls_without_usage=number % 3,
+        useful_cost_usd=cost,
+        judge_cost_usd=cost and cost * 2,
+        accepted_outputs=number,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import re
 import shutil
@@ -12,10 +13,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 
 from mellea_jupyter.exceptions import SchemaTooNew, StoreBusy, StoreError
-from mellea_jupyter.models.pages import RunFilters
+from mellea_jupyter.models.pages import RunFilters, RunQuery
 from mellea_jupyter.stores.runs import schema
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.sql import SqlRunStore
@@ -79,6 +82,44 @@ def test_an_older_schema_is_migrated_after_a_backup(tmp_path: Path) -> None:
     with pytest.raises(SchemaTooNew, match="9999") as caught:
         SqlRunStore.open(path)
     assert "Upgrade" in caught.value.hint
+
+
+def test_what_was_recorded_before_loops_stays_and_counts_in_no_share(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    engine = dialect.make_engine(path, 5)
+    with engine.connect() as connection, connection.begin():
+        config = Config()
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        run = make_run()
+        doc = run.model_dump(mode="json")
+        for name in ("useful_cost_usd", "accepted_outputs", "cost_per_accepted_output_usd"):
+            del doc["metrics"][name]
+        connection.execute(
+            text(
+                "INSERT INTO runs (n, id, version, owner_id, asset_id, asset_name, status, attempt,"
+                " created_ms, llm_calls, input_tokens, output_tokens, tokens, cost_pico_usd,"
+                " unpriced_calls, calls_without_usage, doc) VALUES (1, :id, 0, 'ada', 'prog_1',"
+                " 'trip.py', 'queued', 1, 0, 1, 1, 1, 2, 5000000000, 0, 0, :doc)"
+            ),
+            {"id": run.id, "doc": json.dumps(doc)},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO calls (run_id, call, seq, started_at, purpose, status)"
+                " VALUES (:id, 1, 3, 1.5, 'answer', 'finished')"
+            ),
+            {"id": run.id},
+        )
+    engine.dispose()
+    store = SqlRunStore.open(path)
+    (call,) = store.list_calls(run.id, after=0, limit=10)
+    assert (call.seq, call.has_content, call.requests) == (3, None, None)
+    assert store.get_run(run.id).metrics.useful_cost_usd is None
+    total = store.summarize(RunQuery(search=""), visible_to=None)
+    assert total.useful_cost_usd == total.accepted_outputs == 0
+    store.close()
 
 
 def test_alembic_is_not_imported_for_a_known_schema(tmp_path: Path) -> None:
