@@ -16,7 +16,7 @@ from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.server import JupyterServer
 
 from .browser import PageWatch
-from .conftest import KEPT, Frontend
+from .conftest import KEPT, CreateRun, Frontend
 from .pages import LabPage
 from .test_accessibility import expect_none, violations
 
@@ -88,6 +88,16 @@ session.instruct(
 """
 
 
+BUSY = """\
+import time
+kept = []
+while True:
+    kept.append(bytearray(1_000_000))
+    sum(range(300_000))
+    time.sleep(0.05)
+"""
+
+
 class HeldLlm(ScriptedLlm):
     """Replies one by one, as the test lets it."""
 
@@ -103,21 +113,6 @@ class HeldLlm(ScriptedLlm):
         self._permits.release(replies)
 
 
-CreateRun = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def create(server: JupyterServer, http: httpx.Client) -> CreateRun:
-    """Creates a run of a program that asks an endpoint."""
-
-    def create(endpoint: ScriptedLlm, source: str, *args: str, **config: Any) -> dict[str, Any]:
-        server.write("asking.py", source)
-        variables = {"OPENAI_BASE_URL": endpoint.openai_url, "OPENAI_API_KEY": "sk-scripted"}
-        return server.create(http, "asking.py", env_vars=variables, args=list(args), **config)
-
-    return create
-
-
 @pytest.fixture
 def theme(request: pytest.FixtureRequest, choose_theme: Callable[[str], None]) -> str:
     """The theme that a test is for, chosen."""
@@ -129,18 +124,6 @@ def theme(request: pytest.FixtureRequest, choose_theme: Callable[[str], None]) -
 @pytest.fixture
 def axe_rules(frontend: Frontend) -> str:
     return frontend.axe.read_text("utf-8")
-
-
-@pytest.fixture
-def finish(create: CreateRun, server: JupyterServer, http: httpx.Client) -> CreateRun:
-    """The same for a script of replies; waits for the end of the run."""
-
-    def finish(script: list[Any], source: str, *args: str, **config: Any) -> dict[str, Any]:
-        with ScriptedLlm(script) as endpoint:
-            run = create(endpoint, source, *args, **config)
-            return server.wait_for(http, run["id"])
-
-    return finish
 
 
 def test_a_ladder_tells_how_a_loop_came_to_its_result(lab: LabPage, finish: CreateRun) -> None:
@@ -309,6 +292,36 @@ def test_a_program_without_calls_says_so(
     expect(tab.root).to_contain_text("The program made no LLM calls through mellea.")
 
 
+def test_the_metrics_say_where_the_money_went(lab: LabPage, finish: CreateRun) -> None:
+    run = finish(MET, EMAIL, "5")
+    tab = lab.open_run(run["id"])
+    tab.tab("Metrics").click()
+    split = tab.root.get_by_role("region", name="Where the money went")
+    for part in ("useful", "repair", "judge"):
+        expect(split.get_by_role("listitem").filter(has_text=part)).to_contain_text("$")
+    expect(tab.root.get_by_role("row", name="Accepted outputs")).to_contain_text("1")
+    expect(tab.root.get_by_role("row", name="Cost per accepted output")).to_contain_text("$0.0")
+
+
+def test_charts_grow_while_a_run_uses_memory_and_time(
+    lab: LabPage, server: JupyterServer, http: httpx.Client
+) -> None:
+    server.write("busy.py", BUSY)
+    run = server.create(http, "busy.py")
+    tab = lab.open_run(run["id"])
+    tab.tab("Metrics").click()
+    memory = tab.root.get_by_role("img", name=re.compile("^Memory over"))
+    expect(memory).to_be_visible()
+    before = memory.get_attribute("aria-label")
+    expect(memory).not_to_have_attribute("aria-label", before or "")
+    memory.hover()
+    expect(tab.root.get_by_text(re.compile(r"MB after"))).to_be_visible()
+    expect(tab.root.get_by_role("img", name=re.compile("^CPU over"))).to_be_visible()
+    lab.page.screenshot(path=KEPT / "pictures" / "charts.png", animations="disabled")
+    http.delete(f"api/runs/{run['id']}").raise_for_status()
+    server.wait_for(http, run["id"])
+
+
 def test_the_calls_tab_works_by_keyboard_alone(lab: LabPage, finish: CreateRun) -> None:
     run = finish(MET, EMAIL, "5")
     calls = lab.open_run(run["id"]).open_calls()
@@ -400,4 +413,7 @@ def test_axe_finds_nothing_serious_in_the_calls_tab(
     calls.bar(2).click()
     expect(calls.details.get_by_label("Reply")).to_be_visible()
     look("call")
+    tab.tab("Metrics").click()
+    expect(tab.root.get_by_role("region", name="Where the money went")).to_be_visible()
+    look("metrics")
     expect_none(found)

@@ -21,6 +21,7 @@ const NAMES_WIDTH = 112;
 const MARGIN = 16; // right of the last bar
 const OVERSCAN = 4; // rows
 const TICKS_APART = 90; // pixels
+const TICK_WIDTH = 24; // there has to be room for its text
 const STEP = 1.6;
 const WIDEST = 4_000_000; // pixels; browsers draw no element much wider
 
@@ -330,11 +331,13 @@ function Scale(props: {
       style={{ width: width + NAMES_WIDTH + MARGIN }}
       aria-hidden="true"
     >
-      {ticks.map(({ left, seconds, text }) => (
-        <span key={seconds} style={{ left: NAMES_WIDTH + left * width }}>
-          {text}
-        </span>
-      ))}
+      {ticks
+        .filter(({ left }) => left * width < width - TICK_WIDTH)
+        .map(({ left, seconds, text }) => (
+          <span key={seconds} style={{ left: NAMES_WIDTH + left * width }}>
+            {text}
+          </span>
+        ))}
     </div>
   );
 }

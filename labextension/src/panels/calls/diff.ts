@@ -10,15 +10,43 @@ export interface IPart {
   text: string;
 }
 
-/** The words of both in reading order; null where they have too little in common to be compared. */
+/**
+ * The words of both in reading order, of each change what was removed first; null where they have
+ * too little in common to be compared.
+ */
 export function diffWords(before: string, after: string): IPart[] | null {
-  const parts = diffWordsWithSpace(before, after, { maxEditLength: MOST_EDITS });
-  return (
-    parts?.map(({ value, added, removed }) => ({
-      kind: added ? 'added' : removed ? 'removed' : 'same',
-      text: value
-    })) ?? null
-  );
+  const found = diffWordsWithSpace(before, after, { maxEditLength: MOST_EDITS });
+  if (!found) {
+    return null;
+  }
+  const parts: IPart[] = [];
+  let removed = '';
+  let added = '';
+  const close = (): void => {
+    if (removed) {
+      parts.push({ kind: 'removed', text: removed });
+    }
+    if (added) {
+      parts.push({ kind: 'added', text: added });
+    }
+    removed = added = '';
+  };
+  found.forEach((part, at) => {
+    const isGap = /^[^\S\n]+$/.test(part.value) && removed !== '' && added !== '';
+    if (part.removed) {
+      removed += part.value;
+    } else if (part.added) {
+      added += part.value;
+    } else if (isGap && at < found.length - 1) {
+      removed += part.value; // two words in a row were changed
+      added += part.value;
+    } else {
+      close();
+      parts.push({ kind: 'same', text: part.value });
+    }
+  });
+  close();
+  return parts;
 }
 
 /** How many words each side has that the other has not. */

@@ -64,6 +64,15 @@ test('a diff is word by word and keeps every character', () => {
   expect(countWords(parts ?? [])).toEqual({ added: 2, removed: 3 });
 });
 
+test('words that were changed one after another are one change', () => {
+  expect(diffWords('to lunch with me.', 'to lunch on Friday.')).toEqual([
+    { kind: 'same', text: 'to lunch ' },
+    { kind: 'removed', text: 'with me' },
+    { kind: 'added', text: 'on Friday' },
+    { kind: 'same', text: '.' }
+  ]);
+});
+
 test('replies that have too little in common are not compared', () => {
   const words = (seed: number): string =>
     Array.from({ length: 5000 }, (_, index) => `w${(index * 7919 * seed) % 99_991}`).join(' ');
