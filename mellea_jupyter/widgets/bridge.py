@@ -195,10 +195,8 @@ class WidgetServer:
     def _serve(self, name: str, browser: Browser, content: dict[str, Any]) -> None:
         number = content.get("socket")
         match content.get("kind"):
-            case "request" | "download":
+            case "request" | "download" | "module":
                 self._begin_request(name, browser, content)
-            case "module":
-                self._reply(name, content.get("id"), 200, _SECOND_MODULE.read_bytes())
             case "open" if isinstance(number, int):
                 self._open_socket(name, browser, number)
             case "send" if isinstance(number, int) and number in browser.sockets:
@@ -223,6 +221,10 @@ class WidgetServer:
         is_download = content.get("kind") == "download"
         buffers: list[bytes] = []
         try:
+            if content.get("kind") == "module":
+                module = await asyncio.to_thread(_SECOND_MODULE.read_bytes)
+                self._reply(name, content.get("id"), 200, module)
+                return
             if is_download:
                 request, most = check_download(content.get("path")), MOST_DOWNLOAD_BYTES
             else:
