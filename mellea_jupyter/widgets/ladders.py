@@ -53,9 +53,10 @@ def of(loop: SamplingLoop) -> Ladder:
         number = f"{attempt.chain}.{attempt.attempt}" if has_chains else str(attempt.attempt)
         cells = [_cell(_verdict(attempt, index, None)) for index, _ in columns]
         cells += [_cell(_verdict(attempt, None, text)) for text in others]
-        form = after.form if after is not None and after.chain == attempt.chain else ""
-        then = "chosen" if attempt.is_chosen else f"→ {form}" if form else ""
-        rows.append(Row(f"{number} {attempt.form}", tuple(cells), then))
+        then = ["chosen"] if attempt.is_chosen else []
+        if after is not None and after.chain == attempt.chain:
+            then.append(f"→ {after.form}")
+        rows.append(Row(f"{number} {attempt.form}", tuple(cells), " ".join(then)))
     return Ladder(
         title=_title(loop),
         requirements=tuple(_cut(text, _REQUIREMENT_CHARACTERS) for text in texts),
