@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("instrumentation", "store", "startup", "rest", "calls", "logs", "lab", "calls_tab", "docker")
+ORDER = (
+    "instrumentation", "store", "startup", "rest", "calls", "logs", "artifacts", "lab", "calls_tab",
+    "docker",
+)  # fmt: skip
 
 
 def main() -> int:

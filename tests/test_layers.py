@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "failures",
         "notifications",
         "demo",
+        "runtime",  # previews mask what the journal masks, by the same rules
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
     "client": FOUNDATIONS | {"demo", "lazy"},

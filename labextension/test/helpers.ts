@@ -1,6 +1,8 @@
 // Values and stand-ins for the server that several tests share.
 
 import type {
+  ArtifactPreview,
+  ArtifactRef,
   GetRunsRunIdLogsQuery,
   LlmCall,
   LogFrame,
@@ -222,6 +224,35 @@ export function makeLoop(loop: number, change: Partial<SamplingLoop> = {}): Samp
     unpriced_calls: 0,
     left_out: 0,
     line: null,
+    ...change
+  };
+}
+
+export function makeArtifact(change: Partial<ArtifactRef> = {}): ArtifactRef {
+  const path = change.path ?? 'plan.txt';
+  return {
+    id: `art_${path.replace(/\W/g, '_')}`,
+    run_id: '11111111-1111-4111-8111-111111111111',
+    name: path.split('/').pop() ?? '',
+    path,
+    content_type: 'text/plain',
+    size_bytes: 12,
+    created_at: '2026-01-15T10:31:00.000Z',
+    checksum: 'c'.repeat(64),
+    metadata: null,
+    ...change
+  };
+}
+
+export function makePreview(change: Partial<ArtifactPreview> = {}): ArtifactPreview {
+  return {
+    artifact_id: 'art_plan_txt',
+    kind: 'text',
+    text: 'hello',
+    rows: null,
+    truncated: false,
+    shown_bytes: 5,
+    reason: null,
     ...change
   };
 }

@@ -21,6 +21,8 @@ from mellea_jupyter.models.failures import FailureType as T
 from mellea_jupyter.models.run import RunStatus, StatusReason
 
 MAX_TRACE = 20_000
+SURE = 0.7
+"""What is less sure of an exception alone gives way to what its causes say."""
 NEAR_LIMIT = 0.9
 """A program that was killed while it used so much of its memory limit is believed to be over it."""
 
@@ -49,7 +51,9 @@ _NETWORK: Final = re.compile(
 _STORAGE: Final = re.compile(
     r"no space left|disk (is )?full|disk quota|read-only file system", re.IGNORECASE
 )
-_PERMISSION: Final = re.compile(r"permission denied|not permitted|access denied", re.IGNORECASE)
+_PERMISSION: Final = re.compile(
+    r"permission denied|not permitted|access denied|forbidden|privileges", re.IGNORECASE
+)
 _OBJECT_STORE: Final = re.compile(r"\b(s3|gs|az|https?)://|object store|bucket", re.IGNORECASE)
 _ENGINE: Final = re.compile(r"docker|container|engine|daemon|OCI runtime", re.IGNORECASE)
 _NOT_THERE: Final = re.compile(
@@ -72,7 +76,7 @@ _OUTPUT_WORDS: Final = (
     (re.compile(r"out of memory|cannot allocate memory|\bKilled\b|bad_alloc", re.IGNORECASE),
      T.OUT_OF_MEMORY),
     (re.compile(r"segmentation fault|core dumped|fatal python error", re.IGNORECASE),
-     T.PYTHON_ERROR),
+     T.RUNTIME_ERROR),
     (re.compile(r"no module named", re.IGNORECASE), T.MISSING_DEPENDENCY),
     (re.compile(r"(api[_ ]?key|credentials?).{0,40}(missing|not set|required|invalid)"
                 r"|unauthori[sz]ed", re.IGNORECASE), T.AUTHENTICATION_ERROR),
@@ -167,7 +171,7 @@ def _by_signal(evidence: Evidence) -> Finding | None:
             return Finding(T.OUT_OF_MEMORY, 0.8, said)
         return Finding(T.UNCLASSIFIED, 0.4, "killed by SIGKILL, nobody says by whom")
     if number in _CRASHES:
-        return Finding(T.PYTHON_ERROR, 0.7, f"the interpreter crashed ({_CRASHES[number]})")
+        return Finding(T.RUNTIME_ERROR, 0.7, f"the interpreter crashed ({_CRASHES[number]})")
     if number == SIGXFSZ:
         return Finding(T.STORAGE_ERROR, 0.9, "a file grew over its limit (SIGXFSZ)")
     if number == SIGXCPU:
@@ -181,23 +185,35 @@ def _by_signal(evidence: Evidence) -> Finding | None:
 def _by_exception(evidence: Evidence) -> Finding | None:
     if evidence.exception is None:
         return None
+    found = _judge(evidence.exception, evidence)
+    if found.blames_program and _is_deliberate(evidence.exception):
+        # What it raised on purpose, with the cause hidden, is often what its last call met.
+        return _by_failed_call(evidence) or found
+    return found
+
+
+def _examine(raised: Raised, evidence: Evidence) -> Finding:
     during_call = evidence.failed_call is not None or evidence.cancelled_calls > 0
-    return _judge(evidence.exception, during_call=during_call)
+    return examine(raised, has_calls=evidence.calls > 0, during_call=during_call)
 
 
-def _judge(raised: Raised, *, during_call: bool) -> Finding:
+def _judge(raised: Raised, evidence: Evidence) -> Finding:
     """An exception with what is below it: members of a group, causes, what it interrupted."""
-    own = examine(raised, during_call=during_call)
-    if not own.blames_program:
+    own = _examine(raised, evidence)
+    if not own.blames_program and own.confidence >= SURE:
         return own
     if raised.leaves:
-        return _most_telling([_judge(leaf, during_call=during_call) for leaf in raised.leaves])
+        return _most_telling([_judge(leaf, evidence) for leaf in raised.leaves])
     cause = raised.cause
     if cause is not None and _is_translated(raised, cause):
-        below = _judge(cause, during_call=during_call)
-        if not below.is_of_user_code:
+        below = _judge(cause, evidence)
+        if not below.blames_program:
             return replace(below, confidence=round(0.9 * below.confidence, 3))
     return own
+
+
+def _is_deliberate(raised: Raised) -> bool:
+    return raised.is_raised_by_user and raised.frames[-1].text.lstrip().startswith("raise ")
 
 
 def _most_telling(findings: list[Finding]) -> Finding:
@@ -220,7 +236,7 @@ def _is_translated(raised: Raised, cause: Raised) -> bool:
     if user is None:
         return True
     if raised.is_raised_by_user:
-        return user.text.lstrip().startswith("raise ")
+        return _is_deliberate(raised)
     below = cause.user_frame
     return below is None or (below.function, below.line) == (user.function, user.line)
 
@@ -242,7 +258,7 @@ def _by_failed_call(evidence: Evidence) -> Finding | None:
     """A program that gave up after its last LLM call failed."""
     if evidence.failed_call is None or not evidence.exit_code:
         return None
-    found = examine(evidence.failed_call, during_call=True)
+    found = _examine(evidence.failed_call, evidence)
     if found.is_of_user_code:
         return None
     return replace(found, confidence=round(0.8 * found.confidence, 3),
@@ -255,13 +271,16 @@ def _by_output(evidence: Evidence) -> Finding | None:
     if any(line.strip() == _TRACEBACK for line in lines):
         for line in reversed(lines):
             if found := _LAST_LINE.match(line):
-                raised = Raised(type=found["type"], message=found["message"] or "")
-                judged = examine(raised, during_call=evidence.cancelled_calls > 0)
+                raised = Raised.of(found.groupdict()) or Raised(found["type"])
+                judged = _examine(raised, evidence)
                 return replace(judged, confidence=round(0.7 * judged.confidence, 3), raised=None)
     for line in reversed(lines):
         for pattern, kind in _OUTPUT_WORDS:
             if pattern.search(line):
                 return Finding(kind, 0.5, f"its output says: {line.strip()[:300]}")
+    if evidence.exit_code and (last := next((line for line in reversed(lines) if line), "")):
+        # It ended itself with a code and a word on why, as `sys.exit("no such city")` does.
+        return Finding(T.RUNTIME_ERROR, 0.4, f"it ended itself after: {last.strip()[:300]}")
     return None
 
 

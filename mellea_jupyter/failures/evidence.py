@@ -6,6 +6,7 @@ nothing here raises.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +54,11 @@ class Raised:
         if not kind:
             return None
         code = fields.get("code")
+        bases = tuple(each for each in _list(fields.get("bases")) if isinstance(each, str))
         return cls(
             type=kind[:300],
             message=_text(fields.get("message")),
-            bases=tuple(each for each in _list(fields.get("bases")) if isinstance(each, str)),
+            bases=bases or builtin_bases(kind),
             code=str(code)[:200] if isinstance(code, str | int) else None,
             status=_integer(fields.get("status")),
             errno=_integer(fields.get("errno")),
@@ -107,7 +109,8 @@ class Evidence:
         exit_code: the program's, or `-N` for signal N.
         exception: what ended the program.
         failed_call: the error of the last LLM call, where that one failed.
-        cancelled_calls: LLM calls that were given up before they were answered.
+        calls: LLM calls it made.
+        cancelled_calls: those of them that were given up before they were answered.
         error_output: the last lines of its stderr.
         peak_memory_mb: highest memory of its processes.
         memory_limit_mb: what its environment allows.
@@ -122,12 +125,22 @@ class Evidence:
     exit_code: int | None = None
     exception: Raised | None = None
     failed_call: Raised | None = None
+    calls: int = 0
     cancelled_calls: int = 0
     error_output: tuple[str, ...] = ()
     peak_memory_mb: float = 0.0
     memory_limit_mb: float | None = None
     asset: str = ""
     model: str | None = None
+
+
+def builtin_bases(name: str) -> tuple[str, ...]:
+    """The bases of one of Python's own exceptions, below `Exception`; none for others."""
+    found = getattr(builtins, name, None)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        return ()
+    common = (Exception, BaseException, object)
+    return tuple(base.__name__ for base in found.__mro__[1:] if base not in common)
 
 
 def location_of(frame: Frame | None) -> SourceLocation | None:

@@ -37,6 +37,11 @@ class Finding:
         return self.type.category == FailureCategory.USER_CODE
 
 
+_BUILTIN_NAMES: Final = frozenset(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+)
 BUDGET_ERROR: Final = re.compile(r"mellea_(runtime|jupyter(\.runtime)?)\b.*\bBudgetExceeded")
 
 _PROVIDERS: Final = re.compile(
@@ -59,9 +64,12 @@ _PROVIDER_CLASSES: Final = {
     "APITimeoutError": T.PROVIDER_TIMEOUT,
     "Timeout": T.PROVIDER_TIMEOUT,
     "APIConnectionError": T.CONNECTION_ERROR,
+    "BadRequestError": T.PYTHON_ERROR,  # the program asks for what there is not
+    "UnprocessableEntityError": T.PYTHON_ERROR,
     "JSONSchemaValidationError": T.GENERATIVE_ERROR,
     "LengthFinishReasonError": T.GENERATIVE_ERROR,
 }
+_PROVIDER_REPLIES: Final = re.compile(r"\.(API\w*Error|ResponseError|ClientError|HTTP\w*Error)$")
 _STATUSES: Final = {
     401: T.AUTHENTICATION_ERROR,
     402: T.PROVIDER_QUOTA_EXCEEDED,
@@ -82,19 +90,19 @@ _CONTEXT: Final = re.compile(
 )
 _QUOTA: Final = re.compile(
     r"insufficient_quota|exceeded your current quota|billing|credit balance|out of credits"
-    r"|payment required|spending limit",
+    r"|payment required|spending limit|balance is too low",
     re.IGNORECASE,
 )
 _NO_MODEL: Final = re.compile(
     r"model_not_found|model\b[^.\n]{0,120}?(not found|does not exist|not supported"
-    r"|could not be pulled|not exist|is not available|unknown)"
+    r"|could not be pulled|not exist|is not available|unknown)|not have access to model"
     r"|LLM Provider NOT provided|unknown model|invalid model|pull model",
     re.IGNORECASE,
 )
 _NO_KEY: Final = re.compile(
     r"(api[_ -]?key|credentials?|access[_ ]token)[^\n]{0,80}?(required|must be set|not set|missing"
     r"|not found|not provided|no default|invalid|incorrect)"
-    r"|(incorrect|invalid|missing|no) (api[_ -]?key|credentials)|unauthori[sz]ed",
+    r"|(incorrect|invalid|missing|no|unable to locate) (api[_ -]?key|credentials)|unauthori[sz]ed",
     re.IGNORECASE,
 )
 _TIMED_OUT: Final = re.compile(r"timed? ?out|deadline exceeded", re.IGNORECASE)
@@ -135,6 +143,7 @@ _STATUS_ERRORS: Final = re.compile(
     r"|urllib\.error\.HTTPError|aiohttp\.client_exceptions\.ClientResponseError)"
 )
 _SOCKET_FILES: Final = ("/socket.py", "/ssl.py", "/http/client.py", "/selector_events.py")
+_READING: Final = frozenset({"readinto", "recv", "recv_into", "read", "_safe_read"})
 
 _BY_NAME: Final = (
     (re.compile(r"mellea\..*\bPreconditionException"), T.PRECONDITION_FAILED, 1.0),
@@ -157,8 +166,10 @@ _ERRNOS: Final = {
     errno.EHOSTUNREACH: T.CONNECTION_ERROR,
     errno.ETIMEDOUT: T.CONNECTION_ERROR,
 }
+_ERRNO: Final = re.compile(r"\[Errno (\d{1,3})\]")
 _STORAGE_TEXT: Final = re.compile(
-    r"no space left on device|disk quota exceeded|database or disk is full|disk is full",
+    r"no space left on device|disk quota exceeded|database or disk is full|disk is full"
+    r"|\d+ requested and \d+ written",
     re.IGNORECASE,
 )
 _MEMORY_TEXT: Final = re.compile(
@@ -170,6 +181,7 @@ _VALIDATION_NAMES: Final = re.compile(
     r"(pydantic(_core)?\.[\w.]*|pydantic_core\._pydantic_core\.|jsonschema\.[\w.]*|marshmallow\.[\w.]*"
     r"|cerberus\.[\w.]*|attrs?\.[\w.]*)ValidationError|pydantic[\w.]*\.ValidationError"
 )
+_READS_JSON: Final = re.compile(r"validate_json|parse_raw|validate_strings")
 _EXTRA: Final = re.compile(
     r"requires extra dependencies|pip install|not installed|install the|no module named",
     re.IGNORECASE,
@@ -177,15 +189,16 @@ _EXTRA: Final = re.compile(
 _UNKNOWN_SOURCES: Final = frozenset({"<unknown>", "<string>", "<stdin>"})
 
 
-def examine(raised: Raised, *, during_call: bool) -> Finding:
+def examine(raised: Raised, *, has_calls: bool = False, during_call: bool = False) -> Finding:
     """What this exception alone says; its causes are looked at by the caller.
 
     Args:
         raised: the exception.
-        during_call: an LLM call failed or was given up, so a timeout may be the provider's.
+        has_calls: the program made LLM calls, so JSON that it reads may be a reply.
+        during_call: one of them failed or was given up, so a timeout may be the provider's.
     """
     found = (
-        _by_name(raised)
+        _by_name(raised, has_calls=has_calls)
         or _of_provider(raised)
         or _of_network(raised, during_call=during_call)
         or _of_system(raised)
@@ -207,18 +220,20 @@ def headline(raised: Raised) -> str:
 
 def is_builtin(name: str) -> bool:
     """Whether this is one of Python's own exceptions."""
-    found = getattr(builtins, name, None)
-    return isinstance(found, type) and issubclass(found, BaseException)
+    return name in _BUILTIN_NAMES
 
 
 Found = tuple[T, float] | None
 
 
-def _by_name(raised: Raised) -> Found:
+def _by_name(raised: Raised, *, has_calls: bool) -> Found:
     if any(BUDGET_ERROR.fullmatch(name) for name in raised.names):
         return T.BUDGET_EXCEEDED, 1.0
     if any(_VALIDATION_NAMES.fullmatch(name) for name in raised.names):
-        return (T.GENERATIVE_ERROR, 0.9) if raised.passed("mellea") else (T.VALIDATION_ERROR, 0.95)
+        if raised.passed("mellea"):
+            return T.GENERATIVE_ERROR, 0.9
+        reads_json = raised.user_frame is not None and _READS_JSON.search(raised.user_frame.text)
+        return (T.GENERATIVE_ERROR, 0.7) if has_calls and reads_json else (T.VALIDATION_ERROR, 0.9)
     for name in raised.names:
         for pattern, kind, confidence in _BY_NAME:
             if pattern.fullmatch(name):
@@ -254,7 +269,10 @@ def _of_provider(raised: Raised) -> Found:
         return (T.CONNECTION_ERROR, 0.8) if _is_no_connection(raised) else (T.PROVIDER_ERROR, 0.95)
     if _NO_CONNECTION.search(text):
         return T.CONNECTION_ERROR, 0.85
-    return T.PROVIDER_ERROR, 0.6
+    if status is not None and status < _SERVER_ERRORS.start:
+        return T.PYTHON_ERROR, 0.7  # a request that can not be served as it is
+    is_reply = any(_PROVIDER_REPLIES.search(name) for name in raised.names)
+    return (T.PROVIDER_ERROR, 0.6) if is_reply else (T.PYTHON_ERROR, 0.6)
 
 
 def _said_by_provider(raised: Raised, text: str) -> Found:
@@ -263,9 +281,9 @@ def _said_by_provider(raised: Raised, text: str) -> Found:
     name = raised.type.rpartition(".")[2]
     if _CONTEXT.search(text) and status in (None, 400, 413, 422, 500):
         return T.CONTEXT_LENGTH_EXCEEDED, 0.95
-    if status in (None, 402, 403, 429) and _QUOTA.search(text):
+    if status in (None, 400, 402, 403, 429) and _QUOTA.search(text):
         return T.PROVIDER_QUOTA_EXCEEDED, 0.95
-    if status in (None, 400, 404, 500) and _NO_MODEL.search(text) and name != "RateLimitError":
+    if status in (None, 400, 403, 404, 500) and _NO_MODEL.search(text) and name != "RateLimitError":
         return T.MODEL_NOT_FOUND, 0.9
     if status in (None, 400, 401, 403, 500) and _NO_KEY.search(text):
         return T.AUTHENTICATION_ERROR, 0.9
@@ -291,23 +309,27 @@ def _of_network(raised: Raised, *, during_call: bool) -> Found:
     if any(_READ_TIMEOUTS.fullmatch(name) for name in raised.names) and not any(
         _CONNECTION_NAMES.fullmatch(name) for name in raised.names
     ):
-        return (T.PROVIDER_TIMEOUT if during_call else T.CONNECTION_ERROR), 0.85
+        return T.PROVIDER_TIMEOUT, 0.85
     if raised.type == "BrokenPipeError" and raised.is_raised_by_user:
         return None
     if any(_CONNECTION_NAMES.fullmatch(name) for name in raised.names):
         return T.CONNECTION_ERROR, 0.9
     if "TimeoutError" in raised.names:
-        innermost = raised.frames[-1].file if raised.frames else ""
-        if innermost.endswith(_SOCKET_FILES) or raised.errno == errno.ETIMEDOUT:
-            return T.CONNECTION_ERROR, 0.85
+        innermost = raised.frames[-1] if raised.frames else None
+        if innermost is not None and innermost.file.endswith(_SOCKET_FILES):
+            kind = T.PROVIDER_TIMEOUT if innermost.function in _READING else T.CONNECTION_ERROR
+            return kind, 0.85
         if during_call and raised.passed("asyncio"):
             return T.PROVIDER_TIMEOUT, 0.7
     return None
 
 
 def _of_system(raised: Raised) -> Found:
-    if raised.errno is not None and "OSError" in raised.names and raised.errno in _ERRNOS:
-        return _ERRNOS[raised.errno], 0.95
+    number = raised.errno
+    if number is None and (told := _ERRNO.match(raised.message)):
+        number = int(told[1])
+    if "OSError" in raised.names and number in _ERRNOS:
+        return _ERRNOS[number], 0.95
     if _STORAGE_TEXT.search(raised.message):
         return T.STORAGE_ERROR, 0.85
     if _MEMORY_TEXT.search(raised.message) and not is_user_defined(raised):
@@ -321,6 +343,10 @@ def is_user_defined(raised: Raised) -> bool:
 
 
 def _of_import(raised: Raised) -> Found:
+    if raised.type == "FileNotFoundError" and raised.frames:
+        # A command that is not installed.
+        is_command = raised.frames[-1].file.endswith("/subprocess.py")
+        return (T.MISSING_DEPENDENCY, 0.8) if is_command else None
     if "ImportError" not in raised.names:
         return None
     if _EXTRA.search(raised.message):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.models.artifacts import (
         ArtifactLink,
         ArtifactList,
+        ArtifactPreview,
         ArtifactRef,
         LinkRequest,
     )
@@ -149,6 +150,21 @@ class ArtifactHandler(ArtifactDownloadHandler):
         services = await self.app.services()
         artifact = await services.results.get_artifact(run_id, artifact_id, self.user)
         await self.send_artifact(services, artifact)
+
+
+class ArtifactPreviewHandler(ApiHandler):
+    """`/runs/{run_id}/artifacts/{artifact_id}/preview`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def get(self, run_id: str, artifact_id: str) -> ArtifactPreview:
+        """What an artifact begins with, as text, JSON or rows, with secret values masked.
+
+        At most 256 KiB of text, 1 MiB of JSON, 500 rows. The download has the bytes themselves.
+        """
+        services = await self.app.services()
+        return await services.results.preview(run_id, artifact_id, self.user)
 
 
 class ArtifactLinkHandler(ApiHandler):

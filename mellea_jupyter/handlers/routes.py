@@ -10,6 +10,7 @@ from tornado.web import RequestHandler
 from mellea_jupyter.handlers.artifacts import (
     ArtifactHandler,
     ArtifactLinkHandler,
+    ArtifactPreviewHandler,
     ArtifactsHandler,
     ArtifactsZipHandler,
     SignedArtifactHandler,
@@ -86,6 +87,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
     ("/runs/{run_id}/artifacts.zip", ArtifactsZipHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}", ArtifactHandler),
+    ("/runs/{run_id}/artifacts/{artifact_id}/preview", ArtifactPreviewHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field, JsonValue
 
 from mellea_jupyter.models.base import Model, Timestamp
@@ -45,6 +47,41 @@ class ArtifactLink(Model):
 
     url: str = Field(description="The link.")
     expires_at: Timestamp = Field(description="When it stops working.")
+
+
+class PreviewKind(StrEnum):
+    """How a preview is shown."""
+
+    TEXT = "text"
+    JSON = "json"  # `text` is the whole value, as JSON
+    TABLE = "table"
+    HTML = "html"  # `text` is not to be trusted: only in a frame where nothing runs
+    SVG = "svg"  # the same; only as an image
+    IMAGE = "image"  # to be taken from the download
+    NONE = "none"
+
+
+class ArtifactPreview(Model):
+    """The beginning of an artifact, with the run's secret values masked.
+
+    The values are the run's own secret variables, as kept for a retry, and the server's keys as
+    they are now. A download has the bytes as the program wrote them.
+    """
+
+    artifact_id: str = Field(description="The artifact.")
+    kind: PreviewKind = Field(
+        description="`text`, `json` (`text` is JSON), `table` (`rows`), `html` and `svg` (`text`, "
+        "not to be trusted), `image` (show the download), `none` (see `reason`)."
+    )
+    text: str | None = Field(None, description="For `text`, `json`, `html` and `svg`.")
+    rows: tuple[tuple[str, ...], ...] | None = Field(None, description="Cells, for `table`.")
+    truncated: bool = Field(False, description="There is more in the artifact than is shown.")
+    shown_bytes: int = Field(0, description="How many of its first bytes are shown.")
+    reason: str | None = Field(
+        None,
+        description="Why there is none: `binary`, `too_large`, `secrets_gone` (the values that "
+        "would have to be masked are not known any more).",
+    )
 
 
 class StructuredOutput(Model):

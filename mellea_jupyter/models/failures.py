@@ -27,8 +27,8 @@ class FailureType(StrEnum):
     """What went wrong."""
 
     SYNTAX_ERROR = "syntax_error"
-    RUNTIME_ERROR = "runtime_error"  # one of Python's own exceptions
-    PYTHON_ERROR = "python_error"  # any other exception, or a crash
+    RUNTIME_ERROR = "runtime_error"  # one of Python's own exceptions, or a crash
+    PYTHON_ERROR = "python_error"  # any other exception
     VALIDATION_ERROR = "validation_error"
     GENERATIVE_ERROR = "generative_error"  # a reply that could not be made what was asked for
     MISSING_DEPENDENCY = "missing_dependency"

@@ -53,7 +53,9 @@ class NoticeRun(Model):
     llm_calls: int = Field(0, description="LLM calls it made.")
     estimated_cost_usd: Usd | None = Field(None, description="Cost of the priced calls.")
     unpriced_calls: int = Field(0, description="Calls without a price.")
-    link: str = Field(description="Opens the run; relative to the server's base URL.")
+    link: str | None = Field(
+        description="Opens the run; relative to the server's base URL. Null when it was deleted."
+    )
 
 
 class Notice(Model):
@@ -64,7 +66,10 @@ class Notice(Model):
     type: NoticeType = Field(description="What it is about.")
     title: str = Field(description="One line.")
     body: str = Field(description="More, one line; no prompts, completions or secrets.")
-    link: str = Field(description="Opens the (first) run; relative to the server's base URL.")
+    link: str | None = Field(
+        description="Opens the first of its runs that is there; relative to the server's base URL. "
+        "Null when all that it names were deleted."
+    )
     runs: tuple[NoticeRun, ...] = Field(
         description=f"The runs in the order they ended, at most {LISTED_RUNS}."
     )

@@ -148,6 +148,7 @@ def joined(
     return open_notice.model_copy(
         update={
             "title": title,
+            "link": open_notice.link or run.link,
             "body": body,
             "runs": runs,
             "run_count": count,

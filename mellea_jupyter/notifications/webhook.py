@@ -53,7 +53,7 @@ class WebhookChannel(Channel):
                 "type": "run_complete",
                 "user_id": message.user_id,
                 "run": run.to_json(),
-                "url": self._public_url + run.link if self._public_url else None,
+                "url": self._public_url + run.link if self._public_url and run.link else None,
             }
         )
         timestamp = str(int(time.time()))

@@ -52,6 +52,7 @@ class Loop:
     """One run of a strategy's ``sample``, inside another one or not."""
 
     __slots__ = (
+        "asked",
         "budget",
         "chains",
         "has_raw_calls",
@@ -70,6 +71,7 @@ class Loop:
         self.parent = parent
         self.budget: int | None = None
         self.chains: dict[Any, Chain] = {}
+        self.asked: list[Any] = []  # the requirements, so that no other gets the id of one
         self.indices: dict[int, int] = {}  # id(requirement) -> its index in loop_started
         self.indices_by_text: dict[str, int | None] = {}  # None: several have this text
         self.samples = 0
@@ -371,8 +373,9 @@ class Recorder:
         loop = Loop(next(self._loop_numbers), strategy, LOOP.get())
         own = getattr(strategy, "requirements", None)
         texts: list[Fields] = []
-        asked = list(own if own is not None else requirements or ())  # its own replace the call's
-        for index, requirement in enumerate(asked[:MAX_REQUIREMENTS]):
+        asked = own if own is not None else requirements or ()  # its own replace the call's
+        loop.asked = list(asked)[:MAX_REQUIREMENTS]
+        for index, requirement in enumerate(loop.asked):
             loop.indices[id(requirement)] = index
             text, kind = requirement_text(requirement), requirement_kind(requirement)
             loop.indices_by_text[text] = None if text in loop.indices_by_text else index

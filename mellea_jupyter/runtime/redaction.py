@@ -41,6 +41,34 @@ class Redactor:
             (needle.encode("utf-8", "surrogateescape"), MASK.encode()) for needle in needles
         ]
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest value; 0 without values."""
+        return max((len(needle) for needle, _ in self._bytes), default=0)
+
+    def cut(self, data: bytes, limit: int) -> bytes:
+        """At most the first `limit` bytes, fewer where that would cut a value in two.
+
+        `data` has to have `longest` bytes more than `limit`, as far as there are any: of a value
+        that is cut, half would not be known.
+        """
+        end, is_settled = min(limit, len(data)), False
+        while not is_settled:
+            is_settled = True
+            for needle, _ in self._bytes:
+                begin = max(0, end - len(needle) + 1)
+                found = data.find(needle, begin, end + len(needle) - 1)
+                if found >= 0:
+                    end, is_settled = found, False
+        return data[:end]
+
+    def text(self, text: str) -> str:
+        """A text with the values masked."""
+        for needle in self._texts:
+            if needle in text:
+                text = text.replace(needle, MASK)
+        return text
+
     def data(self, data: bytes) -> bytes:
         """Captured bytes with the values masked; the number of lines stays."""
         for needle, mask in self._bytes:
@@ -59,24 +87,25 @@ class Redactor:
 
     def _field(self, name: str, value: Any) -> Any:
         if name in FREE_TEXT_FIELDS:
-            return self._free(value)
+            return self.value(value)
         if isinstance(value, dict):
             return {key: self._field(key, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._field("", item) for item in value]
         return value
 
-    def _free(self, value: Any) -> Any:
-        """A value with the secret ones masked in every text inside it."""
+    def value(self, value: Any) -> Any:
+        """A JSON value with the secret ones masked in every text inside it, and as numbers."""
         if isinstance(value, str):
-            for needle in self._texts:
-                if needle in value:
-                    value = value.replace(needle, MASK)
-            return value
+            return self.text(value)
         if isinstance(value, dict):
-            return {self._free(key): self._free(item) for key, item in value.items()}
+            return {self.value(key): self.value(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._free(item) for item in value]
+            return [self.value(item) for item in value]
+        if type(value) in (int, float):
+            written = repr(value)
+            masked = self.text(written)
+            return value if masked == written else masked
         return value
 
 

@@ -7,8 +7,11 @@ belongs to the runs.
 from __future__ import annotations
 
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from pathlib import PurePosixPath
 from typing import Final
 
 from mellea_jupyter.models.artifacts import ArtifactRef
@@ -23,6 +26,9 @@ def iter_zip(
 ) -> Iterator[bytes]:
     """The archive in pieces, files in the given order under their relative paths. Blocks.
 
+    Of paths that are one where case or the form of accents does not count, all but the first get a
+    number, so that unpacking there loses none.
+
     Holds one chunk of `read` and a piece of the archive; closing it early closes the file being
     read. An archive whose reading failed has no end, so that no tool takes it for whole.
 
@@ -30,22 +36,41 @@ def iter_zip(
         ArtifactNotFound: bytes have been removed meanwhile.
     """
     sink = _Sink()
+    names = _Names()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for artifact in artifacts:
             is_large = artifact.size_bytes >= _ZIP64_BYTES
-            with archive.open(_entry(artifact), "w", force_zip64=is_large) as target:
+            with archive.open(_entry(artifact, names), "w", force_zip64=is_large) as target:
                 for chunk in read(artifact):
                     target.write(chunk)
                     if sink.size >= _PIECE_BYTES:
-                        yield sink.take()
-    yield sink.take()
+                        yield from sink.take()
+    yield from sink.take()
 
 
-def _entry(artifact: ArtifactRef) -> zipfile.ZipInfo:
+def _entry(artifact: ArtifactRef, names: _Names) -> zipfile.ZipInfo:
     # A backslash is a letter here, but the way out of the folder where the archive is unpacked.
-    entry = zipfile.ZipInfo(artifact.path.replace("\\", "_"), artifact.created_at.timetuple()[:6])
+    path = names.unique(artifact.path.replace("\\", "_"))
+    entry = zipfile.ZipInfo(path, artifact.created_at.timetuple()[:6])
     entry.external_attr = _FILE_MODE << 16
     return entry
+
+
+class _Names:
+    """Names that were given, as file systems know them that are not told apart by case."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def unique(self, path: str) -> str:
+        """The path, or `name (2).txt` where it is taken; folders of the path do not count."""
+        pure = PurePosixPath(path)
+        number, unique = 1, path
+        while (key := unicodedata.normalize("NFC", unique).casefold()) in self._given:
+            number += 1
+            unique = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
+        self._given.add(key)
+        return unique
 
 
 class _Sink:
@@ -66,9 +91,11 @@ class _Sink:
     def close(self) -> None:
         """Nothing is open."""
 
-    def take(self) -> bytes:
-        """Everything since the last call."""
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        self.size = 0
-        return taken
+    def take(self) -> Iterator[bytes]:
+        """Everything since the last call; what is large is not copied."""
+        taken, self._pieces, self.size = self._pieces, [], 0
+        for is_large, pieces in groupby(taken, lambda piece: len(piece) >= _PIECE_BYTES):
+            if is_large:
+                yield from pieces
+            else:
+                yield b"".join(pieces)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mellea_jupyter.models.artifacts import ArtifactList, SkippedArtifact, StructuredOutput
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.service.masking import Masking
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outputs import read_outputs
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
@@ -19,8 +20,9 @@ log = logging.getLogger(__name__)
 class Collector:
     """Collects after the program's tree is dead; a failure here never keeps a run from ending."""
 
-    def __init__(self, *, artifacts: ArtifactStore, offload: Offload) -> None:
+    def __init__(self, *, artifacts: ArtifactStore, masking: Masking, offload: Offload) -> None:
         self._artifacts = artifacts
+        self._masking = masking
         self._offload = offload
 
     async def collect(self, run: Run, run_dir: Path) -> ArtifactList:
@@ -38,5 +40,10 @@ class Collector:
     async def outputs(
         self, run: Run, run_dir: Path, frames: Sequence[Mapping[str, Any]], kept: ArtifactList
     ) -> list[StructuredOutput]:
-        """The structured outputs the program declared, in order."""
-        return await self._offload.io(read_outputs, run.id, run_dir / "outputs", frames, kept)
+        """The structured outputs the program declared, in order, secret values masked."""
+
+        def read() -> list[StructuredOutput]:
+            redactor = self._masking.find_redactor(run)
+            return read_outputs(run.id, run_dir / "outputs", frames, kept, redactor)
+
+        return await self._offload.io(read)

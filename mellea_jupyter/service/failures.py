@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mellea_jupyter.accounting.usage import CallRecord
+from mellea_jupyter.accounting.calls import CallRecord
 from mellea_jupyter.failures.classifier import classify
 from mellea_jupyter.failures.evidence import Evidence, Raised
 from mellea_jupyter.models.run import Run, RunStatus
@@ -53,6 +53,7 @@ def evidence_of(before: Run, after: Run, traces: Traces) -> Evidence:
         exit_code=after.exit_code,
         exception=Raised.of(traces.exception),
         failed_call=Raised.of(failed),
+        calls=len(traces.calls),
         cancelled_calls=sum(call.status == "cancelled" for call in traces.calls),
         error_output=tuple(traces.error_output),
         peak_memory_mb=after.metrics.peak_memory_mb,

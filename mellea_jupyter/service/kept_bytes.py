@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,7 @@ class KeptBytes:
     def size_of(self, run: Run) -> int:
         """Bytes that go when the run expires."""
         folder = self._folders.path(run.id)
-        on_disk = sum(_size(folder / name) for name in (*_EXPIRING, "journal"))
+        on_disk = sum(_size(folder / name, linked=False) for name in (*_EXPIRING, "journal"))
         return on_disk + sum(artifact.size_bytes for artifact in run.artifacts)
 
     def remove(self, run_id: str) -> None:
@@ -53,9 +54,20 @@ class KeptBytes:
         return _size(self._data_dir), shutil.disk_usage(self._data_dir).free
 
 
-def _size(folder: Path) -> int:
-    """Bytes that the files below a folder take; links count as themselves, holes do not count."""
-    return sum(status.st_blocks * 512 for status in _iter_status(folder))
+def _size(folder: Path, *, linked: bool = True) -> int:
+    """Bytes that the files below a folder take; links count as themselves, holes do not count.
+
+    A file of several names counts once; without `linked`, as one that is kept elsewhere, not.
+    """
+    seen: set[tuple[int, int]] = set()
+    size = 0
+    for status in _iter_status(folder):
+        if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+            if not linked or (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+        size += status.st_blocks * 512
+    return size
 
 
 def _iter_status(folder: Path) -> Iterator[os.stat_result]:

@@ -17,6 +17,7 @@ import orjson
 from pydantic import JsonValue, ValidationError
 
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
+from mellea_jupyter.runtime.redaction import Redactor
 
 MAX_OUTPUTS: Final = 1000
 FILE_LIMIT_BYTES: Final = 8 << 20
@@ -24,9 +25,17 @@ _FILE_NAME: Final = re.compile(r"\.mellea/(output(?:-\d{1,9})?\.json)")
 
 
 def read_outputs(
-    run_id: str, output_dir: Path, frames: Sequence[Mapping[str, Any]], kept: ArtifactList
+    run_id: str,
+    output_dir: Path,
+    frames: Sequence[Mapping[str, Any]],
+    kept: ArtifactList,
+    redactor: Redactor | None,
 ) -> list[StructuredOutput]:
-    """The outputs in the order they were declared. Blocks while it reads large ones."""
+    """The outputs in the order they were declared. Blocks while it reads large ones.
+
+    Those that were too large for a frame did not pass the runtime's redactor, so they pass this
+    one; without it they are not kept.
+    """
     artifacts = {artifact.path: artifact.id for artifact in kept.artifacts}
     found = []
     for number, frame in enumerate(frames[:MAX_OUTPUTS]):
@@ -35,7 +44,7 @@ def read_outputs(
             _output(
                 artifacts.get(path, f"out_{run_id}_{number}"),
                 str(frame.get("schema_version", "1"))[:100],
-                frame["data"] if "data" in frame else _read_file(output_dir, path),
+                frame["data"] if "data" in frame else _read_file(output_dir, path, redactor),
             )
         )
     return found
@@ -53,8 +62,10 @@ def _output(artifact_id: str, version: str, data: Any) -> StructuredOutput:
         return StructuredOutput(artifact_id=artifact_id, schema_version=version, data=problem)
 
 
-def _read_file(output_dir: Path, path: str) -> Any:
+def _read_file(output_dir: Path, path: str, redactor: Redactor | None) -> Any:
     """A value that was too large for a frame; an object that says why, where there is none."""
+    if redactor is None:
+        return {"error": "The output is not kept: the secrets to mask in it are gone."}
     match = _FILE_NAME.fullmatch(path)
     if match is None:
         return {"error": "The output names a file that is not one of its own."}
@@ -74,6 +85,8 @@ def _read_file(output_dir: Path, path: str) -> Any:
         if status.st_size > FILE_LIMIT_BYTES:
             return {"error": f"The output is over {FILE_LIMIT_BYTES >> 20} MiB."}
         try:
-            return orjson.loads(file.read(FILE_LIMIT_BYTES))
+            return redactor.value(orjson.loads(file.read(FILE_LIMIT_BYTES)))
         except orjson.JSONDecodeError:
             return {"error": "The output's file is not JSON."}
+        except RecursionError:
+            return {"error": "The output can not be kept: it is nested too deeply."}

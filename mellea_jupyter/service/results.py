@@ -12,13 +12,15 @@ from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.auth.signing import LinkSigner, SignedLink
 from mellea_jupyter.exceptions import ArtifactNotFound, PermissionDenied
-from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.artifacts import ArtifactPreview, ArtifactRef, StructuredOutput
 from mellea_jupyter.models.calls import SourceFile, SourceReply
 from mellea_jupyter.models.frames import LogPage
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.access import require_kept
 from mellea_jupyter.service.archive import iter_zip
+from mellea_jupyter.service.masking import Masking
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.preview import make_preview
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.journals.base import JournalStore, LogQuery
@@ -40,6 +42,7 @@ class RunResults:
         signer: LinkSigner,
         offload: Offload,
         get_run: Callable[[str, User], Awaitable[Run]],
+        masking: Masking,
     ) -> None:
         self._store = store
         self._journals = journals
@@ -48,6 +51,7 @@ class RunResults:
         self._signer = signer
         self._offload = offload
         self._get_run = get_run
+        self._masking = masking
 
     async def logs(self, run_id: str, query: LogQuery, user: User) -> LogPage:
         """A stretch of a run's log.
@@ -119,6 +123,24 @@ class RunResults:
             if artifact.id == artifact_id:
                 return artifact
         raise ArtifactNotFound(artifact_id, hint="The run's artifact list has the ids.")
+
+    async def preview(self, run_id: str, artifact_id: str, user: User) -> ArtifactPreview:
+        """What the artifact begins with, the run's secret values masked.
+
+        Raises:
+            RunNotFound, ArtifactNotFound, Expired: as for `get_artifact`.
+        """
+        run = await self._get_run(run_id, user)
+        artifact = await self.get_artifact(run_id, artifact_id, user)
+
+        def make() -> ArtifactPreview:
+            redactor = self._masking.find_redactor(run)
+            return make_preview(artifact, self._first_bytes_of(artifact), redactor)
+
+        return await self._offload.scan(make)
+
+    def _first_bytes_of(self, artifact: ArtifactRef) -> Callable[[int], bytes]:
+        return lambda size: b"".join(self._artifacts.iter_bytes(artifact, end=size))
 
     async def sign_link(
         self, run_id: str, artifact_id: str, user: User, *, expires_in: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import platform
 import threading
 from collections.abc import Awaitable, Mapping, Sequence
@@ -42,6 +43,7 @@ from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
+from mellea_jupyter.service.masking import Masking
 from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
@@ -168,13 +170,19 @@ class Services:
             offload=self._offload,
             max_bytes=options.max_dataset_bytes,
         )
+        masking = Masking(
+            store=self._store,
+            folders=folders,
+            load_environment=self.environments.load,
+            server_environment=os.environ,
+        )
         self.logs = LogHub(journals=journals, offload=self._offload, get_run=records.get)
         self._placer = Placer(
             store=self._store,
             journals=journals,
             folders=folders,
             records=records,
-            collector=Collector(artifacts=artifacts, offload=self._offload),
+            collector=Collector(artifacts=artifacts, masking=masking, offload=self._offload),
             environments=self.environments,
             datasets=self.datasets,
             executors=self._executors,
@@ -229,6 +237,7 @@ class Services:
             signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+            masking=masking,
         )
         self.calls = RunCalls(
             store=self._store,

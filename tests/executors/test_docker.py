@@ -12,7 +12,7 @@ import pytest
 
 from mellea_jupyter.exceptions import LaunchFailed
 from mellea_jupyter.executors.base import LaunchSpec
-from mellea_jupyter.executors.docker.config import SIDECAR_LABEL
+from mellea_jupyter.executors.docker.config import ENGINE_LOG, SIDECAR_LABEL
 from mellea_jupyter.executors.docker.engine import Engine, EngineUnreachable
 from mellea_jupyter.executors.docker.executor import DockerExecutor
 from mellea_jupyter.executors.docker.pulling import ImagePull, Progress
@@ -289,6 +289,38 @@ def test_events_that_say_nothing_do_no_harm(event: dict[str, Any]) -> None:
     progress = Progress()
     progress.fold(event)
     assert progress.of("x").bytes_total == 0
+
+
+ROTATING = """\
+engine = open("/proc/1/fd/1", "w")
+for n in range(200_000):
+    line = f"line {n} {n:060}"
+    print(line)
+    print(line, file=engine)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+def test_no_line_is_lost_while_the_engine_s_own_log_rotates(
+    executor: DockerExecutor, kind: DockerKind, new_run: NewRun
+) -> None:
+    """The program writes each line twice: to its stdout, and to what the engine logs."""
+    spec = new_run(ROTATING)
+    handle = executor.launch(spec)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    wait_until(lambda: is_gone(executor, handle, spec))
+    container = kind.engine.inspect_container(handle.data["container"])
+    limit = container["HostConfig"]["LogConfig"]["Config"]
+    assert limit == ENGINE_LOG["config"] == {"max-size": "1m", "max-file": "1"}
+    of_engine = kind.engine.logs(container["Id"]).decode().splitlines()
+    assert 0 < len(of_engine) < 100_000  # it rotated, and lost what was before
+    assert of_engine[-1] == f"line 199999 {199_999:060}"
+    log = Path(container["LogPath"])
+    assert [path.stat().st_size > 2 << 20 for path in log.parent.glob(f"{log.name}*")] == [False]
+    lines = output(spec.run_dir).splitlines()
+    assert lines == [f"line {n} {n:060}" for n in range(200_000)]
+    assert sum(frame["lines"] for frame in frames(spec.run_dir, "output")) == 200_000
 
 
 def test_without_an_engine_nothing_is_known_and_nothing_is_placed(tmp_path: Path) -> None:

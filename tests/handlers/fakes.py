@@ -27,7 +27,12 @@ from mellea_jupyter.exceptions import (
     NoticeNotFound,
     RunNotFound,
 )
-from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.artifacts import (
+    ArtifactPreview,
+    ArtifactRef,
+    PreviewKind,
+    StructuredOutput,
+)
 from mellea_jupyter.models.assets import Asset, AssetCreate, AssetKind
 from mellea_jupyter.models.calls import (
     CallContent,
@@ -226,6 +231,11 @@ class FakeResults:
             if artifact.id == artifact_id:
                 return artifact
         raise ArtifactNotFound(artifact_id)
+
+    async def preview(self, run_id: str, artifact_id: str, user: User) -> ArtifactPreview:
+        artifact = await self.get_artifact(run_id, artifact_id, user)
+        text = self.contents[artifact.id].decode()
+        return ArtifactPreview(artifact_id=artifact.id, kind=PreviewKind.HTML, text=text)
 
     async def iter_artifact(
         self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None

@@ -22,6 +22,7 @@ from tests.handlers.fakes import FakeServices, make_run
 
 RUN = "00000000-0000-4000-8000-000000000000"
 EXAMPLES = {
+    "call": "1",
     "run_id": RUN,
     "asset_id": "prog_1",
     "artifact_id": "art_1",

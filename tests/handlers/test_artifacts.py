@@ -85,6 +85,18 @@ async def test_an_unknown_artifact_is_404(ask: Ask, run: Run) -> None:
     assert (reply.code, body(reply)["code"]) == (404, "artifact_not_found")
 
 
+async def test_a_preview_is_json_and_only_for_those_who_may_see_the_run(
+    ask: Ask, run: Run, acting_as: Callable[..., None]
+) -> None:
+    path = f"api/runs/{run.id}/artifacts/art_1/preview"
+    reply = await ask("GET", path)
+    assert reply.headers["Content-Type"].startswith("application/json")
+    shown = body(reply)
+    assert (shown["kind"], shown["text"]) == ("html", CONTENT.decode())
+    acting_as("mallory")
+    assert (await ask("GET", path)).code == 404
+
+
 async def test_all_artifacts_come_as_one_archive(ask: Ask, run: Run) -> None:
     reply = await ask("GET", f"api/runs/{run.id}/artifacts.zip")
     assert (reply.code, reply.body) == (200, CONTENT)

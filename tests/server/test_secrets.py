@@ -61,3 +61,45 @@ def test_a_retry_gets_the_secrets_and_may_replace_or_remove_them(
     removed, log = retried(env_vars={"MY_API_KEY": None})
     assert log == "0\n"
     assert removed["config"]["env_vars"] == {}  # type: ignore[index]  # JSON
+
+
+WRITING = """\
+import json, os
+from mellea_jupyter import current_run
+key, passed = os.environ["MY_API_KEY"], os.environ["SERVER_ACCESS_TOKEN"]
+folder = current_run.output_dir
+(folder / "a.txt").write_text(f"{key} and {passed}")
+(folder / "b.json").write_text(json.dumps({key: [passed]}))
+(folder / "c.csv").write_text(f"key\\n{key}\\n")
+(folder / "d.html").write_text(f"<p>{passed}</p>")
+current_run.output({"large": "x" * 100_000, "key": key})
+"""
+
+
+def test_previews_and_large_outputs_are_masked_and_downloads_are_not(
+    server: JupyterServer, http: httpx.Client
+) -> None:
+    path = server.write("writing.py", WRITING)
+    run = server.create(http, path, env_vars={"MY_API_KEY": CANARY})
+    final = server.wait_for(http, run["id"])
+    assert final["status"] == "succeeded", final["error_message"]
+    address = f"api/runs/{run['id']}/artifacts"
+    shown = {
+        artifact["name"]: http.get(f"{address}/{artifact['id']}/preview").json()
+        for artifact in final["artifacts"]
+    }
+    assert {name: each["kind"] for name, each in shown.items()} == {
+        "a.txt": "text", "b.json": "json", "c.csv": "table", "d.html": "html"
+    }  # fmt: skip
+    assert shown["a.txt"]["text"] == "•••• and ••••"
+    assert shown["b.json"]["text"] == '{"••••":["••••"]}'
+    assert shown["c.csv"]["rows"] == [["key"], ["••••"]]
+    assert shown["d.html"]["text"] == "<p>••••</p>"
+    download = http.get(f"{address}/{final['artifacts'][0]['id']}").text
+    assert download == f"{CANARY} and {INHERITED}"
+    (output,) = http.get(f"api/runs/{run['id']}/outputs").json()
+    assert output["data"]["key"] == "••••"
+
+    (server.data_dir / "runs" / run["id"] / "secrets").unlink()
+    gone = http.get(f"{address}/{final['artifacts'][0]['id']}/preview").json()
+    assert (gone["kind"], gone["reason"], gone["text"]) == ("none", "secrets_gone", None)

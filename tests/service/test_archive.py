@@ -117,3 +117,11 @@ def test_closing_early_closes_the_file_that_is_read() -> None:
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]  # it is a generator
     assert closed == [True]
+
+
+def test_paths_that_differ_by_case_or_accents_only_get_a_number() -> None:
+    paths = ["A/x.txt", "a/X.txt", "caf\u00e9", "cafe\u0301", "b\\c", "b_c", "b_c (2)"]
+    with archive_of(iter_zip(map(refer, paths), lambda _: iter(()))) as archive:
+        assert archive.namelist() == [
+            "A/x.txt", "a/X (2).txt", "caf\u00e9", "cafe\u0301 (2)", "b_c", "b_c (2)", "b_c (2) (2)"
+        ]  # fmt: skip

@@ -3,6 +3,7 @@
 import type {
   ArtifactLink,
   ArtifactList,
+  ArtifactPreview,
   Asset,
   AssetCreate,
   AssetPage,
@@ -201,6 +202,10 @@ export class RunsApi {
     return this.read('datasets', query);
   }
 
+  getDataset(datasetId: string): Promise<Dataset> {
+    return this.read(`datasets/${datasetId}`, {});
+  }
+
   listDatasetVersions(datasetId: string): Promise<DatasetVersionList> {
     return this.read(`datasets/${datasetId}/versions`, {});
   }
@@ -253,6 +258,15 @@ export class RunsApi {
   /** Where an artifact is downloaded from. */
   artifactUrl(runId: string, artifactId: string): string {
     return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
+  }
+
+  /** What an artifact begins with, its secrets masked. */
+  previewArtifact(
+    runId: string,
+    artifactId: string,
+    options?: IReadOptions
+  ): Promise<ArtifactPreview> {
+    return this.read(`runs/${runId}/artifacts/${artifactId}/preview`, {}, options);
   }
 
   /** Make a link to an artifact that works without a token, for the server's usual time. */

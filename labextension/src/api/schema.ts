@@ -26,6 +26,24 @@ export type ArtifactList = {
   total_bytes: number;
 };
 
+/** The beginning of an artifact, with the run's secret values masked. The values are the run's own secret variables, as kept for a retry, and the server's keys as they are now. A download has the bytes as the program wrote them. */
+export type ArtifactPreview = {
+  /** The artifact. */
+  artifact_id: string;
+  /** `text`, `json` (`text` is JSON), `table` (`rows`), `html` and `svg` (`text`, not to be trusted), `image` (show the download), `none` (see `reason`). */
+  kind: PreviewKind;
+  /** For `text`, `json`, `html` and `svg`. */
+  text: string | null;
+  /** Cells, for `table`. */
+  rows: string[][] | null;
+  /** There is more in the artifact than is shown. */
+  truncated: boolean;
+  /** How many of its first bytes are shown. */
+  shown_bytes: number;
+  /** Why there is none: `binary`, `too_large`, `secrets_gone` (the values that would have to be masked are not known any more). */
+  reason: string | null;
+};
+
 /** One file a run produced. */
 export type ArtifactRef = {
   /** Artifact id. */
@@ -633,8 +651,8 @@ export type Notice = {
   title: string;
   /** More, one line; no prompts, completions or secrets. */
   body: string;
-  /** Opens the (first) run; relative to the server's base URL. */
-  link: string;
+  /** Opens the first of its runs that is there; relative to the server's base URL. Null when all that it names were deleted. */
+  link: string | null;
   /** The runs in the order they ended, at most 20. */
   runs: NoticeRun[];
   /** All runs of the notice. */
@@ -696,8 +714,8 @@ export type NoticeRun = {
   estimated_cost_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
-  /** Opens the run; relative to the server's base URL. */
-  link: string;
+  /** Opens the run; relative to the server's base URL. Null when it was deleted. */
+  link: string | null;
 };
 
 /** What a notice is about. */
@@ -751,6 +769,9 @@ export type NotificationSettings = {
   /** Where mails go without `email_address`; null: nowhere. */
   default_email_address: string | null;
 };
+
+/** How a preview is shown. */
+export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
 /** The price list behind a cost. */
 export type PriceSource = {
@@ -1133,6 +1154,18 @@ export type RunSummary = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */
@@ -1287,6 +1320,18 @@ export type SummaryReply = {
   llm_calls: number;
   /** Cost of the priced calls. */
   total_cost_usd: number;
+  /** Of it, what answers cost. The four are together less than the total where runs were recorded before they were told apart. */
+  useful_cost_usd: number;
+  /** Of it, what repairs cost. */
+  repair_cost_usd: number;
+  /** Of it, what judge calls cost. */
+  judge_cost_usd: number;
+  /** Of it, what cancelled calls cost, where that is known. */
+  wasted_cost_usd: number;
+  /** Loops whose requirements were met, and answers outside of loops. */
+  accepted_outputs: number;
+  /** Cost that is told apart by the accepted outputs; null without any. */
+  cost_per_accepted_output_usd: number | null;
   /** Calls without a price. */
   unpriced_calls: number;
   /** Calls whose tokens are not known. */

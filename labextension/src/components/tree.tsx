@@ -19,6 +19,9 @@ interface ITreeProps {
 /** One value and, below it, what it holds. */
 export function JsonTree({ value, trans, label, depth = 0 }: ITreeProps): ReactElement {
   const [isWhole, setWhole] = useState(false);
+  const [isOpen, setOpen] = useState(
+    () => depth < OPEN_DEPTH && typeof value === 'object' && countOf(value) <= OPEN_ENTRIES
+  );
   const name = label === undefined ? null : <span className="jp-MelleaTree-key">{label}: </span>;
   if (typeof value !== 'object' || value === null) {
     return (
@@ -29,12 +32,14 @@ export function JsonTree({ value, trans, label, depth = 0 }: ITreeProps): ReactE
     );
   }
   const entries = Object.entries(value);
-  const shown = isWhole ? entries : entries.slice(0, SHOWN_ENTRIES);
+  // what is folded is not drawn: a value of a few hundred kB would hold up the page
+  const shown = !isOpen ? [] : isWhole ? entries : entries.slice(0, SHOWN_ENTRIES);
   const size = formatNumber(entries.length);
   return (
     <details
       className="jp-MelleaTree"
-      open={depth < OPEN_DEPTH && entries.length <= OPEN_ENTRIES ? true : undefined}
+      open={isOpen}
+      onToggle={event => setOpen(event.currentTarget.open)}
     >
       <summary>
         {name}
@@ -45,7 +50,7 @@ export function JsonTree({ value, trans, label, depth = 0 }: ITreeProps): ReactE
       {shown.map(([key, each]) => (
         <JsonTree key={key} label={key} value={each} trans={trans} depth={depth + 1} />
       ))}
-      {shown.length < entries.length && (
+      {isOpen && shown.length < entries.length && (
         <button
           type="button"
           className="jp-MelleaButton jp-mod-link"
@@ -62,6 +67,8 @@ export function JsonTree({ value, trans, label, depth = 0 }: ITreeProps): ReactE
     </details>
   );
 }
+
+const countOf = (value: object | null): number => Object.keys(value ?? {}).length;
 
 function Leaf({ value, trans }: { value: unknown; trans: ITranslation }): ReactElement {
   const text = typeof value === 'string' ? value : String(value);

@@ -84,7 +84,7 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
 
 /** A toast a notice; one that tells of further runs is changed, not shown again. */
 class Toasts {
-  private readonly shown = new Map<string, string>();
+  private readonly shown = new Map<string, { id: string; type: ToastType }>();
 
   constructor(
     private readonly model: NoticesModel,
@@ -105,17 +105,21 @@ class Toasts {
       actions: [{ label: this.trans.__('Open'), callback: () => this.open(notice) }]
     };
     const type = toastType(notice);
-    const id = this.shown.get(notice.id);
-    if (id && Notification.update({ id, message: text, type, ...options })) {
-      return;
+    const shown = this.shown.get(notice.id);
+    if (shown?.type === type) {
+      if (Notification.update({ id: shown.id, message: text, ...options })) {
+        return;
+      }
+    } else if (shown) {
+      Notification.dismiss(shown.id); // the colour of one on the screen can not be changed
     }
-    this.shown.set(notice.id, Notification.emit(text, type, options));
+    this.shown.set(notice.id, { id: Notification.emit(text, type, options), type });
   }
 
   private open(notice: Notice): void {
     const first = notice.runs[0];
     const [command, args] =
-      notice.run_count === 1 && first
+      notice.run_count === 1 && first?.link
         ? [CommandIDs.openRun, { runId: first.run_id }]
         : [CommandIDs.openDashboard, {}];
     void this.app.commands.execute(command, args);
@@ -123,7 +127,9 @@ class Toasts {
   }
 }
 
-function toastType({ by_status, runs, run_count }: Notice): 'error' | 'warning' | 'success' {
+type ToastType = 'error' | 'warning' | 'success';
+
+function toastType({ by_status, runs, run_count }: Notice): ToastType {
   if (by_status.failed) {
     return 'error';
   }

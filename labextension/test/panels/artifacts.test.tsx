@@ -4,20 +4,10 @@ import { ApiError, type RunsApi } from '../../src/api/rest.js';
 import type { ArtifactLink, Run } from '../../src/api/schema.js';
 import { ArtifactsTab } from '../../src/panels/run/artifacts.js';
 import { retentionText } from '../../src/panels/run/retention.js';
-import { makeRun, trans } from '../helpers.js';
+import { makeArtifact, makePreview, makeRun, trans } from '../helpers.js';
 
 const NOW = Date.parse('2026-01-15T12:00:00.000Z');
-const ARTIFACT = {
-  id: 'art_1',
-  run_id: makeRun().id,
-  name: 'plan.md',
-  path: 'out/plan.md',
-  content_type: 'text/markdown',
-  size_bytes: 12,
-  created_at: '2026-01-15T10:31:00.000Z',
-  checksum: 'c'.repeat(64),
-  metadata: null
-};
+const ARTIFACT = makeArtifact({ path: 'out/plan.md', content_type: 'text/markdown' });
 
 beforeEach(() => void vi.spyOn(Date, 'now').mockReturnValue(NOW));
 afterEach(() => {
@@ -29,7 +19,8 @@ function show(change: Partial<Run>, api: Partial<RunsApi> = {}) {
   const onChanged = vi.fn();
   const copy = vi.fn();
   const run = makeRun({ status: 'succeeded', artifacts: [ARTIFACT], ...change });
-  const whole = { listOutputs: async () => [], artifactUrl: () => '/a', ...api };
+  const previewArtifact = vi.fn(async () => makePreview());
+  const whole = { listOutputs: async () => [], artifactUrl: () => '/a', previewArtifact, ...api };
   render(
     <ArtifactsTab
       run={run}
@@ -39,7 +30,7 @@ function show(change: Partial<Run>, api: Partial<RunsApi> = {}) {
       trans={trans}
     />
   );
-  return { onChanged, copy, run };
+  return { onChanged, copy, run, previewArtifact };
 }
 
 test.each([
@@ -116,4 +107,56 @@ test('why there is no link is told', async () => {
     expect(screen.getByRole('alert').textContent).toBe('No link to out/plan.md: gone')
   );
   expect(copy).not.toHaveBeenCalled();
+});
+
+test('the only file is shown at once, with its size, type and checksum', async () => {
+  show({});
+  expect(screen.getByRole('heading', { name: 'out/plan.md' })).toBeDefined();
+  expect(screen.getByText(/text\/markdown · 12/)).toBeDefined();
+  expect(screen.getByRole('link', { name: 'Download' }).getAttribute('href')).toBe('/a');
+  await waitFor(() =>
+    expect(screen.getByLabelText('out/plan.md', { selector: 'pre' })).toBeDefined()
+  );
+});
+
+test('of several files none is read before it is chosen', async () => {
+  const artifacts = [makeArtifact({ path: 'a.txt' }), makeArtifact({ path: 'b/c.txt' })];
+  const { previewArtifact } = show({ artifacts });
+  expect(screen.getByText('Choose a file to see what is in it.')).toBeDefined();
+  expect(previewArtifact).not.toHaveBeenCalled();
+  fireEvent.click(screen.getByRole('treeitem', { name: /c.txt/ }));
+  await waitFor(() => expect(previewArtifact).toHaveBeenCalledTimes(1));
+  expect(previewArtifact.mock.calls[0]?.slice(0, 2)).toEqual([
+    artifacts[1]?.run_id,
+    artifacts[1]?.id
+  ]);
+});
+
+test('files that were not kept say why, and many of them are counted', () => {
+  const skipped = Array.from({ length: 203 }, (_, n) => ({
+    path: `pipe-${n}`,
+    reason: n === 0 ? 'too_deep' : 'not_regular',
+    size_bytes: null
+  }));
+  show({ artifacts_skipped: skipped });
+  expect(screen.getByText(/too many folders deep/)).toBeDefined();
+  expect(screen.getAllByText(/not a regular file/)).toHaveLength(199);
+  expect(screen.getByText('and 3 more')).toBeDefined();
+});
+
+test('outputs are trees with their name and schema version', async () => {
+  const listOutputs = async () => [
+    { artifact_id: 'out_1', schema_version: '2', data: { city: 'Lisbon' } }
+  ];
+  show({}, { listOutputs });
+  await waitFor(() => expect(screen.getByText('city:')).toBeDefined());
+  expect(screen.getByRole('heading', { name: 'Output · schema version 2' })).toBeDefined();
+  expect(screen.getByText('Lisbon')).toBeDefined();
+});
+
+test('outputs that can not be read are told', async () => {
+  show({}, { listOutputs: async () => Promise.reject(new Error('away')) });
+  await waitFor(() =>
+    expect(screen.getByRole('alert').textContent).toBe('The outputs could not be read: away')
+  );
 });

@@ -17,9 +17,14 @@ from typing import Final
 INTERNAL_FOLDER: Final = ".mellea"
 """Ours, at the top of the output folder; not an artifact."""
 
+_CHUNK_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 64  # one descriptor is open for each level
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Changed(Exception):
+    """A file changed while it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +63,39 @@ def walk(folder: Path) -> Iterator[Found | Passed]:
         os.close(descriptor)
 
 
+def read(file: Found) -> Iterator[bytes]:
+    """The file's bytes, exactly as many as its size was when it was found.
+
+    Raises:
+        Changed: there are more or fewer, or it was written to.
+    """
+    left = file.status.st_size
+    while data := os.read(file.descriptor, min(_CHUNK_BYTES, left + 1)):
+        left -= len(data)
+        if left < 0:
+            raise Changed
+        yield data
+    now = os.fstat(file.descriptor)
+    if left or now.st_mtime_ns != file.status.st_mtime_ns:
+        raise Changed
+
+
 def _walk(folder: int, prefix: str, depth: int) -> Iterator[Found | Passed]:
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         yield Passed(prefix.rstrip("/"), _reason(error))
         return
-    for name in names:
-        if prefix or name != INTERNAL_FOLDER:
-            yield from _entry(folder, name, prefix, depth)
+    for entry in entries:
+        if prefix or entry.name != INTERNAL_FOLDER:
+            yield from _entry(folder, entry, prefix, depth)
 
 
-def _entry(folder: int, name: str, prefix: str, depth: int) -> Iterator[Found | Passed]:
+def _entry(
+    folder: int, entry: os.DirEntry[str], prefix: str, depth: int
+) -> Iterator[Found | Passed]:
+    name = entry.name
     path = prefix + name
     try:
         path.encode()
@@ -77,18 +103,17 @@ def _entry(folder: int, name: str, prefix: str, depth: int) -> Iterator[Found | 
         yield Passed(os.fsencode(path).decode(errors="replace"), "name")
         return
     try:
-        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
+        if entry.is_symlink():
             yield Passed(path, "link")
-        elif stat.S_ISDIR(mode) and depth >= _MAX_DEPTH:
+        elif entry.is_dir(follow_symlinks=False) and depth >= _MAX_DEPTH:
             yield Passed(path, "too_deep")
-        elif stat.S_ISDIR(mode):
+        elif entry.is_dir(follow_symlinks=False):
             descriptor = os.open(name, _FOLDER, dir_fd=folder)
             try:
                 yield from _walk(descriptor, f"{path}/", depth + 1)
             finally:
                 os.close(descriptor)
-        elif not stat.S_ISREG(mode):
+        elif not entry.is_file(follow_symlinks=False):
             yield Passed(path, "not_regular")
         else:
             yield from _file(folder, name, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, tuple_, update
@@ -26,6 +26,9 @@ from mellea_jupyter.stores.runs.rows import to_ms
 from mellea_jupyter.stores.runs.transactions import Transactions
 
 log = logging.getLogger(__name__)
+
+_SLACK_MS: Final = 60_000
+_LONGEST_BURST_MS: Final = 10 * 60_000  # far longer than runs join a notice
 
 _NOTICE: tuple[ColumnElement[Any], ...] = (notices.c.doc, notices.c.read_ms)
 
@@ -63,6 +66,31 @@ def record(connection: Connection, tell: Tell) -> None:
                 attempts=0,
             )
         )
+
+
+def unlink(connection: Connection, run_id: str, finished_at: datetime) -> None:
+    """Take the links to a run out of notices; part of the transaction that deletes the run.
+
+    What was told stays told: a notice may name other runs, and its mail may be under way.
+    """
+    ended_ms = to_ms(finished_at)
+    told = (
+        notices.c.updated_ms.between(ended_ms - _SLACK_MS, ended_ms + _LONGEST_BURST_MS),
+        notices.c.doc.contains(run_id, autoescape=True),
+    )
+    for row in connection.execute(select(notices.c.n, notices.c.doc).where(*told)).all():
+        notice = Notice.model_validate_json(row.doc)
+        runs = tuple(
+            run.model_copy(update={"link": None}) if run.run_id == run_id else run
+            for run in notice.runs
+        )
+        link = next((run.link for run in runs if run.link is not None), None)
+        doc = notice.model_copy(update={"runs": runs, "link": link}).model_dump_json(
+            exclude={"read_at"}
+        )
+        revision = _latest_revision(connection) + 1
+        changed = update(notices).where(notices.c.n == row.n)
+        connection.execute(changed.values(doc=doc, revision=revision))
 
 
 class SqlNoticeStore(NoticeStore):

@@ -36,6 +36,7 @@ from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryRe
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
 from mellea_jupyter.stores.notices.sql import record as record_notice
+from mellea_jupyter.stores.notices.sql import unlink as unlink_notices
 from mellea_jupyter.stores.runs import queries, rollup, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import Created, NewRun, Placement
@@ -153,6 +154,9 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
             deltas.write(connection)
             dialect.delete_text(connection, row.n)
             connection.execute(delete(runs).where(runs.c.n == row.n))
+            finished_at = load_run(row.doc).finished_at
+            if finished_at is not None:
+                unlink_notices(connection, run_id, finished_at)
 
     # The queue
 

@@ -13,7 +13,7 @@ import pytest
 
 from mellea_jupyter.exceptions import ArtifactNotFound
 from mellea_jupyter.models.artifacts import ArtifactList
-from mellea_jupyter.stores.artifacts import object_store, walk
+from mellea_jupyter.stores.artifacts import walk
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 
@@ -142,7 +142,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 ) -> None:
     path = outputs / "busy"
     path.write_bytes(b"x" * size)
-    read = object_store._read
+    read = walk.read
 
     def interfering(file: walk.Found) -> Iterator[bytes]:
         chunks = read(file)
@@ -155,7 +155,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
             os.utime(path, (1, 1))
         yield from chunks
 
-    monkeypatch.setattr(object_store, "_read", interfering)
+    monkeypatch.setattr(walk, "read", interfering)
     listed = collect(store, outputs)
     assert listed.artifacts == ()
     assert skipped(listed) == {"busy": "changed"}
@@ -169,10 +169,10 @@ def test_what_can_not_be_read_is_listed(
     (outputs / "private").touch()
     opened = os.open
 
-    def refusing(path: str | Path, flags: int, *, dir_fd: int | None = None) -> int:
+    def refusing(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if path in {"closed", "private"}:  # permissions would not stop root
             raise PermissionError(13, "Permission denied", path)
-        return opened(path, flags, dir_fd=dir_fd)
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", refusing)
     listed = skipped(collect(store, outputs))
@@ -206,6 +206,24 @@ def test_runs_share_bytes_and_are_deleted_in_any_order(store: ArtifactStore, out
             with pytest.raises(ArtifactNotFound):
                 list(store.iter_bytes(artifact, start=start))
     assert blobs(store) == []
+
+
+def test_a_file_that_can_still_be_changed_is_copied_and_others_are_linked(
+    outputs: Path, tmp_path: Path
+) -> None:
+    store = ObjectArtifactStore(tmp_path / "store")
+    for name in ("sealed", "written", "shared"):
+        (outputs / name).write_text(name)
+    os.link(outputs / "shared", tmp_path / "elsewhere")
+    with (outputs / "written").open("a") as writer:
+        listed = collect(store, outputs)
+        writer.write(" later")
+    (tmp_path / "elsewhere").write_text("changed")
+    kept = {a.path: b"".join(store.iter_bytes(a)).decode() for a in listed.artifacts}
+    assert kept == {name: name for name in ("sealed", "written", "shared")}
+    names = {name: (outputs / name).stat().st_nlink for name in kept}
+    assert names == {"sealed": 2, "written": 1, "shared": 2}  # the blob is another name
+    assert (outputs / "sealed").stat().st_mode & 0o777 == 0o444
 
 
 def test_no_descriptor_is_left_open(store: ArtifactStore, outputs: Path) -> None:

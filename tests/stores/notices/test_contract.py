@@ -63,6 +63,21 @@ class TestTheEndOfARun:
         assert stores.runs.get_run(run.id).status == RunStatus.QUEUED
         assert page(stores.notices).unread == 0
 
+    def test_loses_its_link_when_the_run_is_deleted(
+        self, stores: Stores, notices: NoticeStore, end: End
+    ) -> None:
+        first, second, alone = end(0), end(1), end(500)
+        before = notices.latest_revision()
+        for run in (first, alone):
+            stores.runs.delete_run(run.id, expected_version=stores.runs.get_run(run.id).version)
+        later, joined = page(notices).notifications
+        assert (later.link, later.runs[0].link) == (None, None)
+        assert [run.link is None for run in joined.runs] == [True, False]
+        assert joined.link == joined.runs[1].link == rules.link_to(second.id)
+        changed = notices.list_changed("ada", after=before, limit=10)
+        assert {notice.id for notice in changed} == {later.id, joined.id}
+        assert page(notices).unread == 2
+
     def test_joins_the_open_notice(self, notices: NoticeStore, end: End) -> None:
         ids = [end(n * 0.1).id for n in range(50)]
         (notice,) = page(notices).notifications

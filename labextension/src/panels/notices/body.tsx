@@ -141,6 +141,7 @@ function Entry(props: {
   const isUnread = notice.read_at === null;
   const first = notice.runs[0];
   const isGroup = notice.run_count > 1;
+  const isGone = !isGroup && notice.link === null;
   const shown = isGroup ? failuresFirst(notice.runs).slice(0, SHOWN_RUNS) : [];
   const hidden = isGroup ? notice.run_count - shown.length : 0;
   return (
@@ -148,6 +149,8 @@ function Entry(props: {
       <button
         type="button"
         className="jp-MelleaNotices-entry"
+        disabled={isGone}
+        title={isGone ? trans.__('This run was deleted') : undefined}
         onClick={() => (isGroup || !first ? props.openAll() : open(first.run_id))}
       >
         <RunIcon status={worst(notice)} />
@@ -167,7 +170,12 @@ function Entry(props: {
               <button
                 type="button"
                 className="jp-MelleaNotices-entry"
-                title={trans.__('Open %1', run.name)}
+                disabled={run.link === null}
+                title={
+                  run.link === null
+                    ? trans.__('This run was deleted')
+                    : trans.__('Open %1', run.name)
+                }
                 onClick={() => open(run.run_id)}
               >
                 <RunIcon status={run.status} />

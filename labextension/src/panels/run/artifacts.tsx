@@ -1,13 +1,19 @@
 // The files a run kept, and those it did not.
 
-import { useEffect, useState, type ReactElement } from 'react';
+import { useState, type ReactElement } from 'react';
 import type { RunsApi } from '../../api/rest.js';
-import type { ArtifactLink, ArtifactRef, Run, StructuredOutput } from '../../api/schema.js';
+import type { ArtifactLink, ArtifactRef, Run } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
-import { formatBytes, type ITranslation } from '../../format.js';
+import { formatBytes, formatNumber, type ITranslation } from '../../format.js';
+import { FileTree } from './FileTree.js';
+import { Outputs } from './outputs.js';
+import { Preview } from './preview.js';
 import { Retention } from './retention.js';
 
-interface IArtifactsProps {
+const SHOWN_SKIPPED = 200;
+
+/** What the tab needs. */
+export interface IArtifactsProps {
   run: Run;
   api: RunsApi;
   /** Take the run as it is after a change. */
@@ -21,6 +27,9 @@ interface IArtifactsProps {
 export function ArtifactsTab(props: IArtifactsProps): ReactElement {
   const { run, api, trans } = props;
   const [shared, setShared] = useState<IShared | null>(null);
+  const only = run.artifacts.length === 1 ? run.artifacts[0] : undefined;
+  const [chosenId, setChosen] = useState(only?.id ?? '');
+  const chosen = run.artifacts.find(artifact => artifact.id === chosenId);
   const share = async (artifact: ArtifactRef): Promise<void> => {
     try {
       const link = await api.createArtifactLink(run.id, artifact.id);
@@ -43,59 +52,62 @@ export function ArtifactsTab(props: IArtifactsProps): ReactElement {
           </p>
         )
       ) : (
-        <table className="jp-MelleaTable">
-          <thead>
-            <tr>
-              <th scope="col">{trans.__('Path')}</th>
-              <th scope="col">{trans.__('Type')}</th>
-              <th scope="col" className="jp-mod-number">
-                {trans.__('Size')}
-              </th>
-              <th scope="col">SHA-256</th>
-              <th scope="col">{trans.__('Link')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {run.artifacts.map(artifact => (
-              <tr key={artifact.id}>
-                <td>
-                  <a href={api.artifactUrl(run.id, artifact.id)} download={artifact.name}>
-                    {artifact.path}
+        <div className="jp-MelleaArtifacts">
+          <FileTree
+            artifacts={run.artifacts}
+            chosen={chosen?.id ?? null}
+            onChoose={artifact => setChosen(artifact.id)}
+            trans={trans}
+          />
+          {chosen ? (
+            <section className="jp-MelleaPreview" aria-label={chosen.path}>
+              <div className="jp-MelleaPreview-head">
+                <h3>{chosen.path}</h3>
+                <span className="jp-MelleaRun-meaning">
+                  {`${chosen.content_type} · ${formatBytes(chosen.size_bytes)} · `}
+                  <span title={chosen.checksum}>SHA-256 {chosen.checksum.slice(0, 12)}</span>
+                </span>
+                <span className="jp-MelleaPreview-actions">
+                  <a href={api.artifactUrl(run.id, chosen.id)} download={chosen.name}>
+                    {trans.__('Download')}
                   </a>
-                </td>
-                <td>{artifact.content_type}</td>
-                <td className="jp-mod-number">{formatBytes(artifact.size_bytes)}</td>
-                <td title={artifact.checksum}>
-                  <code>{artifact.checksum.slice(0, 12)}</code>
-                </td>
-                <td>
                   <button
                     type="button"
                     className="jp-MelleaButton jp-mod-link"
-                    aria-label={trans.__('Copy link to %1', artifact.path)}
+                    aria-label={trans.__('Copy link to %1', chosen.path)}
                     title={trans.__('Copy a link that downloads this file without a token')}
-                    onClick={() => void share(artifact)}
+                    onClick={() => void share(chosen)}
                   >
                     {trans.__('Copy link')}
                   </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+                </span>
+              </div>
+              <Preview key={chosen.id} artifact={chosen} api={api} trans={trans} />
+            </section>
+          ) : (
+            <p className="jp-MelleaPreview jp-MelleaRun-meaning">
+              {trans.__('Choose a file to see what is in it.')}
+            </p>
+          )}
+        </div>
       )}
       {shared && <SharedLink {...shared} trans={trans} />}
       {run.artifacts_skipped.length > 0 && (
         <section>
           <h3>{trans.__('Not kept')}</h3>
           <ul>
-            {run.artifacts_skipped.map(skipped => (
-              <li key={skipped.path}>
+            {run.artifacts_skipped.slice(0, SHOWN_SKIPPED).map(skipped => (
+              <li key={`${skipped.path} ${skipped.reason}`}>
                 <code>{skipped.path}</code> · {skippedText(skipped.reason, trans)}
                 {skipped.size_bytes !== null && ` · ${formatBytes(skipped.size_bytes)}`}
               </li>
             ))}
           </ul>
+          {run.artifacts_skipped.length > SHOWN_SKIPPED && (
+            <p>
+              {trans.__('and %1 more', formatNumber(run.artifacts_skipped.length - SHOWN_SKIPPED))}
+            </p>
+          )}
         </section>
       )}
     </div>
@@ -139,45 +151,15 @@ function SharedLink(props: IShared & { trans: ITranslation }): ReactElement {
   );
 }
 
-/** The results that the program declared, as JSON. */
-function Outputs({
-  run,
-  api,
-  trans
-}: Pick<IArtifactsProps, 'run' | 'api' | 'trans'>): ReactElement | null {
-  const [outputs, setOutputs] = useState<StructuredOutput[]>([]);
-  useEffect(() => {
-    let isCurrent = true;
-    api.listOutputs(run.id).then(
-      found => isCurrent && setOutputs(found),
-      () => undefined // the artifacts below are the same values as files
-    );
-    return () => {
-      isCurrent = false;
-    };
-  }, [api, run.id, run.status]);
-  if (outputs.length === 0) {
-    return null;
-  }
-  return (
-    <section>
-      <h3>{trans.__('Output')}</h3>
-      {outputs.map((output, index) => (
-        <pre key={index} tabIndex={0}>
-          {JSON.stringify(output.data, null, 2)}
-        </pre>
-      ))}
-    </section>
-  );
-}
-
 function skippedText(reason: string, trans: ITranslation): string {
   const texts: Record<string, string> = {
     quota: trans.__('over the quota'),
     link: trans.__('a symbolic link'),
     not_regular: trans.__('not a regular file'),
     unreadable: trans.__('could not be read'),
-    changed: trans.__('changed while it was read')
+    changed: trans.__('changed while it was read'),
+    too_deep: trans.__('too many folders deep'),
+    name: trans.__('its name is not UTF-8')
   };
   return texts[reason] ?? reason;
 }

@@ -13,7 +13,7 @@ import type { ILine } from '../../logview/core/buffer.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
 import type { IKeptCalls } from '../calls/index.js';
-import { ArtifactsTab } from './artifacts.js';
+import type { ArtifactsTab, IArtifactsProps } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
@@ -70,7 +70,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         </p>
       )}
       <RunHeader {...props} run={run} />
-      <FailureBox run={run} api={api} commands={props.commands} trans={trans} />
+      <FailureBox run={run} api={api} commands={null} trans={trans} />
       <Numbers run={run} trans={trans} />
       <Tabs
         label={trans.__('Parts of the run')}
@@ -122,7 +122,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             id: 'artifacts',
             label: trans.__('Artifacts (%1)', run.artifacts.length),
             content: () => (
-              <ArtifactsTab
+              <LazyArtifacts
                 run={run}
                 api={api}
                 onChanged={changed => model.accept(changed)}
@@ -148,6 +148,7 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             content: () => (
               <ConfigurationTab
                 run={run}
+                api={api}
                 trans={trans}
                 onClone={() => void props.commands.execute(CommandIDs.cloneRun, { runId: run.id })}
                 onOpen={runId => void props.commands.execute(CommandIDs.openRun, { runId })}
@@ -164,6 +165,27 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         ]}
       />
     </div>
+  );
+}
+
+/** The tab, whose code is fetched when it is opened for the first time. */
+function LazyArtifacts(props: IArtifactsProps): ReactElement {
+  const [Tab, setTab] = useState<typeof ArtifactsTab | null>(null);
+  const [isMissing, setMissing] = useState(false);
+  useEffect(() => {
+    import('./artifacts.js').then(
+      loaded => setTab(() => loaded.ArtifactsTab),
+      () => setMissing(true)
+    );
+  }, []);
+  return Tab ? (
+    <Tab {...props} />
+  ) : (
+    <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
+      {isMissing
+        ? props.trans.__('This part of the page could not be loaded. Reload the page.')
+        : props.trans.__('Loading…')}
+    </p>
   );
 }
 

@@ -1,7 +1,8 @@
 // What a run was asked to do, and what came of it.
 
-import type { ReactElement, ReactNode } from 'react';
-import type { Run } from '../../api/schema.js';
+import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
+import type { RunsApi } from '../../api/rest.js';
+import type { DatasetBinding, Run } from '../../api/schema.js';
 import {
   formatDuration,
   formatExact,
@@ -10,8 +11,11 @@ import {
   type ITranslation
 } from '../../format.js';
 
+const SHOWN_DIGITS = 8;
+
 interface IConfigurationProps {
   run: Run;
+  api: Pick<RunsApi, 'getDataset'>;
   trans: ITranslation;
   onClone: () => void;
   onOpen: (runId: string) => void;
@@ -56,9 +60,7 @@ export function ConfigurationTab(props: IConfigurationProps): ReactElement {
             <ul>
               {config.datasets.map(binding => (
                 <li key={binding.name}>
-                  <code>
-                    {binding.name} = {binding.dataset_id} @ {binding.version ?? 'latest'}
-                  </code>
+                  <Bound binding={binding} api={props.api} trans={trans} />
                 </li>
               ))}
             </ul>
@@ -138,5 +140,33 @@ function Row(props: { label: string; children: ReactNode }): ReactElement | null
       <th scope="row">{props.label}</th>
       <td>{props.children}</td>
     </tr>
+  );
+}
+
+/** A dataset by the name it was registered under; by its id where it is not there any more. */
+function Bound(props: {
+  binding: DatasetBinding;
+  api: Pick<RunsApi, 'getDataset'>;
+  trans: ITranslation;
+}): ReactElement {
+  const { binding, api, trans } = props;
+  const id = binding.dataset_id;
+  const [name, setName] = useState('');
+  useEffect(() => {
+    let isCurrent = true;
+    api.getDataset(id).then(
+      dataset => isCurrent && setName(dataset.name),
+      () => isCurrent && setName(id)
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [api, id]);
+  const version = binding.version ?? trans.__('latest');
+  return (
+    <span title={`${id} @ ${version}`}>
+      <code>{binding.name}</code> = {name || trans.__('Loading…')}{' '}
+      <code>{version.slice(0, SHOWN_DIGITS)}</code>
+    </span>
   );
 }

@@ -15,7 +15,8 @@ const LAST_LINES = 10;
 interface IFailureProps {
   run: Run;
   api: RunsApi;
-  commands: ICommands;
+  /** For *Retry with changes…*; null where there is a button for it beside the box. */
+  commands: ICommands | null;
   trans: ITranslation;
 }
 
@@ -60,13 +61,13 @@ function Failure({ run, api, commands, trans }: IFailureProps): ReactElement {
       ) : (
         <LastErrorLines runId={run.id} api={api} trans={trans} />
       )}
-      {commands.hasCommand(CommandIDs.retryEdited) && (
+      {commands?.hasCommand(CommandIDs.retryEdited) && (
         <button
           type="button"
           className="jp-MelleaButton"
           onClick={() => void commands.execute(CommandIDs.retryEdited, { runId: run.id })}
         >
-          {trans.__('Change and retry…')}
+          {trans.__('Retry with changes…')}
         </button>
       )}
     </div>
