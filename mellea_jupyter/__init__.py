@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.client.handle import RunHandle
     from mellea_jupyter.client.launch import connect, run
     from mellea_jupyter.magics import load_ipython_extension
-    from mellea_jupyter.runtime import current_run
+    from mellea_jupyter.runtime import BudgetExceeded, current_run
     from mellea_jupyter.widgets import (
         LogView,
         RunCard,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BudgetExceeded",
     "LogView",
     "RunCard",
     "RunHandle",
@@ -54,21 +55,21 @@ def __getattr__(name: str) -> Any:
             from mellea_jupyter.magics import load_ipython_extension
 
             return load_ipython_extension
-        case "current_run":
-            return _current_run()
+        case "BudgetExceeded" | "current_run":
+            return getattr(_runtime(), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 
 
-def _current_run() -> Any:
-    """The object of the runtime that runs this program, which has its own name beside a run."""
+def _runtime() -> Any:
+    """The runtime that runs this program, which has its own name beside a run."""
     import sys
 
     if (runtime := sys.modules.get("mellea_runtime")) is not None:
-        return runtime.current_run
+        return runtime
     import mellea_jupyter.runtime
 
-    return mellea_jupyter.runtime.current_run
+    return mellea_jupyter.runtime
 
 
 def __dir__() -> list[str]:

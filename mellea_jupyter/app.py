@@ -111,6 +111,14 @@ class MelleaApp(ExtensionApp):
     environment_check_seconds = Float(
         30.0, min=0.0, help="Whether an environment works is asked again after so many seconds."
     ).tag(config=True)
+    pricing_file = Unicode(
+        help="JSON file of your own prices in litellm's per-token schema; they go before the "
+        "bundled list. Empty: the file that MELLEA_PRICING_FILE names, if it is set.",
+    ).tag(config=True)
+    budget_ask_timeout = Float(
+        600.0, min=1.0, help="Seconds that a run with on_budget 'ask' waits for an answer before "
+        "the answer is no.",
+    ).tag(config=True)  # fmt: skip
     max_dataset_mb = Integer(
         10240,
         min=1,
@@ -301,6 +309,8 @@ class MelleaApp(ExtensionApp):
                 max_timeout_seconds=self.max_timeout_seconds,
                 grace_seconds=self.grace_seconds,
                 log_cap_bytes=self.log_cap_mb << 20,
+                pricing_file=self.pricing_file or os.environ.get("MELLEA_PRICING_FILE", ""),
+                budget_ask_seconds=self.budget_ask_timeout,
                 artifacts_url=self.artifacts_url,
                 retention=RetentionPolicy(self.retention_days, self.retention_days_by_owner),
                 environments=self.environments,

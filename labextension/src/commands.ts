@@ -13,6 +13,7 @@ export interface ICommands {
 export namespace CommandIDs {
   export const openRun = 'mellea:run-open';
   export const cancelRun = 'mellea:run-cancel';
+  export const answerBudget = 'mellea:run-budget';
   export const retryRun = 'mellea:run-retry';
   export const retryEdited = 'mellea:run-retry-edited';
   export const cloneRun = 'mellea:run-clone';
@@ -44,6 +45,18 @@ export const RUN_ARGS = {
   type: 'object',
   properties: { runId: { type: 'string', description: 'Id of the run' } },
   required: ['runId']
+} as const;
+
+/** The arguments of the answer to a run that waits at its budget. */
+export const BUDGET_ARGS = {
+  type: 'object',
+  properties: {
+    ...RUN_ARGS.properties,
+    decision: { enum: ['raise', 'stop'], description: 'Go on, or refuse the call' },
+    max_cost_usd: { type: 'number', description: 'The new limit in US dollars' },
+    max_llm_calls: { type: 'number', description: 'The new limit of calls' }
+  },
+  required: ['runId', 'decision']
 } as const;
 
 /** The argument of the commands that act on several runs. */

@@ -1,14 +1,14 @@
 // What other extensions may use.
 
 import { Token } from '@lumino/coreutils';
-import type { RunsApi } from './api/rest.js';
+import type { LabApi } from './api/lab.js';
 import type { RunsStream } from './api/stream.js';
 import type { RunsModel } from './models/runs.js';
 
 /** The runs of this server. */
 export interface IMelleaRuns {
   /** The REST API. */
-  readonly api: RunsApi;
+  readonly api: LabApi;
   /** The tab's websocket. */
   readonly stream: RunsStream;
   /** The user's own active and recent runs. */

@@ -74,6 +74,8 @@ export function makeRun(change: Partial<Run> = {}): Run {
       max_llm_calls: null,
       on_budget: 'stop'
     },
+    waiting: null,
+    budget: null,
     status: 'running',
     status_reason: null,
     created_at: '2026-01-15T10:30:00.000Z',

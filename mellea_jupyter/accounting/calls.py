@@ -52,6 +52,7 @@ class CallRecord:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     finish_reason: str | None = None
     streaming: bool = False

@@ -244,6 +244,8 @@ class UsageState:
             record.input_tokens,
             record.output_tokens,
             cached_tokens=record.cached_tokens,
+            cache_write_tokens=record.cache_write_tokens,
+            reasoning_tokens=record.reasoning_tokens,
             response_model=record.response_model,
             at=at,
         )
@@ -351,4 +353,10 @@ _COUNTERS = (
     "unpriced_calls",
     "malformed_frames",
 )
-_TOKEN_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_TOKEN_FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)

@@ -34,6 +34,7 @@ from mellea_jupyter.environments.configured import configured_environments
 from mellea_jupyter.exceptions import InvalidInput, LaunchFailed
 from mellea_jupyter.executors.registry import list_executors, load_executor
 from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS
+from mellea_jupyter.models.prices import PriceListReply
 
 EXIT_FAILED: Final = 1
 FRONT_END: Final = "mellea-jupyter"
@@ -198,6 +199,7 @@ def check_server(connection: Connection) -> Iterator[Check]:
     try:
         with MelleaClient(connection) as client:
             environments = client.environments.list(refresh=True)
+            prices = client.get_prices()
     except ClientError as exc:
         yield Check("server", "problem", f"{where}: {exc.message}", exc.hint)
         return
@@ -213,7 +215,20 @@ def check_server(connection: Connection) -> Iterator[Check]:
             reason = environment.reason or "not available"
             step = f"Runs on it fail: repair it, or `jupyter mellea env rm {environment.id}`."
             yield Check(name, "note", reason, step)
+    yield from check_prices(prices)
     yield _check_fork_server()
+
+
+def check_prices(prices: PriceListReply) -> Iterator[Check]:
+    """Yields: the price list, and each thing that is wrong in the operator's own."""
+    finding = f"{prices.source} {prices.version}, {prices.dated or 'undated'} or newer"
+    own = prices.overrides
+    if own is not None:
+        finding += f"; {own.models} of {own.file} ({own.version}) go before"
+    yield Check("prices", "ok", finding)
+    for problem in own.problems if own is not None else ():
+        step = "Correct it, then: jupyter mellea reprice. Its model is unpriced until then."
+        yield Check("prices", "problem", problem, step)
 
 
 def _check_fork_server() -> Check:

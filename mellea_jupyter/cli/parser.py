@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "pin": ("retention", "pin"),
     "unpin": ("retention", "unpin"),
     "sweep": ("retention", "sweep"),
+    "budget": ("prices", "budget"),
+    "reprice": ("prices", "reprice"),
     "doctor": ("doctor", "doctor"),
 }
 """Command: module of this package and function in it."""
@@ -62,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_env(commands)
     _add_dataset(commands)
     _add_retention(commands)
+    _add_prices(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
     doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
     return parser
@@ -79,6 +82,10 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("program", metavar="PROGRAM", help=".py, .ipynb, folder or module:callable")
     add_run_flags(run, waits=True)
+    run.add_argument(
+        "--check", action="store_true",
+        help="only say what would be wrong and what it usually takes; 1 when it could not start",
+    )  # fmt: skip
     run.add_argument(
         "--json", action="store_true", help="print the final run on stdout, all else on stderr"
     )
@@ -233,3 +240,27 @@ def _add_retention(commands: Any) -> None:
     )
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     sweep.add_argument("--json", action="store_true", help="print the reply as JSON")
+
+
+def _add_prices(commands: Any) -> None:
+    budget = commands.add_parser(
+        "budget",
+        help="answer a run that waits at its budget",
+        description="Answer a run that waits because its next LLM call would pass its budget. "
+        "Without a flag it says how the budget stands.",
+    )
+    budget.add_argument("run", metavar="RUN", help="id, or its first digits")
+    budget.add_argument("--allow", metavar="USD", help="so many US dollars more, e.g. 0.50")
+    budget.add_argument("--allow-calls", type=int, metavar="N", help="so many LLM calls more")
+    budget.add_argument("--stop", action="store_true", help="no more calls")
+    reprice = commands.add_parser(
+        "reprice",
+        help="price the calls of ended runs anew",
+        description="Price the calls of ended runs anew, from their stored tokens and by the price "
+        "list of the server, whose own prices are read again. Of your runs; for administrators of "
+        "all.",
+    )
+    reprice.add_argument("--since", metavar="WHEN", help="only runs since 2026-03-01, or 7d ago")
+    reprice.add_argument("--model", metavar="MODEL", help="only calls of this model")
+    reprice.add_argument("--dry-run", action="store_true", help="only say what would change")
+    reprice.add_argument("--json", action="store_true", help="print the reply as JSON")

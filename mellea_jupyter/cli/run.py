@@ -12,10 +12,13 @@ from types import FrameType
 from typing import Any, TextIO
 
 from mellea_jupyter.cli.picking import open_client, pick_run
-from mellea_jupyter.client import launch
+from mellea_jupyter.client import launch, phrases
 from mellea_jupyter.client.console import RunConsole, show_until_end
 from mellea_jupyter.client.flags import UsageError, config_of, labels_of, parse_variables
 from mellea_jupyter.client.handle import RunHandle, come_back
+from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.models.budget import Forecast
+from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.run import Run, RunStatus
 
 EXIT_FAILED = 1
@@ -27,8 +30,25 @@ def run(flags: argparse.Namespace) -> int:
     program = launch.parse_program(flags.program, entry_point=flags.entry_point)
     config = launch.make_config(**config_of(flags, flags.program_args))
     client = open_client(flags) if flags.url else launch.default_client(program.path)
+    if flags.check:
+        return check(client, program, config, as_json=flags.json)
     handle = launch.start_run(client, program, config, **labels_of(flags))
     return present(handle, waits=flags.wait, as_json=flags.json)
+
+
+def check(
+    client: MelleaClient, program: launch.Program, config: RunConfig, *, as_json: bool
+) -> int:
+    """Say what would be wrong with such a run and what it usually takes; 1 for an error."""
+    reply = launch.check_run(client, program, config)
+    if as_json:
+        print(json.dumps(reply.to_json(), ensure_ascii=False))
+    else:
+        for problem in reply.problems:
+            hint = f" {problem.hint}" if problem.hint else ""
+            print(f"{problem.severity}: {problem.field}: {problem.message}{hint}")
+        print(phrases.forecast(reply.forecast or Forecast(runs=0)))
+    return EXIT_FAILED if any(each.severity == "error" for each in reply.problems) else 0
 
 
 def retry(flags: argparse.Namespace) -> int:

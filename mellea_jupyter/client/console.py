@@ -48,6 +48,7 @@ class RunConsole:
         self._shown = ""  # the status line that stands on the terminal now
         self._open: TextIO | None = None  # the stream whose last line has not ended yet
         self._attempt = ""
+        self._asked = 0  # the last question about a budget that was shown
 
     def write(self, frames: Iterable[LogFrame]) -> None:
         """Write lines in order. A line that has not ended keeps the cursor behind it."""
@@ -71,6 +72,12 @@ class RunConsole:
             self._err.write(f"\r\x1b[2K{text}")
             self._err.flush()
             self._shown = text
+
+    def ask(self, run: Run) -> None:
+        """Say once what a run that waits at its budget waits for, and how to answer."""
+        if run.waiting is not None and run.waiting.ask > self._asked:
+            self._asked = run.waiting.ask
+            self.say(phrases.question(run), style="yellow")
 
     def clear(self) -> None:
         """Take the status line away."""
@@ -180,6 +187,7 @@ def show_until_end(
                     with suppress(ConnectionFailed):  # the follower decides when that is too long
                         handle.refresh()
                     next_refresh = time.monotonic() + REFRESH_SECONDS
+                console.ask(handle.run)
                 console.status(handle.run)
         finally:
             console.clear()

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 ISOLATION: Final = ("warm", "fresh")
 WORKING_DIRECTORY: Final = ("program", "run")
 MODEL_STEERING: Final = ("default", "force", "off")
+ON_BUDGET: Final = ("stop", "ask")
 
 
 class UsageError(Exception):
@@ -70,7 +71,11 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
         action="store_true",
         help="fail when a sampling loop ends with requirements not met",
     )
+    what.add_argument("--max-cost", metavar="USD", help="budget in US dollars, e.g. 0.50")
     what.add_argument("--max-llm-calls", type=int, metavar="N", help="stop at so many LLM calls")
+    what.add_argument(
+        "--on-budget", choices=ON_BUDGET, help="what happens when a call would pass the budget"
+    )
     what.add_argument("--entry-point", metavar="FILE", help="file of a folder to start")
     how = parser.add_argument_group("how it is kept and shown")
     how.add_argument("--tag", action="append", default=[], metavar="TAG", help="label; repeatable")
@@ -122,7 +127,9 @@ def config_of(
         "working_directory": flags.working_directory,
         "model_steering": flags.model_steering,
         "strict_requirements": flags.strict_requirements or None,
+        "max_cost_usd": flags.max_cost,
         "max_llm_calls": flags.max_llm_calls,
+        "on_budget": flags.on_budget,
     }
     return {
         "model": flags.model,

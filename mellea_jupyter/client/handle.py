@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mellea_jupyter.client import phrases
+from mellea_jupyter.client.budget import STOP, more
 from mellea_jupyter.client.errors import ClientError, RunFailed, WaitTimeout
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, UsagePoint
@@ -142,6 +144,28 @@ class RunHandle:
         except ClientError as exc:
             if exc.code != "illegal_transition" or not self.refresh().run.is_terminal:
                 raise
+        return self
+
+    def allow(
+        self, usd: Decimal | float | str | None = None, *, calls: int | None = None
+    ) -> RunHandle:
+        """Let a run that waits at its budget go on with so much more; does not wait for it.
+
+        Args:
+            usd: US dollars more than the limit is now.
+            calls: LLM calls more.
+
+        Raises:
+            ClientError: it does not wait, or has no such limit.
+        """
+        self._run = self._client.answer_budget(
+            self.id, more(self.refresh().run, usd=usd, calls=calls)
+        )
+        return self
+
+    def stop_at_budget(self) -> RunHandle:
+        """Refuse a run that waits at its budget any further call: it gets `BudgetExceeded`."""
+        self._run = self._client.answer_budget(self.id, STOP)
         return self
 
     def retry(self, **overrides: Any) -> RunHandle:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from mellea_jupyter.client import phrases
 from mellea_jupyter.client.aio import AsyncMelleaClient
+from mellea_jupyter.client.budget import STOP, more
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
 from mellea_jupyter.client.handle import (
@@ -118,6 +120,21 @@ class AsyncRunHandle:
                 self._run = await client.get_run(self.id)
                 if exc.code != "illegal_transition" or not self._run.is_terminal:
                     raise
+        return self
+
+    async def allow(
+        self, usd: Decimal | float | str | None = None, *, calls: int | None = None
+    ) -> AsyncRunHandle:
+        """Let a run that waits at its budget go on with so much more. Raises `ClientError`."""
+        async with self._client() as client:
+            decision = more(await client.get_run(self.id), usd=usd, calls=calls)
+            self._run = await client.answer_budget(self.id, decision)
+        return self
+
+    async def stop_at_budget(self) -> AsyncRunHandle:
+        """Refuse a run that waits at its budget any further call. Raises `ClientError`."""
+        async with self._client() as client:
+            self._run = await client.answer_budget(self.id, STOP)
         return self
 
     async def retry(self, **overrides: Any) -> AsyncRunHandle:

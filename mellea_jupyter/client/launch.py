@@ -30,7 +30,7 @@ from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.client.variables import variables_to_forward
 from mellea_jupyter.models.assets import AssetCreate
 from mellea_jupyter.models.config import RunConfig
-from mellea_jupyter.models.requests import RunCreate
+from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate
 
 _CALLABLE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -189,7 +189,8 @@ def run(
         wait: return when the run has ended.
         client: the server to use; by default it is found, or a headless one started.
         config: further fields of `RunConfig`: `isolation`, `working_directory`,
-            `model_steering`, `strict_requirements`, `max_llm_calls` …
+            `model_steering`, `strict_requirements`, `max_cost_usd`, `max_llm_calls`,
+            `on_budget` …
 
     Raises:
         InvalidProgram: there is no such program, or the server can not see it.
@@ -242,10 +243,7 @@ def start_run(
 
     Raises: as `run`.
     """
-    forwarded = variables_to_forward(client.connection.pid)
-    if forwarded:
-        variables = {**forwarded, **config.env_vars}
-        config = config.model_copy(update={"env_vars": variables})
+    config = _with_variables(client, config)
     if config.datasets:
         config = config.model_copy(update={"datasets": client.datasets.bind(config.datasets)})
     asset = client.create_asset(program.asset(client.connection))
@@ -256,6 +254,31 @@ def start_run(
     except ValidationError as exc:
         raise invalid_config(exc) from exc
     return RunHandle(client, client.create_run(request, idempotency_key=uuid.uuid4().hex))
+
+
+def _with_variables(client: MelleaClient, config: RunConfig) -> RunConfig:
+    """The config with the provider variables that are set here and not at the server."""
+    forwarded = variables_to_forward(client.connection.pid)
+    if not forwarded:
+        return config
+    return config.model_copy(update={"env_vars": {**forwarded, **config.env_vars}})
+
+
+def check_run(client: MelleaClient, program: Program, config: RunConfig) -> CheckReply:
+    """What would be wrong with a run of a program, and what it usually takes; creates no run.
+
+    A program that is no file or folder is registered for it.
+
+    Raises: as `run`.
+    """
+    config = _with_variables(client, config)
+    fields = config.model_dump(mode="json", exclude_defaults=True)
+    fields.pop("datasets", None)  # not registered for a look
+    wanted = program.asset(client.connection)
+    if wanted.path is not None and wanted.entry_point is None:
+        return client.check_run(RunCheck(path=wanted.path, config=fields))
+    asset = client.create_asset(wanted)
+    return client.check_run(RunCheck(asset_id=asset.id, config=fields))
 
 
 def connect(

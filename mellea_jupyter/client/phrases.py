@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from mellea_jupyter import clock
+from mellea_jupyter.models.budget import Forecast
 from mellea_jupyter.models.failures import ErrorClassification
 from mellea_jupyter.models.run import Run, RunStatus
 
@@ -66,6 +67,58 @@ def cost_of(amount: Decimal | None, unpriced: int) -> str:
     return f"≥ {usd(amount)}, {count(unpriced, 'call')} unpriced" if unpriced else usd(amount)
 
 
+def limits(run: Run) -> str:
+    """`may spend $0.50 and make 20 calls`; empty without a budget."""
+    now = run.budget
+    most = run.config.max_cost_usd if now is None else now.max_cost_usd
+    calls = run.config.max_llm_calls if now is None else now.max_llm_calls
+    parts = [
+        *([f"spend {limit(most)}"] if most is not None else []),
+        *([f"make {count(calls, 'call')}"] if calls is not None else []),
+    ]
+    return f"may {' and '.join(parts)}" if parts else ""
+
+
+def limit(amount: Decimal) -> str:
+    """`$0.50`, `$0.0035`: all its digits, at least two decimals."""
+    text = f"{amount:f}"
+    whole, _, decimals = text.partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def question(run: Run) -> str:
+    """`Would pass $0.50. Allow more: … · stop: …`; empty when the run does not wait."""
+    waiting = run.waiting
+    if waiting is None:
+        return ""
+    short = short_id(run.id)
+    if waiting.limit == "cost" and waiting.max_cost_usd is not None:
+        what, flag = limit(waiting.max_cost_usd), f"--allow {limit(waiting.max_cost_usd)[1:]}"
+    else:
+        what, flag = count(waiting.max_llm_calls or 0, "call"), "--allow-calls 10"
+    until = f"{waiting.until.astimezone():%H:%M:%S}"
+    return (
+        f"Would pass {what}. Waiting until {until}. Allow more: "
+        f"jupyter mellea budget {short} {flag} · stop: jupyter mellea budget {short} --stop"
+    )
+
+
+def forecast(found: Forecast) -> str:
+    """`usually 3.0 s to 5.2 s and $0.0040 to $0.0060, from 12 runs`; `no history` without any."""
+    if not found.runs or found.duration_ms is None:
+        return "no history"
+    low, high = (duration(ms / 1000) for ms in (found.duration_ms.low, found.duration_ms.high))
+    parts = [low if low == high else f"{low} to {high}"]
+    if found.cost_usd is not None:
+        amounts = (found.cost_usd.low, found.cost_usd.high)
+        cheap, dear = (usd(Decimal(str(amount))) for amount in amounts)
+        parts.append(cheap if cheap == dear else f"{cheap} to {dear}")
+    elif found.unpriced_runs:
+        parts.append("an unknown price")
+    model = f" with {found.model}" if found.model else ""
+    return f"usually {' and '.join(parts)}, from {count(found.runs, 'run')}{model}"
+
+
 def usd(amount: Decimal) -> str:
     """`$0`, `$0.0031`, `$12.50`: four digits below a dollar, cents above."""
     if not amount:
@@ -120,6 +173,8 @@ def one_line(run: Run, now: datetime | None = None) -> str:
     if run.progress is not None and (done := run.progress.get("done")) is not None:
         total = run.progress.get("total")
         parts.append(f"{done}/{total}" if total is not None else str(done))
+    if run.waiting is not None:
+        parts.append("waits at its budget")
     if run.is_stop_requested and not run.is_terminal:
         parts.append("stopping")
     return " · ".join(parts)
@@ -148,6 +203,9 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         ("iterations", f"{used.loop_iterations:,}"),
         ("artifacts", _with(len(run.artifacts), skipped=len(run.artifacts_skipped))),
     ]
+    if run.budget is not None and run.budget.refused_calls:
+        refused = count(run.budget.refused_calls, "call")
+        rows.insert(6, ("budget", f"{refused} not made, {limits(run)}"))
     if used.loops_exhausted:
         loops = count(used.loops_exhausted, "loop")
         rows.insert(2, ("requirements", f"not met in {loops}"))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.budget import BudgetDecision, Forecast
 from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.datasets import (
     Dataset,
@@ -39,10 +40,13 @@ from mellea_jupyter.models.pages import (
     RunQuery,
     SummaryReply,
 )
+from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
 from mellea_jupyter.models.requests import (
     BulkRequest,
+    CheckReply,
     ErrorBody,
     RetryRequest,
+    RunCheck,
     RunCreate,
     RunPatch,
 )
@@ -57,7 +61,7 @@ _OUTPUTS: TypeAdapter[list[StructuredOutput]] = TypeAdapter(list[StructuredOutpu
 
 
 READING_SECONDS: Final = 3600.0
-"""Longest silence while the server reads a dataset: many gigabytes, perhaps from a slow disk."""
+"""Longest silence while the server reads many gigabytes of a dataset, or prices a long history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +310,37 @@ def retry_run(run_id: str, config_overrides: dict[str, Any]) -> Call[Run]:
     return Call(
         "POST", _run(run_id, "retry"), Run.model_validate_json, content=body, is_repeatable=False
     )
+
+
+def answer_budget(run_id: str, decision: BudgetDecision) -> Call[Run]:
+    """`POST /api/runs/{id}/budget`: answer a run that waits."""
+    path = _run(run_id, "budget")
+    body = _body(decision)
+    return Call("POST", path, Run.model_validate_json, content=body, is_repeatable=False)
+
+
+def check_run(request: RunCheck) -> Call[CheckReply]:
+    """`POST /api/runs/check`: what would be wrong with a run, and what it usually takes."""
+    return Call("POST", "api/runs/check", CheckReply.model_validate_json, content=_body(request))
+
+
+def get_forecast(asset_id: str, model: str | None) -> Call[Forecast]:
+    """`GET /api/assets/{id}/forecast`."""
+    path = f"api/assets/{quote(asset_id, safe='')}/forecast"
+    return Call("GET", path, Forecast.model_validate_json, _params({"model": model}))
+
+
+def get_prices() -> Call[PriceListReply]:
+    """`GET /api/prices`: the price list in use."""
+    return Call("GET", "api/prices", PriceListReply.model_validate_json)
+
+
+def reprice(request: RepriceRequest) -> Call[RepriceReply]:
+    """`POST /api/prices/reprice`: the reply comes when all runs are done."""
+    return Call(
+        "POST", "api/prices/reprice", RepriceReply.model_validate_json, content=_body(request),
+        reply_seconds=READING_SECONDS,
+    )  # fmt: skip
 
 
 def update_run(run_id: str, patch: RunPatch) -> Call[Run]:

@@ -27,12 +27,14 @@ from mellea_jupyter.client.transport import (
 )
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.budget import BudgetDecision, Forecast
 from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.frames import LogFrame, LogPage
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
-from mellea_jupyter.models.requests import RunCreate, RunPatch
+from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
+from mellea_jupyter.models.requests import CheckReply, RunCheck, RunCreate, RunPatch
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.models.run import Run
 
@@ -158,6 +160,26 @@ class MelleaClient:
     def retry_run(self, run_id: str, config_overrides: dict[str, Any] | None = None) -> Run:
         """A new run of the same source and config, with fields of `RunConfig` replaced."""
         return self._send(requests.retry_run(run_id, config_overrides or {}))
+
+    def answer_budget(self, run_id: str, decision: BudgetDecision) -> Run:
+        """Answer a run that waits at its budget; one that does not raises `ServerError` (409)."""
+        return self._send(requests.answer_budget(run_id, decision))
+
+    def check_run(self, request: RunCheck) -> CheckReply:
+        """What would be wrong with a run, and what it usually takes; creates nothing."""
+        return self._send(requests.check_run(request))
+
+    def get_forecast(self, asset_id: str, *, model: str | None = None) -> Forecast:
+        """What runs of an asset usually take, with this default model if one is named."""
+        return self._send(requests.get_forecast(asset_id, model))
+
+    def get_prices(self) -> PriceListReply:
+        """Which price list is in use, and what is wrong in the operator's own."""
+        return self._send(requests.get_prices())
+
+    def reprice(self, request: RepriceRequest | None = None) -> RepriceReply:
+        """Price the calls of ended runs anew: of yours, for administrators of all."""
+        return self._send(requests.reprice(request or RepriceRequest()))
 
     def update_run(self, run_id: str, patch: RunPatch) -> Run:
         """Change name, note, tags or pin; fields that were not set in `patch` stay."""

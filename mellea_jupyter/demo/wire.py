@@ -38,7 +38,9 @@ class Reply:
     """What to answer to one request.
 
     ``status`` other than 200 answers an error with ``text`` as its message. A delay ends early
-    when the client goes away. ``usage=False`` leaves the token counts out of the answer.
+    when the client goes away. ``usage=False`` leaves the token counts out of the answer, and
+    ``input_tokens`` and ``output_tokens`` are what an answer in OpenAI's protocol says instead of
+    what the texts have.
     """
 
     text: str = "ok"
@@ -49,6 +51,8 @@ class Reply:
     delay_seconds: float = 0.0
     chunk_delay_seconds: float = 0.0
     usage: bool = True
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -168,7 +172,8 @@ class OpenAiWriter:
         self._request = request
         self._reply = reply
         copies = max(1, len(request.prompts))
-        self.output_tokens = copies * count_tokens(reply.text)
+        made = count_tokens(reply.text) if reply.output_tokens is None else reply.output_tokens
+        self.output_tokens = copies * made
         self.sends_usage = reply.usage and request.wants_usage
         chat = request.kind == "chat"
         self._head: JsonObject = {
@@ -227,7 +232,8 @@ class OpenAiWriter:
     def _usage(self) -> JsonObject:
         if not self.sends_usage:
             return {}
-        tokens = (self._request.input_tokens, self.output_tokens)
+        given = self._reply.input_tokens
+        tokens = (self._request.input_tokens if given is None else given, self.output_tokens)
         usage: JsonObject = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
         usage["total_tokens"] = sum(tokens)
         if self._reply.cached_tokens is not None:

@@ -39,7 +39,8 @@ class LaunchSpec:
 
     `spec` is the content of `spec.json` (docs/contributing/journal.md) and `secrets` that of
     `secrets`; the executor writes both into `run_dir`, which exists with `source/` filled, mode
-    0700. `image_id` is what `PullsImages.pull` gave for this run.
+    0700, and beside them `prices.json`, where there are `prices`. `image_id` is what
+    `PullsImages.pull` gave for this run.
     """
 
     run_id: RunId
@@ -48,6 +49,7 @@ class LaunchSpec:
     spec: Mapping[str, Any]
     secrets: Mapping[str, str]
     image_id: str | None = None
+    prices: bytes | None = None
 
 
 class ExecutorUnreachable(OSError):
@@ -173,6 +175,18 @@ class PullsImages(Protocol):
 
     def pull(self, environment: Environment, before: RunImage | None) -> Pull:
         """Get the environment's image; not begun yet. `before` is the one a retried run had."""
+
+
+@runtime_checkable
+class AnswersRuns(Protocol):
+    """An executor whose runs can ask: their runtime finds the answer beside its `spec.json`."""
+
+    def answer(self, handle: RunHandle, run_dir: Path, answer: Mapping[str, Any]) -> None:
+        """Write `budget.json` (docs/contributing/journal.md) in one step; the last one counts.
+
+        Raises:
+            OSError: it could not be written.
+        """
 
 
 @runtime_checkable

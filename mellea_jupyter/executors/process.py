@@ -118,6 +118,8 @@ class ProcessExecutor(Executor):
         }
         if spec.secrets:
             run_folder.write_json(spec.run_dir / run_folder.SECRETS, spec.secrets)
+        if spec.prices is not None:
+            run_folder.write_bytes(spec.run_dir / run_folder.PRICES, spec.prices)
         reason = self._find_fresh_reason(content)
         if reason is None:
             _write_spec(spec.run_dir, content, "warm", None)
@@ -331,6 +333,10 @@ class ProcessExecutor(Executor):
         if supervisor.is_alive():
             _write_stop(run_dir, reason, by, grace_seconds)
             supervisor.send(signal.SIGTERM)
+
+    def answer(self, handle: RunHandle, run_dir: Path, answer: Mapping[str, Any]) -> None:
+        """Write the answer where the runtime looks for it."""
+        run_folder.write_json(run_dir / run_folder.ANSWER, answer)
 
     def kill(
         self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated",

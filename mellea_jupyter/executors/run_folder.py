@@ -25,6 +25,8 @@ from mellea_jupyter.executors.identity import ProcessIdentity
 SPEC = "spec.json"
 SECRETS = "secrets"
 STOP = "stop.json"
+PRICES = "prices.json"
+ANSWER = "budget.json"
 LAUNCH = "launch"
 
 _HEAD_BYTES = 256 * 1024
@@ -140,6 +142,22 @@ def write_json(
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+
+
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Write a file in one step.
+
+    Raises:
+        OSError: it can not be written.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def write_first(path: Path, value: Mapping[str, Any]) -> bool:

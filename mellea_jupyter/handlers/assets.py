@@ -10,8 +10,9 @@ from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
 
 if TYPE_CHECKING:
-    from mellea_jupyter.handlers.parameters import AssetQuery
+    from mellea_jupyter.handlers.parameters import AssetQuery, ForecastQuery
     from mellea_jupyter.models.assets import Asset, AssetCreate
+    from mellea_jupyter.models.budget import Forecast
     from mellea_jupyter.models.pages import AssetPage, RunPage, RunQuery
 
 
@@ -59,3 +60,16 @@ class AssetRunsHandler(ApiHandler):
         asset = await services.assets.get(asset_id, self.user)
         of_asset = query.model_copy(update={"asset_id": (asset.id,)})
         return await services.runs.list(of_asset, self.user)
+
+
+class ForecastHandler(ApiHandler):
+    """`/assets/{asset_id}/forecast`."""
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint()
+    async def get(self, asset_id: str, query: ForecastQuery) -> Forecast:
+        """Say what runs of an asset usually take, from those of yours that succeeded."""
+        services = await self.app.services()
+        asset = await services.assets.get(asset_id, self.user)
+        return await services.forecasts.of_asset(asset.id, query.model, self.user)

@@ -32,6 +32,14 @@ class AssetQuery(Model):
     cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
+class ForecastQuery(Model):
+    """Which runs to look at."""
+
+    model: str | None = Field(
+        None, min_length=1, max_length=300, description="Only runs with this default model."
+    )
+
+
 class DatasetQuery(Model):
     """A page of datasets."""
 

@@ -19,6 +19,7 @@ from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
     AssetsHandler,
+    ForecastHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
 from mellea_jupyter.handlers.datasets import (
@@ -36,8 +37,10 @@ from mellea_jupyter.handlers.notifications import (
     ReadAllHandler,
     TestMailHandler,
 )
+from mellea_jupyter.handlers.prices import PricesHandler, RepriceHandler
 from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
+    BudgetHandler,
     BulkCancelHandler,
     BulkDeleteHandler,
     CallContentHandler,
@@ -82,6 +85,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/bulk/delete", BulkDeleteHandler),
     ("/runs/{run_id}", RunHandler),
     ("/runs/{run_id}/retry", RetryHandler),
+    ("/runs/{run_id}/budget", BudgetHandler),
     ("/runs/{run_id}/logs", LogsHandler),
     ("/runs/{run_id}/logs/stream", LogStreamHandler),
     ("/runs/{run_id}/artifacts", ArtifactsHandler),
@@ -100,6 +104,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets", AssetsHandler),
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
+    ("/assets/{asset_id}/forecast", ForecastHandler),
     ("/datasets", DatasetsHandler),
     ("/datasets/{dataset_id}", DatasetHandler),
     ("/datasets/{dataset_id}/versions", DatasetVersionsHandler),
@@ -112,6 +117,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/notifications", NoticesHandler),
     ("/notifications/read", ReadAllHandler),
     ("/notifications/{notice_id}", NoticeHandler),
+    ("/prices", PricesHandler),
+    ("/prices/reprice", RepriceHandler),
     ("/retention", RetentionHandler),
     ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
@@ -119,7 +126,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|retention)/.*[^/])"
+_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|prices|retention)/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

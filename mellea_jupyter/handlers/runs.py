@@ -13,6 +13,7 @@ from mellea_jupyter.handlers.endpoint import endpoint
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import CallQuery, SummaryQuery
     from mellea_jupyter.models.artifacts import StructuredOutput
+    from mellea_jupyter.models.budget import BudgetDecision
     from mellea_jupyter.models.calls import (
         CallContent,
         CallPage,
@@ -155,6 +156,22 @@ class RetryHandler(ApiHandler):
         if created.replayed:
             self.set_status(200)
         return created.run
+
+
+class BudgetHandler(ApiHandler):
+    """`/runs/{run_id}/budget`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(status=202, errors=(409,))
+    async def post(self, run_id: str, body: BudgetDecision) -> Run:
+        """Answer a run that waits at its budget: go on with a higher limit, or refuse the call.
+
+        The reply does not wait for the run to go on. A run that does not wait is answered with
+        409 and the run in `details.run`.
+        """
+        services = await self.app.services()
+        return await services.runs.answer_budget(run_id, body, self.user)
 
 
 class SummaryHandler(ApiHandler):

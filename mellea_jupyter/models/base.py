@@ -19,10 +19,13 @@ Timestamp = Annotated[
 ]
 
 
+VALUE_CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="null")
+
+
 class Model(BaseModel):
     """A value: frozen, and refusing fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(**VALUE_CONFIG, frozen=True)
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON-ready Python objects, spelled as in the API."""

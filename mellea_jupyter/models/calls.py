@@ -46,6 +46,7 @@ class LlmCall(Model):
     input_tokens: int | None = Field(None, description="As reported; null when missing.")
     output_tokens: int | None = Field(None, description="As reported; null when missing.")
     cached_tokens: int | None = Field(None, description="Input tokens read from a cache.")
+    cache_write_tokens: int | None = Field(None, description="Input tokens written into a cache.")
     reasoning_tokens: int | None = Field(None, description="Output tokens spent on reasoning.")
     latency_ms: float | None = Field(None, description="From the request to the whole reply.")
     ttft_ms: float | None = Field(None, description="To the first token; streamed calls only.")

@@ -80,6 +80,11 @@ class RunConfig(Model):
         "stop", description="What happens when a call would pass the budget."
     )
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether money or calls are limited."""
+        return self.max_cost_usd is not None or self.max_llm_calls is not None
+
     @field_validator("env_vars")
     @classmethod
     def _no_nul(cls, value: dict[str, str]) -> dict[str, str]:

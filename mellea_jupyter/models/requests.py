@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.budget import Forecast
 from mellea_jupyter.models.config import RunConfig
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
@@ -64,6 +65,11 @@ class CheckReply(Model):
     """What is known to be wrong; nothing is no promise."""
 
     problems: tuple[Problem, ...] = Field(description="Errors and warnings, the program's first.")
+    forecast: Forecast | None = Field(
+        None,
+        description="What the program usually takes: with this model, or else with any; null "
+        "where there is no program.",
+    )
 
 
 class ModelOffer(Model):

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from mellea_jupyter.models.artifacts import ArtifactRef, SkippedArtifact
 from mellea_jupyter.models.base import Model, Timestamp
+from mellea_jupyter.models.budget import RunBudget, RunWaiting
 from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.failures import ErrorClassification
 from mellea_jupyter.models.metrics import RunMetrics
@@ -137,6 +138,12 @@ class Run(Model):
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
         None, description="`{done, total, text}`, when the program reports it."
+    )
+    waiting: RunWaiting | None = Field(
+        None, description="What it waits for an answer to; null when it does not."
+    )
+    budget: RunBudget | None = Field(
+        None, description="How its budget stands; null until the first word of it."
     )
     models_used: tuple[str, ...] = Field((), description="Models of its calls, `provider/name`.")
 

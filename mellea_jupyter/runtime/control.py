@@ -39,6 +39,7 @@ PROGRAM_KINDS = frozenset(
         "loop_ended",
         "turn",
         "degraded",
+        "budget",
         "progress",
         "structured_output",
         "exception",

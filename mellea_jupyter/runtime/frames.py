@@ -23,7 +23,7 @@ ENOUGH_SPACE_BYTES = 2 * RESERVE_BYTES
 END_RETRY_SECONDS = 10.0
 
 ONE_LINE_KINDS = frozenset(
-    ("call_finished", "call_failed", "loop_ended", "degraded", "gap", "stop", "system")
+    ("call_finished", "call_failed", "loop_ended", "degraded", "budget", "gap", "stop", "system")
 )
 """Kinds that are shown in the log as exactly one line; a gap made by the cap is not."""
 

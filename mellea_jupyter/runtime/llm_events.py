@@ -18,16 +18,11 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
-from .llm_events_recorder import (
-    ATTEMPT,
-    CALL,
-    CHECK,
-    INSIDE,
-    LOOP,
-    BudgetExceeded,
-    Call,
-    Recorder,
-)
+from . import llm_events_content as content
+from .best_attempt import BestAttempts
+from .budget import Budget, BudgetExceeded, Ticket, Wish
+from .llm_events_recorder import ATTEMPT, CALL, CHECK, INSIDE, LOOP, Call, Recorder
+from .spec import DEFAULT_ASK_SECONDS
 
 __all__ = ["BudgetExceeded", "install", "uninstall"]
 
@@ -56,6 +51,11 @@ def install(
     *,
     capture_content: bool = True,
     max_llm_calls: int | None = None,
+    max_cost_usd: str | None = None,
+    asks: bool = False,
+    ask_seconds: float = DEFAULT_ASK_SECONDS,
+    run_dir: str = "",
+    output_dir: str | None = None,
     content_limit_bytes: int = 16384,
 ) -> None:
     """Begin to observe mellea, which must be importable; emit to ``channel.emit(kind, **fields)``.
@@ -67,14 +67,31 @@ def install(
         channel: Where frames go. What its ``emit`` raises is ignored.
         capture_content: Whether prompts, replies and reasons go into the frames.
         max_llm_calls: The call after this many raises `BudgetExceeded`.
+        max_cost_usd: A call that would cost more raises it, too (`budget.py`); decimal text.
+        asks: Whether to ask before that, and wait for the answer.
+        ask_seconds: How long to wait.
+        run_dir: Where prices lie and answers come.
+        output_dir: Where the best attempt is kept when a call is refused; None keeps none.
         content_limit_bytes: The most of a prompt, and of a reply, that goes into a frame.
     """
     if _state.recorder is not None and _state.channel is channel:
         return
+    best = None
+    if output_dir is not None and (max_llm_calls is not None or max_cost_usd is not None):
+        best = BestAttempts(output_dir, capture_content=capture_content)
     recorder = Recorder(
         channel.emit,
         capture_content=capture_content,
-        max_llm_calls=max_llm_calls,
+        best=best,
+        budget=Budget(
+            channel.emit,
+            max_llm_calls=max_llm_calls,
+            max_cost_usd=max_cost_usd,
+            asks=asks,
+            ask_seconds=ask_seconds,
+            run_dir=run_dir,
+            on_stop=lambda: recorder.guard(recorder.keep_best),
+        ),
         content_limit_bytes=content_limit_bytes,
     )
     _state.recorder, _state.channel = recorder, channel
@@ -123,10 +140,11 @@ def _observe_generate(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = _state.recorder
         if recorder is None:
             return await original(self, action, *args, **kwargs)
-        recorder.spend(1)
+        ticket = await _take(recorder, _wish(recorder, self, [action], args, kwargs))
         call = recorder.guard(recorder.call_started, self, action)
         if call is None:
             return await original(self, action, *args, **kwargs)
+        call.ticket = ticket
         try:
             result = await original(self, action, *args, **kwargs)
         except BaseException as error:
@@ -136,6 +154,43 @@ def _observe_generate(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return generate_from_context
+
+
+async def _take(recorder: Recorder, wish: Wish) -> Ticket | None:
+    """Take a call from the budget; the loops around it know of a refusal.
+
+    Raises:
+        BudgetExceeded: The call may not be made.
+    """
+    try:
+        return await recorder.budget.take(wish)
+    except BudgetExceeded as error:
+        loop = LOOP.get()
+        while loop is not None:
+            loop.refusal = error
+            loop = loop.parent
+        raise
+
+
+def _wish(
+    recorder: Recorder,
+    backend: Any,
+    actions: list[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    calls: int = 1,
+) -> Wish:
+    """What the budget has to know of a call: cheap to tell, and nothing where none is counted."""
+    provider = content.name_of(getattr(backend, "_provider", None))
+    model = content.name_of(getattr(backend, "_model_id", None))
+    wish = Wish(provider, model, INSIDE.get() or "answer", calls=calls)
+    if recorder.budget.counts_money:
+        context = args[0] if args else kwargs.get("ctx")
+        wish.characters = recorder.guard(content.prompt_characters, actions, context) or 0
+        options = kwargs.get("model_options")
+        wish.max_output = recorder.guard(content.most_output_tokens, backend, options)
+    return wish
 
 
 def _follow_thunk(recorder: Recorder, call: Call, result: Any) -> None:
@@ -154,9 +209,12 @@ def _observe_raw(original: Callable[..., Any]) -> Callable[..., Any]:
             return await original(self, actions, *args, **kwargs)
         provider = getattr(self, "_provider", None)
         requests = len(actions) if provider in _ONE_REQUEST_A_PROMPT else 1
-        recorder.spend(requests)
+        wish = _wish(recorder, self, list(actions), args, kwargs, calls=requests)
+        ticket = await _take(recorder, wish)
         recorder.guard(_wrap_private_raw, type(self))
         call = recorder.guard(recorder.raw_started, self, actions, requests)
+        if call is not None:
+            call.ticket = ticket
         usage: dict[str, Any] = {}
         token = _RAW_USAGE.set(usage)
         try:
@@ -293,6 +351,11 @@ def _observe_sample(original: Callable[..., Any]) -> Callable[..., Any]:
         result, failure = None, None
         try:
             result = await original(self, action, *args, **kwargs)
+            if loop.refusal is not None and not getattr(result, "success", False):
+                # The strategy takes what its attempts raise for attempts that failed. Without a
+                # result that meets the requirements, the program has to hear of the budget.
+                recorder.guard(recorder.keep_best)
+                raise loop.refusal  # noqa: TRY301 - the loop ends with it
         except BaseException as error:
             failure = error
             raise

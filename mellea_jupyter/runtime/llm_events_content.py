@@ -133,6 +133,8 @@ _COUNTS = (
     ("input_tokens", None, "prompt_tokens"),
     ("output_tokens", None, "completion_tokens"),
     ("cached_tokens", "prompt_tokens_details", "cached_tokens"),
+    ("cache_write_tokens", "prompt_tokens_details", "cache_creation_tokens"),
+    ("cache_write_tokens", None, "cache_creation_input_tokens"),
     ("reasoning_tokens", "completion_tokens_details", "reasoning_tokens"),
 )
 
@@ -163,3 +165,41 @@ def error_fields(error: BaseException) -> Fields:
     if isinstance(status, int):
         fields["status"] = status
     return fields
+
+
+_TEXT_NAMES = ("_description", "content", "_underlying_value", "value")
+_MOST_OUTPUT_NAMES = ("@@@max_new_tokens@@@", "max_completion_tokens", "max_tokens", "num_predict")
+MAX_COUNTED_PARTS = 1000
+
+
+def prompt_characters(actions: list[Any], context: Any) -> int:
+    """Characters that a prompt has at least, without rendering it.
+
+    Those of what is asked, and of what was said before: its last `MAX_COUNTED_PARTS` parts.
+    """
+    parts = list(actions)
+    view = getattr(context, "view_for_generation", None)
+    said = view() if callable(view) else None
+    if isinstance(said, list):
+        parts += said[-MAX_COUNTED_PARTS:]
+    return sum(map(_characters, parts))
+
+
+def _characters(part: Any) -> int:
+    for name in _TEXT_NAMES:
+        text = getattr(part, name, None)
+        if text is not None:
+            return len(text if isinstance(text, str) else str(text))
+    return 0
+
+
+def most_output_tokens(backend: Any, options: Any) -> int | None:
+    """The most tokens a reply may have, where the program says so."""
+    for source in (options, getattr(backend, "model_options", None)):
+        if not isinstance(source, dict):
+            continue
+        for name in _MOST_OUTPUT_NAMES:
+            value = source.get(name)
+            if type(value) is int and value > 0:
+                return value
+    return None

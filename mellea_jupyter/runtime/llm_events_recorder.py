@@ -20,6 +20,9 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from . import llm_events_content as content
+from .best_attempt import BestAttempts
+from .budget import Budget, BudgetExceeded, Ticket
+from .prices import Tokens
 
 Fields = dict[str, Any]
 Result = TypeVar("Result")
@@ -38,16 +41,6 @@ CHECK: ContextVar[Check | None] = ContextVar("mellea_jupyter_check", default=Non
 """The validation that goes on."""
 
 
-class BudgetExceeded(RuntimeError):
-    """The run has made as many LLM calls as it may; the call in question was not made."""
-
-    def __init__(self, max_llm_calls: int) -> None:
-        super().__init__(
-            f"this run may make {max_llm_calls} LLM call(s) (max_llm_calls) and has made them all"
-        )
-        self.max_llm_calls = max_llm_calls
-
-
 class Loop:
     """One run of a strategy's ``sample``, inside another one or not."""
 
@@ -61,6 +54,7 @@ class Loop:
         "indices_by_text",
         "iterations",
         "parent",
+        "refusal",
         "samples",
         "strategy",
     )
@@ -77,6 +71,7 @@ class Loop:
         self.samples = 0
         self.iterations = 0
         self.has_raw_calls = False
+        self.refusal: BudgetExceeded | None = None  # of a call that it wanted to make
 
     def index_of(self, requirement: Any) -> int | None:
         """The index of a requirement, or of the one that it stands in for.
@@ -146,6 +141,7 @@ class Call:
         "provider",
         "purpose",
         "started",
+        "ticket",
     )
 
     def __init__(self, number: int, purpose: str, backend: Any, loop: Loop | None) -> None:
@@ -158,6 +154,7 @@ class Call:
         self.attempt: int | None = None
         self.is_raw = False
         self.has_ended = False
+        self.ticket: Ticket | None = None
         self.started = time.perf_counter()
 
     @property
@@ -176,7 +173,8 @@ class Recorder:
     Args:
         emit: Takes a frame as ``emit(kind, **fields)``.
         capture_content: Whether prompts, replies and reasons go into the frames.
-        max_llm_calls: The most calls the run may make; None for no limit.
+        budget: What calls are taken from.
+        best: Remembers attempts for the case that the budget ends the run.
         content_limit_bytes: The most of a prompt, and of a reply, that goes into a frame.
     """
 
@@ -185,18 +183,18 @@ class Recorder:
         emit: Callable[..., object],
         *,
         capture_content: bool = True,
-        max_llm_calls: int | None = None,
+        budget: Budget | None = None,
+        best: BestAttempts | None = None,
         content_limit_bytes: int = 16384,
     ) -> None:
         self._emit_frame = emit
         self._capture_content = capture_content
-        self._max_llm_calls = max_llm_calls
+        self.budget = budget if budget is not None else Budget(emit)
+        self._best = best
         self._content_limit = content_limit_bytes
         self._call_numbers = itertools.count(1)
         self._loop_numbers = itertools.count(1)
         self._chain_lock = threading.Lock()
-        self._budget_lock = threading.Lock()
-        self._spent_calls = 0
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Emit a frame without the fields that are None."""
@@ -209,19 +207,6 @@ class Recorder:
             return report(*args)
         except Exception:  # the boundary to the user's program
             return None
-
-    def spend(self, calls: int) -> None:
-        """Take calls from the budget before they are made.
-
-        Raises:
-            BudgetExceeded: Fewer than ``calls`` are left. Nothing is taken then.
-        """
-        if self._max_llm_calls is None:
-            return
-        with self._budget_lock:
-            if self._spent_calls + calls > self._max_llm_calls:
-                raise BudgetExceeded(self._max_llm_calls)
-            self._spent_calls += calls
 
     # Calls
 
@@ -280,7 +265,16 @@ class Recorder:
             fields["streaming"] = True
         if self._capture_content:
             fields.update(self._content_of(thunk))
+        self._settle(call, fields)
         self._emit_finished(call, fields)
+        if call.is_sample and self._best is not None:
+            self._best.replied(
+                call.loop.id if call.loop is not None else 0,
+                call.chain or 0,
+                call.attempt or call.id,
+                getattr(thunk, "_underlying_value", None),
+                call.model,
+            )
         if call.loop is not None and call.is_sample:
             call.loop.count(samples=1)
 
@@ -288,10 +282,24 @@ class Recorder:
         """A batch has been completed; ``usage`` is that of the whole batch or None."""
         call.has_ended = True
         fields = content.usage_fields(usage)
+        self._settle(call, fields)
         fields["samples"] = len(results)
         if self._capture_content and results:
             fields.update(self._content_of(results[0]))
         self._emit_finished(call, fields)
+
+    def _settle(self, call: Call, fields: Fields) -> None:
+        """Tell the budget what a call has cost."""
+        tokens = None
+        if "input_tokens" in fields and "output_tokens" in fields:
+            tokens = Tokens(
+                fields["input_tokens"],
+                fields["output_tokens"],
+                fields.get("cached_tokens", 0),
+                fields.get("cache_write_tokens", 0),
+                fields.get("reasoning_tokens", 0),
+            )
+        self.budget.ended(call.ticket, tokens, fields.get("response_model"))
 
     def call_failed(self, call: Call, error: BaseException) -> None:
         """A call has ended without a reply."""
@@ -299,11 +307,13 @@ class Recorder:
             self.call_cancelled(call, error)
         elif not call.has_ended:
             call.has_ended = True
+            self.budget.failed(call.ticket)
             self._emit_failed(call, error, cancelled=False)
 
     def call_cancelled(self, call: Call, error: BaseException) -> None:
         """Nobody waits for a call any more, though it may finish when it is read again."""
         if not call.has_ended:
+            self.budget.ended(call.ticket, None, None)
             self._emit_failed(call, error, cancelled=True)
 
     def _emit_failed(self, call: Call, error: BaseException, *, cancelled: bool) -> None:
@@ -419,6 +429,8 @@ class Recorder:
             lines=1,
             **_chosen(loop, result, generations),
         )
+        if self._best is not None:
+            self._best.loop_ended(loop.id)
 
     def _begin_attempt(self, loop: Loop, action: Any, *, is_raw: bool) -> Attempt:
         """Number this generation within its chain and report it as a repair if it is one.
@@ -482,6 +494,21 @@ class Recorder:
             latency_ms=round(latency_ms, 3),
             calls=check.calls or None if check is not None else None,
         )
+        if self._best is not None and attempt is not None:
+            text = content.short(requirement_text(requirement))
+            self._best.judged(
+                attempt.loop.id,
+                attempt.chain.id,
+                attempt.number,
+                requirement=text,
+                passed=bool(result),
+                reason=reason,
+            )
+
+    def keep_best(self) -> None:
+        """Write the best attempt so far to the run's results. Raises OSError."""
+        if self._best is not None:
+            self._best.write()
 
     def degraded(self, missing: list[str], version: str | None) -> None:
         """Some of mellea's functions could not be wrapped; the counts may be too low."""

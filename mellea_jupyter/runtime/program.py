@@ -85,7 +85,14 @@ def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
         from . import llm_events
 
         llm_events.install(
-            channel, capture_content=spec.capture_content, max_llm_calls=spec.max_llm_calls
+            channel,
+            capture_content=spec.capture_content,
+            max_llm_calls=spec.max_llm_calls,
+            max_cost_usd=spec.max_cost_usd,
+            asks=spec.on_budget == "ask",
+            ask_seconds=spec.budget_ask_seconds,
+            run_dir=spec.run_dir,
+            output_dir=spec.output_dir,
         )
 
     when_imported("mellea", on_mellea)

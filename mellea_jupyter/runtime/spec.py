@@ -11,6 +11,7 @@ DATASET_PREFIX = "MELLEA_DATASET_"
 
 DEFAULT_LOG_CAP_BYTES = 256 * 1024 * 1024
 DEFAULT_GRACE_SECONDS = 10.0
+DEFAULT_ASK_SECONDS = 600.0
 
 
 class SpecError(ValueError):
@@ -49,6 +50,11 @@ class RunSpec:
         self.log_cap_bytes = DEFAULT_LOG_CAP_BYTES if cap is None else int(cap)
         calls = _number(data, "max_llm_calls")
         self.max_llm_calls: Optional[int] = None if calls is None else int(calls)
+        cost = data.get("max_cost_usd")
+        self.max_cost_usd: Optional[str] = None if cost is None else _text(data, "max_cost_usd")
+        self.on_budget = str(data.get("on_budget") or "stop")
+        patience = _number(data, "budget_ask_seconds")
+        self.budget_ask_seconds = DEFAULT_ASK_SECONDS if patience is None else patience
         self.isolation = str(data.get("isolation") or "warm")
         self.fresh_reason: Optional[str] = data.get("fresh_reason")
         self.datasets: Dict[str, str] = dict(data.get("datasets") or {})

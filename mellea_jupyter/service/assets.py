@@ -84,6 +84,12 @@ class AssetService:
             return asset
         raise AssetNotFound(asset_id)
 
+    async def find_id(self, like: Asset, user: User) -> str | None:
+        """The id under which the user registered this file before; None if never."""
+        origin = "\0".join((user.owner_id, like.kind, like.path or like.entry_point, ""))
+        found = await self._offload.io(self._store.find_asset, origin)
+        return None if found is None else found.id
+
     async def list(self, user: User, *, limit: int, cursor: str | None) -> AssetPage:
         """The user's assets, most recently registered first.
 

@@ -6,7 +6,7 @@ Frames are claims of the run's own side and may hold anything: every value is ch
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,7 +22,9 @@ LOST_MESSAGE = (
     "What was left of the program has been stopped."
 )
 
-_BUDGET_ERRORS: Final = re.compile(r"mellea_(runtime|jupyter\.runtime)\..*BudgetExceeded")
+_BUDGET_ERROR: Final = re.compile(r"(mellea_(runtime|jupyter\.runtime)\..*)?BudgetExceeded")
+"""In a notebook an exception's name comes without its module."""
+_MAX_CAUSES: Final = 20
 _OWN_ENDS: Final = frozenset({"exit_code", "signal"})
 _ASKED: Final = frozenset({StatusReason.USER, StatusReason.ADMIN})
 _KILLED_OR_TOLD: Final = frozenset({StatusReason.TERMINATED})
@@ -117,11 +119,30 @@ def _as_exit_code(status: int) -> int:
     return _SIGNALLED - status if status > _SIGNALLED else status
 
 
-def is_over_budget(ending: Ending, error: ErrorDetails | None) -> bool:
-    """Whether the program ended because the runtime refused it another call."""
-    if ending.stopped is not None or not ending.exit_code or error is None:
+def is_over_budget(ending: Ending, exception: Mapping[str, Any], *, refused: int) -> bool:
+    """Whether the program ended because the runtime refused it another call.
+
+    Args:
+        ending: how it ended.
+        exception: the frame of what it raised; causes and members of a group count as well.
+        refused: how many calls were refused.
+    """
+    if ending.stopped is not None or not ending.exit_code or not refused:
         return False
-    return _BUDGET_ERRORS.fullmatch(error.type) is not None
+    return any(_BUDGET_ERROR.fullmatch(name) for name in _exception_types(exception))
+
+
+def _exception_types(exception: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the types of an exception, of the members of a group, and of its causes."""
+    current: object = exception
+    for _ in range(_MAX_CAUSES):
+        if not isinstance(current, Mapping):
+            return
+        leaves = current.get("leaves")
+        members = leaves if isinstance(leaves, list) else []
+        for each in (current, *(leaf for leaf in members if isinstance(leaf, Mapping))):
+            yield text(each.get("type"), 300) or ""
+        current = current.get("cause")
 
 
 def error_details(exception: Mapping[str, Any]) -> ErrorDetails | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter import clock
-from mellea_jupyter.accounting.usage import UsageState
+from mellea_jupyter.accounting.usage import Pricer, UsageState
 from mellea_jupyter.exceptions import IllegalTransition
 from mellea_jupyter.executors.base import Executor, ExecutorUnreachable, Liveness, RunHandle
 from mellea_jupyter.lifecycle.transitions import Lost, ProgramEnded, ProgramStarted, apply
@@ -26,6 +26,7 @@ from mellea_jupyter.models.artifacts import ArtifactList
 from mellea_jupyter.models.frames import LogStream
 from mellea_jupyter.models.run import Run, RunStatus, StatusReason
 from mellea_jupyter.service import endings
+from mellea_jupyter.service.budgets import BudgetWatch
 from mellea_jupyter.service.calls import new_reports
 from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.failures import ERROR_LINES, Traces, explained
@@ -60,6 +61,7 @@ class _Seen:
     end: dict[str, Any] | None = None
     outputs: list[dict[str, Any]] = field(default_factory=list)
     progress: dict[str, Any] | None = None
+    budget: BudgetWatch = field(default_factory=BudgetWatch)
 
 
 class Follower:
@@ -76,6 +78,7 @@ class Follower:
         store: RunStore,
         records: RunRecords,
         collector: Collector,
+        price: Pricer,
         offload: Offload,
         placed_at: float | None,
         grace_seconds: float,
@@ -101,7 +104,7 @@ class Follower:
         self._stop_delivered = False
         self._ended_at = 0.0
         self._unreachable_since: float | None = None
-        self._usage = UsageState()
+        self._usage = UsageState(price)
         self._seen = _Seen()
         self._position = Position()
         self._saved_seq = 0
@@ -164,6 +167,8 @@ class Follower:
                 seen.outputs.append(dict(frame))
             case "progress":
                 seen.progress = endings.progress(frame)
+            case "budget":
+                seen.budget.note(frame)
             case "end":
                 seen.end = dict(frame)
 
@@ -218,6 +223,8 @@ class Follower:
             metrics=run.metrics.model_copy(update=self._usage.metrics()),
             models_used=self._usage.models_used(),
             progress=self._seen.progress,
+            waiting=self._seen.budget.waiting,
+            budget=self._seen.budget.state(run.config),
         )
 
     async def _poll(self, reader: JournalReader) -> Liveness | None:
@@ -333,7 +340,11 @@ class Follower:
                                isolation=str(self._seen.started.get("isolation", "fresh"))),
             )  # fmt: skip
         run = run.model_copy(
-            update={"artifacts": kept.artifacts, "artifacts_skipped": kept.skipped}
+            update={
+                "artifacts": kept.artifacts,
+                "artifacts_skipped": kept.skipped,
+                "waiting": None,
+            }
         )
         end = self._seen.end
         if liveness.reason == StatusReason.LOST or (
@@ -347,7 +358,9 @@ class Follower:
             end, liveness = endings.vetted(end, liveness, asked=run.cancel_reason)
         error = endings.error_details(self._seen.exception)
         ended = endings.Ending.of(end or {}, liveness)
-        if endings.is_over_budget(ended, error):
+        if endings.is_over_budget(
+            ended, self._seen.exception, refused=self._seen.budget.refused_calls
+        ):
             ended = replace(ended, stopped=StatusReason.BUDGET_EXCEEDED)
         return apply(
             run,

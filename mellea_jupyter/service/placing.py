@@ -16,6 +16,7 @@ from typing import Any
 from mellea_jupyter import clock
 from mellea_jupyter.datasets.objects import Stopped
 from mellea_jupyter.exceptions import (
+    Conflict,
     EnvironmentNotFound,
     IllegalTransition,
     LaunchFailed,
@@ -23,6 +24,7 @@ from mellea_jupyter.exceptions import (
     StoreError,
 )
 from mellea_jupyter.executors.base import (
+    AnswersRuns,
     Executor,
     ExecutorUnreachable,
     LaunchSpec,
@@ -41,6 +43,7 @@ from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.follower import Follower
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.prices import Prices
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.run_folder import DEMO_PREFIX, RunFolders, build_spec
 from mellea_jupyter.stores.journals.base import JournalStore
@@ -59,6 +62,7 @@ class PlacingOptions:
 
     grace_seconds: float
     log_cap_bytes: int
+    budget_ask_seconds: float
 
 
 class Placer:
@@ -78,6 +82,7 @@ class Placer:
         executor_problems: Mapping[str, str],
         offload: Offload,
         lease: str,
+        prices: Prices,
         options: PlacingOptions,
         demo_url: Callable[[], str],
         slot_freed: Callable[[], None],
@@ -94,6 +99,7 @@ class Placer:
         self._executor_problems = executor_problems
         self._offload = offload
         self._lease = lease
+        self._prices = prices
         self._options = options
         self._demo_url = demo_url
         self._slot_freed = slot_freed
@@ -323,6 +329,7 @@ class Placer:
                 datasets=datasets,
                 grace_seconds=self._options.grace_seconds,
                 log_cap_bytes=self._options.log_cap_bytes,
+                budget_ask_seconds=self._options.budget_ask_seconds,
             )  # fmt: skip
             kept = {**secrets.take_from(spec["env"], environment), **secrets.read(run_dir)}
         except OSError as error:
@@ -336,6 +343,7 @@ class Placer:
                 spec=spec,
                 secrets=kept,
                 image_id=run.image.id if run.image is not None else None,
+                prices=None if run.config.max_cost_usd is None else self._prices.table(),
             )
         )
 
@@ -368,6 +376,7 @@ class Placer:
             store=self._store,
             records=self._records,
             collector=self._collector,
+            price=self._prices.price,
             offload=self._offload,
             placed_at=placed_at,
             grace_seconds=self._options.grace_seconds,
@@ -412,6 +421,25 @@ class Placer:
             )
 
         await self._offload.place(cancel)
+
+    def can_answer(self, executor: str) -> bool:
+        """Whether runs of this executor can ask; True for one that is not there to be asked."""
+        found = self._executors.get(executor)
+        return found is None or isinstance(found, AnswersRuns)
+
+    async def answer(self, run: Run, answer: Mapping[str, Any]) -> None:
+        """Pass an answer on to a placed run.
+
+        Raises:
+            Conflict: nothing of it runs, or its executor knows no answers.
+            OSError: the answer could not be written.
+        """
+        placement = await self._offload.io(self._store.get_placement, run.id)
+        executor = self._executors.get(placement.executor)
+        if placement.handle is None or not isinstance(executor, AnswersRuns):
+            raise Conflict("The run can not be answered", hint="Cancel it.", run_id=run.id)
+        handle = RunHandle.model_validate(placement.handle)
+        await self._offload.place(executor.answer, handle, self._folders.path(run.id), answer)
 
     def _executor(self, name: str) -> Executor:
         try:

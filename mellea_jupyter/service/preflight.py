@@ -21,6 +21,7 @@ from mellea_jupyter.auth.owner import User
 from mellea_jupyter.environments.variables import LOCAL_EXECUTORS, inherited_variables
 from mellea_jupyter.exceptions import DatasetNotFound, InvalidInput, MelleaJupyterError
 from mellea_jupyter.models.assets import Asset
+from mellea_jupyter.models.budget import Forecast
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import RunQuery
@@ -28,7 +29,9 @@ from mellea_jupyter.models.requests import CheckReply, ModelList, ModelOffer, Pr
 from mellea_jupyter.models.variables import is_secret_name
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.environments import EnvironmentService
+from mellea_jupyter.service.forecasts import Forecasts
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.prices import Prices
 from mellea_jupyter.service.providers import (
     find_missing_variables,
     find_ollama_problem,
@@ -59,12 +62,16 @@ class Preflight:
         runs: RunService,
         assets: AssetService,
         environments: EnvironmentService,
+        prices: Prices,
+        forecasts: Forecasts,
         offload: Offload,
         options: PreflightOptions,
     ) -> None:
         self._runs = runs
         self._assets = assets
         self._environments = environments
+        self._prices = prices
+        self._forecasts = forecasts
         self._offload = offload
         self._options = options
 
@@ -97,9 +104,45 @@ class Preflight:
             except MelleaJupyterError as error:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, user, problems)
-        if environment is not None and config.model is not None:
-            problems += await self._find_model_problems(config, environment)
-        return CheckReply(problems=tuple(problems))
+        if environment is not None:
+            if config.model is not None:
+                problems += await self._find_model_problems(config, environment)
+            problems += self._find_budget_problems(config, environment)
+        forecast = None if asset is None else await self._forecast(asset, config, user)
+        return CheckReply(problems=tuple(problems), forecast=forecast)
+
+    def _find_budget_problems(self, config: RunConfig, environment: Environment) -> list[Problem]:
+        problems = []
+        try:
+            self._runs.require_can_ask(config, environment)
+        except InvalidInput as error:
+            problems.append(_refusal(error, "config.on_budget"))
+        model = config.model
+        if (
+            config.max_cost_usd is not None
+            and model
+            and not self._prices.list.is_known(None, model)
+        ):
+            problems.append(
+                Problem(
+                    field="config.max_cost_usd",
+                    message=f"The price of {model} is not known, so its calls do not count.",
+                    hint="Limit the calls as well, or have the operator price it "
+                    "(MelleaApp.pricing_file).",
+                    severity="warning",
+                )
+            )
+        return problems
+
+    async def _forecast(self, asset: Asset, config: RunConfig, user: User) -> Forecast:
+        """What the program took so far; of a path, if it has been registered."""
+        asset_id = asset.id or await self._assets.find_id(asset, user)
+        if asset_id is None:
+            return Forecast(runs=0, model=config.model)
+        found = await self._forecasts.of_asset(asset_id, config.model, user)
+        if found.runs or config.model is None:
+            return found
+        return await self._forecasts.of_asset(asset_id, None, user)
 
     async def list_models(self, user: User) -> ModelList:
         """Models to offer: the user's recent ones, those configured, the demo; each once."""

@@ -69,6 +69,7 @@ def build_spec(
     datasets: Mapping[str, str],
     grace_seconds: float,
     log_cap_bytes: int,
+    budget_ask_seconds: float,
 ) -> dict[str, Any]:
     """The content of `spec.json` (docs/contributing/journal.md), without secrets.
 
@@ -103,6 +104,9 @@ def build_spec(
         "memory_limit_mb": environment.memory_mb,
         "log_cap_bytes": log_cap_bytes,
         "max_llm_calls": config.max_llm_calls,
+        "max_cost_usd": None if config.max_cost_usd is None else str(config.max_cost_usd),
+        "on_budget": config.on_budget,
+        "budget_ask_seconds": budget_ask_seconds,
         "preload": list(environment.preload),
         "isolation": config.isolation,
         "fresh_reason": "config.isolation is fresh" if config.isolation == "fresh" else None,

@@ -28,6 +28,7 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.lifecycle.statuses import RETRYABLE
 from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
 from mellea_jupyter.models.assets import Asset
+from mellea_jupyter.models.budget import BudgetDecision
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.events import RunChanged, RunDeleted
@@ -38,6 +39,7 @@ from mellea_jupyter.service import secrets
 from mellea_jupyter.service.access import require_access, visible_to
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.budgets import budget_answer
 from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
@@ -129,6 +131,7 @@ class RunService:
         )
         if config.environment_id is not None:  # it may have been named
             config = config.model_copy(update={"environment_id": environment.id})
+        self.require_can_ask(config, environment)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -174,12 +177,11 @@ class RunService:
                 f"parameters are for module:callable and notebooks, this is a {asset.kind}",
                 hint="Pass command-line arguments in config.args.",
             )
-        if config.max_cost_usd is not None or config.on_budget == "ask":
-            field = "max_cost_usd" if config.max_cost_usd is not None else "on_budget"
+        if config.on_budget == "ask" and not config.has_budget:
             raise InvalidInput(
-                f"config.{field}",
-                "a budget in money and asking are not enforced by this version",
-                hint="Limit the number of calls with config.max_llm_calls.",
+                "config.on_budget",
+                "there is no budget to ask about",
+                hint="Set config.max_cost_usd or config.max_llm_calls.",
             )
         if config.datasets:
             bound = await self._datasets.bind(config.datasets, user)
@@ -187,6 +189,15 @@ class RunService:
         if config.model is None and self._defaults.model is not None:
             return config.model_copy(update={"model": self._defaults.model})
         return config
+
+    def require_can_ask(self, config: RunConfig, environment: Environment) -> None:
+        """Raises InvalidInput: the run is to ask, and nobody could answer it there."""
+        if config.on_budget == "ask" and not self._placer.can_answer(environment.executor):
+            raise InvalidInput(
+                "config.on_budget",
+                f"runs of the executor {environment.executor!r} can not ask",
+                hint="Choose stop, or another environment.",
+            )
 
     async def _record(
         self, plan: _Plan, user: User, idempotency_key: str | None, request_hash: str | None
@@ -289,6 +300,7 @@ class RunService:
         environment = await self._environments.resolve(
             config.environment_id or placement.environment_id, user
         )
+        self.require_can_ask(config, environment)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -380,6 +392,27 @@ class RunService:
             await self._placer.stop_asked(stopped)
         await self._audit(user, "cancel", run_id)
         return stopped
+
+    async def answer_budget(self, run_id: str, decision: BudgetDecision, user: User) -> Run:
+        """Answer a run that waits at its budget. The run as it is; it goes on a moment later.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            Conflict: it does not wait.
+            InvalidInput: the new limit is not above the one that would be passed.
+        """
+        run = await self.get(run_id, user)
+        if run.waiting is None:
+            raise Conflict(
+                "The run does not wait for an answer about its budget",
+                hint="It may have been answered, or waited for too long.",
+                run=run.to_json(),
+            )
+        answer = budget_answer(run.waiting, decision, by=user.id)
+        await self._placer.answer(run, answer)
+        details = {name: answer[name] for name in ("decision", "max_cost_usd", "max_llm_calls")}
+        await self._audit(user, "budget", run_id, **details)
+        return run
 
     async def bulk_cancel(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
         """Cancel each; the outcome by run: `cancelled`, or `error: …`."""

@@ -29,6 +29,7 @@ from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.ids import RunId
+from mellea_jupyter.models.prices import PriceListReply
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
 from mellea_jupyter.notifications.base import Channel
 from mellea_jupyter.retention.policy import RetentionPolicy
@@ -40,6 +41,7 @@ from mellea_jupyter.service.collector import Collector
 from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
+from mellea_jupyter.service.forecasts import Forecasts
 from mellea_jupyter.service.kept_bytes import KeptBytes
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
@@ -49,6 +51,7 @@ from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.placing import Placer, PlacingOptions
 from mellea_jupyter.service.preflight import Preflight, PreflightOptions
+from mellea_jupyter.service.prices import Prices, Repricing
 from mellea_jupyter.service.probing import Probing
 from mellea_jupyter.service.reconciler import Reconciler
 from mellea_jupyter.service.records import RunRecords
@@ -79,6 +82,8 @@ class ServiceOptions:
     max_timeout_seconds: float = 7 * 24 * 3600.0
     grace_seconds: float = 10.0
     log_cap_bytes: int = 256 << 20
+    pricing_file: str = ""
+    budget_ask_seconds: float = 600.0
     artifacts_url: str = ""
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     environments: Sequence[Mapping[str, Any]] = ()
@@ -177,6 +182,10 @@ class Services:
             server_environment=os.environ,
         )
         self.logs = LogHub(journals=journals, offload=self._offload, get_run=records.get)
+        self.prices = Prices(options.pricing_file or None)
+        self.repricing = Repricing(
+            store=self._store, prices=self.prices, broker=self.broker, offload=self._offload
+        )
         self._placer = Placer(
             store=self._store,
             journals=journals,
@@ -189,7 +198,10 @@ class Services:
             executor_problems=executors.problems,
             offload=self._offload,
             lease=self._lease.id,
-            options=PlacingOptions(options.grace_seconds, options.log_cap_bytes),
+            prices=self.prices,
+            options=PlacingOptions(
+                options.grace_seconds, options.log_cap_bytes, options.budget_ask_seconds
+            ),
             demo_url=self._demo.url,
             slot_freed=self._slot_freed,
         )
@@ -229,6 +241,7 @@ class Services:
                 options.default_model, options.max_timeout_seconds, options.grace_seconds
             ),
         )
+        self.forecasts = Forecasts(store=self._store, offload=self._offload)
         self.results = RunResults(
             store=self._store,
             journals=journals,
@@ -250,6 +263,8 @@ class Services:
             runs=self.runs,
             assets=self.assets,
             environments=self.environments,
+            prices=self.prices,
+            forecasts=self.forecasts,
             offload=self._offload,
             options=PreflightOptions(
                 options.root_dir, data_dir / "sources", options.models, options.default_model
@@ -310,6 +325,10 @@ class Services:
             else:
                 active.discard(event.run_id)
             self.active_runs = len(active)
+
+    async def price_list(self) -> PriceListReply:
+        """Where prices come from."""
+        return await self._offload.io(self.prices.reply)
 
     async def retention(self) -> RetentionReply:
         """The policy and the disk that is used; walks the data folder."""

@@ -40,6 +40,7 @@ ROUTES: Final = (
     ("GET", "assets/{asset}"),
     ("DELETE", "runs/{run}"),  # cancel
     ("POST", "runs/{run}/retry"),
+    ("POST", "runs/{run}/budget"),
     ("POST", "runs/bulk/cancel"),
 )
 """Method and path, relative to the API's prefix. Nothing is removed or created through a widget."""

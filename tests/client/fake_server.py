@@ -236,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
             ended = run.is_terminal and is_end
             self._json(200, {"frames": shown, "next": following, "ended": ended})
         elif rest == "/artifacts":
-            refs = [ref.to_json() for ref in run.artifacts]
+            refs = run.to_json()["artifacts"]
             self._json(200, {"artifacts": refs, "skipped": [], "total_bytes": 0})
         elif rest.startswith("/artifacts/"):
             self._reply(200, state.artifacts[rest.rpartition("/")[2]])

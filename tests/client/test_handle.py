@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_an_artifact_is_saved_into_the_folder_whatever_its_name(
     fake: FakeServer, client: MelleaClient, tmp_path: Path, name: str
 ) -> None:
     run = a_run()
-    ref = an_artifact(run.id, "x", b"x").model_copy(update={"name": name})
+    ref = replace(an_artifact(run.id, "x", b"x"), name=name)
     fake.add(run.changed(artifacts=(ref,)))
     fake.artifacts[ref.id] = b"x"
     saved = client.handle(run.id).artifact("x").save(tmp_path)

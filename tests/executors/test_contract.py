@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mellea_jupyter.exceptions import LaunchFailed
-from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
+from mellea_jupyter.executors.base import AnswersRuns, Executor, LaunchSpec, RunHandle
 from mellea_jupyter.models.ids import RunId
 
 from .kinds import Kind
@@ -290,3 +291,25 @@ def test_two_runs_at_once_do_not_see_each_other_s_folders(
         end_frame(spec.run_dir)
         assert output(spec.run_dir) == f"{spec.run_id}\n"
         wait_until(functools.partial(is_gone, executor, handle, spec))
+
+
+def test_a_run_reads_its_prices_and_the_answers_to_it(executor: Executor, new_run: NewRun) -> None:
+    spec = new_run(
+        "import json, os, sys, time\n"
+        "from mellea_runtime import current_run\n"
+        "from mellea_runtime.budget import read_answer\n"
+        "folder = current_run._spec.run_dir\n"
+        "print(open(os.path.join(folder, 'prices.json')).read(), flush=True)\n"
+        "while (answer := read_answer(folder, 2)) is None:\n"
+        "    time.sleep(0.02)\n"
+        "print(answer['decision'])\n"
+    )
+    spec = replace(spec, prices=b'{"v": 1}')
+    handle = executor.launch(spec)
+    assert isinstance(executor, AnswersRuns)
+    wait_until(lambda: '{"v": 1}' in output(spec.run_dir))
+    executor.answer(handle, spec.run_dir, {"v": 1, "ask": 1, "decision": "stop"})
+    executor.answer(handle, spec.run_dir, {"v": 1, "ask": 2, "decision": "raise"})
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    assert output(spec.run_dir).endswith("raise\n")
+    wait_until(lambda: is_gone(executor, handle, spec))

@@ -1,24 +1,14 @@
 // The REST API: a method an endpoint. Paths are relative to the API prefix.
 
 import type {
-  ArtifactLink,
   ArtifactList,
-  ArtifactPreview,
   Asset,
-  AssetCreate,
   AssetPage,
+  BudgetDecision,
   CallContent,
   CallPage,
-  CheckReply,
-  Dataset,
-  DatasetCreate,
-  DatasetPage,
-  DatasetVersionList,
-  EnvironmentList,
   ErrorBody,
   GetAssetsQuery,
-  GetDatasetsQuery,
-  GetNotificationsQuery,
   GetRunsQuery,
   GetRunsRunIdCallsQuery,
   GetRunsRunIdLogsQuery,
@@ -26,21 +16,13 @@ import type {
   GetRunsSummaryQuery,
   LogPage,
   LoopPage,
-  ModelList,
-  Notice,
-  NoticePage,
-  NotificationPreferencesPatch,
-  NotificationSettings,
   Run,
-  RunCheck,
   RunCreate,
   RunPage,
   RunPatch,
   SourceReply,
   StructuredOutput,
   SummaryReply,
-  TestMailReply,
-  UnreadCount,
   UsageSeries
 } from './schema.js';
 import type { ITransport } from './transport.js';
@@ -131,6 +113,11 @@ export class RunsApi {
     return this.write('POST', `runs/${runId}/retry`, { config_overrides: overrides });
   }
 
+  /** Answer a run that waits at its budget. */
+  answerBudget(runId: string, body: BudgetDecision): Promise<Run> {
+    return this.write('POST', `runs/${runId}/budget`, body);
+  }
+
   cancelRuns(runIds: readonly string[]): Promise<Record<string, string>> {
     return this.write('POST', 'runs/bulk/cancel', { run_ids: runIds });
   }
@@ -173,76 +160,12 @@ export class RunsApi {
     return this.read(`runs/${runId}/source`, {});
   }
 
-  registerAsset(body: AssetCreate): Promise<Asset> {
-    return this.write('POST', 'assets', body);
-  }
-
-  getAsset(assetId: string): Promise<Asset> {
-    return this.read(`assets/${assetId}`, {});
-  }
-
   listAssets(query: GetAssetsQuery): Promise<AssetPage> {
     return this.read('assets', query);
   }
 
-  listModels(): Promise<ModelList> {
-    return this.read('models', {});
-  }
-
-  /** What would be wrong with such a run; creates nothing. */
-  checkRun(body: RunCheck, options: IReadOptions = {}): Promise<CheckReply> {
-    return this.write('POST', 'runs/check', body, options.signal);
-  }
-
-  listEnvironments(): Promise<EnvironmentList> {
-    return this.read('environments', {});
-  }
-
-  listDatasets(query: GetDatasetsQuery): Promise<DatasetPage> {
-    return this.read('datasets', query);
-  }
-
-  getDataset(datasetId: string): Promise<Dataset> {
-    return this.read(`datasets/${datasetId}`, {});
-  }
-
-  listDatasetVersions(datasetId: string): Promise<DatasetVersionList> {
-    return this.read(`datasets/${datasetId}/versions`, {});
-  }
-
-  /** Register what is at a path or URL now; the reply comes when all of it is read. */
-  registerDataset(body: DatasetCreate): Promise<Dataset> {
-    return this.write('POST', 'datasets', body);
-  }
-
-  listNotices(query: GetNotificationsQuery, options?: IReadOptions): Promise<NoticePage> {
-    return this.read('notifications', query, options);
-  }
-
-  markNotice(noticeId: string, read: boolean): Promise<Notice> {
-    return this.write('PATCH', `notifications/${noticeId}`, { read });
-  }
-
-  /** Mark what was updated up to a time as read. */
-  markNoticesRead(until: string): Promise<UnreadCount> {
-    return this.write('POST', 'notifications/read', { until });
-  }
-
-  getNotificationSettings(options?: IReadOptions): Promise<NotificationSettings> {
-    return this.read('users/me/notification-preferences', {}, options);
-  }
-
-  updateNotificationPreferences(
-    patch: NotificationPreferencesPatch
-  ): Promise<NotificationSettings> {
-    return this.write('PATCH', 'users/me/notification-preferences', patch);
-  }
-
-  /** Send a mail now; null: wherever this user's mails go. */
-  sendTestMail(address: string | null): Promise<TestMailReply> {
-    return this.write('POST', 'users/me/notification-preferences/test-mail', {
-      email_address: address
-    });
+  getAsset(assetId: string): Promise<Asset> {
+    return this.read(`assets/${assetId}`, {});
   }
 
   /** Where the whole log is downloaded from. */
@@ -260,21 +183,7 @@ export class RunsApi {
     return this.transport.url(`runs/${runId}/artifacts/${artifactId}`);
   }
 
-  /** What an artifact begins with, its secrets masked. */
-  previewArtifact(
-    runId: string,
-    artifactId: string,
-    options?: IReadOptions
-  ): Promise<ArtifactPreview> {
-    return this.read(`runs/${runId}/artifacts/${artifactId}/preview`, {}, options);
-  }
-
-  /** Make a link to an artifact that works without a token, for the server's usual time. */
-  createArtifactLink(runId: string, artifactId: string): Promise<ArtifactLink> {
-    return this.write('POST', `runs/${runId}/artifacts/${artifactId}/url`, {});
-  }
-
-  private read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
+  protected read<T>(path: string, query: Query, options: IReadOptions = {}): Promise<T> {
     const background = options.isBackground ? { no_track_activity: 1 } : {};
     return this.send(path + queryString({ ...query, ...background }), {
       method: 'GET',
@@ -282,7 +191,12 @@ export class RunsApi {
     });
   }
 
-  private write<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  protected write<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal
+  ): Promise<T> {
     if (body === undefined) {
       return this.send(path, { method, signal });
     }

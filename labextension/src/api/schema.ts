@@ -119,6 +119,16 @@ export type AssetPage = {
   next: string | null;
 };
 
+/** `POST /api/runs/{id}/budget`: the answer to a run that waits. */
+export type BudgetDecision = {
+  /** `raise`: go on with a higher limit. `stop`: the call is refused. */
+  decision: 'raise' | 'stop';
+  /** The new limit in US dollars, not what is added; for `raise`. */
+  max_cost_usd?: number | string | null;
+  /** The new limit of calls. */
+  max_llm_calls?: number | null;
+};
+
 /** Runs to cancel or delete together. */
 export type BulkRequest = {
   /** The runs. */
@@ -167,6 +177,8 @@ export type CallsChanged = {
 export type CheckReply = {
   /** Errors and warnings, the program's first. */
   problems: Problem[];
+  /** What the program usually takes: with this model, or else with any; null where there is no program. */
+  forecast: Forecast | null;
 };
 
 export type ClientMessage = Subscribe | Unsubscribe;
@@ -454,6 +466,30 @@ export type FailureCategory = 'user_code' | 'program_outcome' | 'external_servic
 /** What went wrong. */
 export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
 
+/** What a program usually takes, from its runs that succeeded; `runs` 0: no history. */
+export type Forecast = {
+  /** How many runs it is from: the latest ones, at most 200. */
+  runs: number;
+  /** Only of runs with this model; null: of all. */
+  model: string | null;
+  /** Starting included, not the queue. */
+  duration_ms: Interval | null;
+  /** Null where a run among them has calls without a price. */
+  cost_usd: Interval | null;
+  /** LLM calls. */
+  llm_calls: Interval | null;
+  /** Runs among them with calls without a price. */
+  unpriced_runs: number;
+};
+
+/** From the 10 % to the 90 % quantile; of fewer than 5 values, the least and the greatest. */
+export type Interval = {
+  /** The lower end. */
+  low: number;
+  /** The upper end. */
+  high: number;
+};
+
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
 export type Lagged = {
   type: 'lagged';
@@ -493,6 +529,8 @@ export type LlmCall = {
   output_tokens: number | null;
   /** Input tokens read from a cache. */
   cached_tokens: number | null;
+  /** Input tokens written into a cache. */
+  cache_write_tokens: number | null;
   /** Output tokens spent on reasoning. */
   reasoning_tokens: number | null;
   /** From the request to the whole reply. */
@@ -773,6 +811,32 @@ export type NotificationSettings = {
 /** How a preview is shown. */
 export type PreviewKind = 'text' | 'json' | 'table' | 'html' | 'svg' | 'image' | 'none';
 
+/** Where prices come from. */
+export type PriceListReply = {
+  /** The bundled list. */
+  source: string;
+  /** Its version. */
+  version: string;
+  /** It is at least as new as this day, ISO 8601. */
+  dated: string | null;
+  /** What goes before it. */
+  overrides: PriceOverrides | null;
+};
+
+/** An operator's own prices. */
+export type PriceOverrides = {
+  /** Where they are read from. */
+  file: string;
+  /** The first 12 digits of its SHA-256. */
+  version: string;
+  /** The day it was last changed, ISO 8601. */
+  dated: string;
+  /** Models it prices. */
+  models: number;
+  /** What is wrong in it; names model and field. */
+  problems: string[];
+};
+
 /** The price list behind a cost. */
 export type PriceSource = {
   /** `genai-prices`, `override`, `local`. */
@@ -807,6 +871,56 @@ export type QuietHours = {
 export type ReadAllRequest = {
   /** Only notices that were last updated at or before; else all. */
   until?: string | null;
+};
+
+/** What pricing anew changed, or would change. */
+export type RepriceReply = {
+  /** As asked for: nothing was changed. */
+  dry_run: boolean;
+  /** Ended runs that were looked at. */
+  runs_seen: number;
+  /** Their calls, those of other models not counted. */
+  calls_seen: number;
+  /** Runs whose calls have another price now. */
+  runs_changed: number;
+  /** Calls with another price. */
+  calls_changed: number;
+  /** Cost of the changed runs before, priced calls only. */
+  before_usd: number;
+  /** And now. */
+  after_usd: number;
+  /** The changed runs, at most 1000 of them. */
+  runs: RepricedRun[];
+  /** The price list that was used. */
+  list_version: string;
+};
+
+/** `POST /api/prices/reprice`: price calls of ended runs anew, from their stored tokens. */
+export type RepriceRequest = {
+  /** Only runs created at or after this time. */
+  since?: string | null;
+  /** Only calls of this model, "provider/name" or its name alone. */
+  model?: string | null;
+  /** Only say what would change. */
+  dry_run?: boolean;
+};
+
+/** A run whose cost changed. */
+export type RepricedRun = {
+  /** The run. */
+  run_id: string;
+  /** Its program. */
+  asset_name: string;
+  /** Calls whose price changed. */
+  calls: number;
+  /** Its cost before; null when unpriced. */
+  before_usd: number | null;
+  /** Its cost now; null when unpriced. */
+  after_usd: number | null;
+  /** Unpriced calls before. */
+  unpriced_before: number;
+  /** Unpriced calls now. */
+  unpriced_after: number;
 };
 
 /** The policy, and the disk that runs take. */
@@ -911,8 +1025,26 @@ export type Run = {
   kill_at: string | null;
   /** `{done, total, text}`, when the program reports it. */
   progress: Record<string, JsonValue> | null;
+  /** What it waits for an answer to; null when it does not. */
+  waiting: RunWaiting | null;
+  /** How its budget stands; null until the first word of it. */
+  budget: RunBudget | null;
   /** Models of its calls, `provider/name`. */
   models_used: string[];
+};
+
+/** How a run with a budget stands; what its runtime reports. */
+export type RunBudget = {
+  /** The limit as it is now, US dollars. */
+  max_cost_usd: number | null;
+  /** The limit as it is now, calls. */
+  max_llm_calls: number | null;
+  /** How often somebody raised it. */
+  times_raised: number;
+  /** LLM calls that were not made because of it. */
+  refused_calls: number;
+  /** Models without a price: their calls do not count against max_cost_usd. */
+  uncounted_models: string[];
 };
 
 /** A run was created or its record changed: status, metrics, names, artifacts. */
@@ -1172,6 +1304,28 @@ export type RunSummary = {
   calls_without_usage: number;
   /** Mean of the terminal runs. */
   average_duration_ms: number | null;
+};
+
+/** What an active run waits for: an answer about its budget. */
+export type RunWaiting = {
+  /** What it is about. */
+  kind: 'budget';
+  /** Number of the question in its run, from 1. */
+  ask: number;
+  /** Which limit the next call would pass. */
+  limit: 'cost' | 'calls';
+  /** LLM calls taken so far, those under way included. */
+  calls: number;
+  /** Spent so far; null without a money budget. */
+  spent_usd: number | null;
+  /** The limit as it is now, US dollars. */
+  max_cost_usd: number | null;
+  /** The limit as it is now, calls. */
+  max_llm_calls: number | null;
+  /** When it began to wait. */
+  asked_at: string;
+  /** When the answer is no if nobody has given one. */
+  until: string;
 };
 
 /** One run of a sampling strategy. */
@@ -1574,6 +1728,12 @@ export type GetAssetsAssetIdRunsQuery = {
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;
+};
+
+/** Query string of `get_assets_asset_id_forecast`. */
+export type GetAssetsAssetIdForecastQuery = {
+  /** Only runs with this default model. */
+  model?: string | null;
 };
 
 /** Query string of `get_datasets`. */

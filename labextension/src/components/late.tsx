@@ -2,7 +2,6 @@
 
 import { useEffect, useState, type ComponentType, type ReactElement } from 'react';
 import type { ITranslation } from '../format.js';
-import { describeError } from './errors.js';
 
 /** Draws what `load` gives, with the other properties, once it is there. */
 export function Late<T extends { trans: ITranslation }>(props: {
@@ -12,12 +11,12 @@ export function Late<T extends { trans: ITranslation }>(props: {
 }): ReactElement {
   const { load } = props;
   const [Loaded, setLoaded] = useState<ComponentType<T> | null>(null);
-  const [error, setError] = useState('');
+  const [isMissing, setMissing] = useState(false);
   useEffect(() => {
     let isCurrent = true;
     load().then(
       found => isCurrent && setLoaded(() => found),
-      (failure: Error) => isCurrent && setError(describeError(failure))
+      () => isCurrent && setMissing(true)
     );
     return () => {
       isCurrent = false;
@@ -25,8 +24,10 @@ export function Late<T extends { trans: ITranslation }>(props: {
   }, [load]);
   if (Loaded === null) {
     return (
-      <p className="jp-MelleaRun-message" role={error ? 'alert' : undefined}>
-        {error || props.with.trans.__('Loading…')}
+      <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
+        {isMissing
+          ? props.with.trans.__('This part of the page could not be loaded. Reload the page.')
+          : props.with.trans.__('Loading…')}
       </p>
     );
   }

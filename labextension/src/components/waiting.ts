@@ -1,7 +1,7 @@
 // What a run that has not ended waits for, in words.
 
-import type { Run, RunImage } from '../api/schema.js';
-import { formatBytes, type ITranslation } from '../format.js';
+import type { Run, RunImage, RunWaiting } from '../api/schema.js';
+import { formatBytes, formatMoney, type ITranslation } from '../format.js';
 import { isTerminal } from '../models/statuses.js';
 
 /** What the run waits for; empty when it does not. */
@@ -12,6 +12,10 @@ export function waitingText(run: Run, now: number, trans: ITranslation): string 
   if (run.cancel_requested_at !== null) {
     const left = run.kill_at === null ? 0 : Math.ceil((Date.parse(run.kill_at) - now) / 1000);
     return left > 0 ? trans.__('Stopping, kill in %1 s', left) : trans.__('Stopping…');
+  }
+  const { waiting } = run;
+  if (waiting !== null) {
+    return trans.__('Would pass %1.', limitText(waiting, limitOf(waiting, waiting), trans));
   }
   if (run.status === 'queued') {
     const place =
@@ -49,4 +53,31 @@ export function pulledPart(run: Run): number | null {
     return null;
   }
   return (image.bytes_done + image.bytes_extracted) / (2 * image.bytes_total);
+}
+
+type Limits = Pick<RunWaiting | Run['config'], 'max_cost_usd' | 'max_llm_calls'>;
+
+function limitOf({ limit }: RunWaiting, limits: Limits): number {
+  return Number(limit === 'cost' ? limits.max_cost_usd : limits.max_llm_calls);
+}
+
+function limitText({ limit }: RunWaiting, value: number, trans: ITranslation): string {
+  return limit === 'cost' ? formatMoney(value) : trans.__('%1 calls', value);
+}
+
+/** What a run that waits at its budget can be answered, each with the arguments of the command. */
+export function budgetAnswers({ waiting, config }: Run, trans: ITranslation): [string, object][] {
+  if (waiting === null) {
+    return [];
+  }
+  const more = limitOf(waiting, config);
+  const limit = Number((limitOf(waiting, waiting) + more).toPrecision(12));
+  const name = waiting.limit === 'cost' ? 'max_cost_usd' : 'max_llm_calls';
+  return [
+    [
+      trans.__('Allow %1 more', limitText(waiting, more, trans)),
+      { decision: 'raise', [name]: limit }
+    ],
+    [trans.__('Stop'), { decision: 'stop' }]
+  ];
 }

@@ -2,7 +2,7 @@
 // `notifications` topic. What the bell and the toasts look at.
 
 import { Signal, type ISignal } from '@lumino/signaling';
-import type { RunsApi } from '../api/rest.js';
+import type { LabApi } from '../api/lab.js';
 import type { Notice, NotificationSettings } from '../api/schema.js';
 import type { RunsStream } from '../api/stream.js';
 import type { LoadState } from './runs.js';
@@ -23,7 +23,7 @@ export class NoticesModel {
   private refreshing: Promise<void> | null = null;
 
   constructor(
-    readonly api: RunsApi,
+    readonly api: LabApi,
     stream: RunsStream
   ) {
     this.unsubscribe = stream.subscribe('notifications', {

@@ -3,7 +3,8 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
-import { CommandIDs, RUN_ARGS, runIdsOf, RUNS_ARGS } from '../commands.js';
+import type { BudgetDecision } from '../api/schema.js';
+import { BUDGET_ARGS, CommandIDs, RUN_ARGS, runIdsOf, RUNS_ARGS } from '../commands.js';
 import { describeError } from '../components/errors.js';
 import { IMelleaRuns } from '../tokens.js';
 import { linkOf, runIdUnderMenu } from './run.js';
@@ -59,6 +60,15 @@ function addRunCommands(
       await commands.execute(CommandIDs.openRun, { runId: run.id });
     }
   );
+  commands.addCommand(CommandIDs.answerBudget, {
+    label: trans.__('Answer about the budget'),
+    describedBy: { args: BUDGET_ARGS },
+    execute: async ({ runId, ...body }) => {
+      await report(async () => {
+        runs.accept(await api.answerBudget(String(runId), body as unknown as BudgetDecision));
+      });
+    }
+  });
   add(CommandIDs.copyId, trans.__('Copy id'), trans.__('Copy the id of the run'), runId =>
     Clipboard.copyToSystem(runId)
   );

@@ -1,7 +1,7 @@
 // Provides `IMelleaRuns`: one REST client, one websocket and one list of runs for the whole page.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { RunsApi } from '../api/rest.js';
+import { LabApi } from '../api/lab.js';
 import { RunsStream } from '../api/stream.js';
 import { createTransport } from '../api/transport.js';
 import { RunsModel } from '../models/runs.js';
@@ -15,7 +15,7 @@ export const runsPlugin: JupyterFrontEndPlugin<IMelleaRuns> = {
   provides: IMelleaRuns,
   activate: (app: JupyterFrontEnd): IMelleaRuns => {
     const transport = createTransport(app.serviceManager.serverSettings);
-    const api = new RunsApi(transport);
+    const api = new LabApi(transport);
     const stream = new RunsStream({
       openSocket: () => transport.openSocket('runs/ws'),
       setTimeout: (callback, milliseconds) => window.setTimeout(callback, milliseconds),

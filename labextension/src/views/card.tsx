@@ -7,7 +7,7 @@ import { useNow, useSignal, useStreamState } from '../components/hooks.js';
 import { Numbers } from '../components/numbers.js';
 import { StatusBadge } from '../components/status.js';
 import { JsonTree } from '../components/tree.js';
-import { waitingText } from '../components/waiting.js';
+import { budgetAnswers, waitingText } from '../components/waiting.js';
 import { formatBytes, formatDuration } from '../format.js';
 import { LogView } from '../logview/LogView.js';
 import type { LogModel } from '../logview/core/model.js';
@@ -137,17 +137,28 @@ function Controls({ run, context }: IShownProps): ReactElement {
   const { commands, trans } = context;
   const [isAsked, setAsked] = useState(false);
   const [said, setSaid] = useState('');
-  const act = (id: string): void => {
+  const act = (id: string, args?: object): void => {
     setAsked(true);
     setSaid('');
     commands
-      .execute(id, { runId: run.id })
+      .execute(id, { runId: run.id, ...args })
       .catch((error: Error) => setSaid(error.message))
       .finally(() => setAsked(false));
   };
   return (
     <span className="jp-MelleaCard-controls">
       {said && <span role="alert">{said}</span>}
+      {budgetAnswers(run, trans).map(([label, body]) => (
+        <button
+          key={label}
+          type="button"
+          className="jp-MelleaButton"
+          disabled={isAsked}
+          onClick={() => act(CommandIDs.answerBudget, body)}
+        >
+          {label}
+        </button>
+      ))}
       {!isTerminal(run) && (
         <button
           type="button"

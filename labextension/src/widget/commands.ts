@@ -1,7 +1,7 @@
 // What can be done with runs where there is no JupyterLab: stop, retry, and open as a link.
 
 import type { RunsApi } from '../api/rest.js';
-import type { Run } from '../api/schema.js';
+import type { BudgetDecision, Run } from '../api/schema.js';
 import { CommandIDs, type ICommands } from '../commands.js';
 
 /** What the commands need. */
@@ -24,6 +24,8 @@ export class WidgetCommands implements ICommands {
       [CommandIDs.cancelRun]: async ({ runId }) => onRun(await api.cancelRun(String(runId))),
       [CommandIDs.retryRun]: async ({ runId }) =>
         onRetry(String(runId), await api.retryRun(String(runId))),
+      [CommandIDs.answerBudget]: async ({ runId, ...body }) =>
+        onRun(await api.answerBudget(String(runId), body as unknown as BudgetDecision)),
       [CommandIDs.cancelRuns]: async ({ runIds }) => {
         await api.cancelRuns(runIds as string[]);
       }

@@ -52,7 +52,10 @@ test.each([
   [{ quotaMb: '-1' }, ['quotaMb']],
   [{ maxLlmCalls: '0' }, ['maxLlmCalls']],
   [{ maxLlmCalls: '1.5' }, ['maxLlmCalls']],
-  [{ maxLlmCalls: '20' }, []]
+  [{ maxLlmCalls: '20' }, []],
+  [{ maxCostUsd: '0' }, ['maxCostUsd']],
+  [{ maxCostUsd: 'a lot' }, ['maxCostUsd']],
+  [{ maxCostUsd: '0.50' }, []]
 ] as [Partial<ILaunchValues>, string[]][])('%j has problems %j', (change, expected) =>
   expect(problems(change)).toEqual(expected)
 );
@@ -201,4 +204,13 @@ test('words survive being joined and split', () => {
 
 test('tags are separated by commas', () => {
   expect(tagsOf({ ...emptyValues('a.py'), tags: ' a, b ,,' })).toEqual(['a', 'b']);
+});
+
+test('a budget is asked about only where there is one', () => {
+  const values = { ...emptyValues('trip.py'), onBudget: 'ask' };
+  expect(configOf(values)).toMatchObject({ max_cost_usd: null, on_budget: 'stop' });
+  expect(configOf({ ...values, maxCostUsd: ' 0.50 ' })).toMatchObject({
+    max_cost_usd: '0.50',
+    on_budget: 'ask'
+  });
 });

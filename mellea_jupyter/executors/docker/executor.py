@@ -222,7 +222,7 @@ class DockerExecutor(Executor):
         folders.make_writable(spec.run_dir, self._account)
         folders.fill_work(spec.run_dir, self._account)
         content = self._inside(spec, image, cold_reason)
-        folders.write_instructions(control, content, spec.secrets, self._account)
+        folders.write_instructions(control, content, spec, self._account)
 
     def _place_ahead(
         self, spec: LaunchSpec, image: Image, record: LaunchRecord
@@ -245,7 +245,7 @@ class DockerExecutor(Executor):
             folders.fill_work(spec.run_dir, self._account)
             content = self._inside(spec, image, None)
             control = spec.run_dir / folders.CONTROL
-            folders.write_instructions(control, content, spec.secrets, self._account)
+            folders.write_instructions(control, content, spec, self._account)
             os.write(go, b"g")
         except OSError:
             self._engine.remove(sidecar.container_id)
@@ -456,6 +456,10 @@ class DockerExecutor(Executor):
         if container is not None and container.is_alive:
             folders.write_stop(run_dir, reason, by, grace_seconds)
             self._engine.send(container.id, "SIGTERM")
+
+    def answer(self, handle: RunHandle, run_dir: Path, answer: Mapping[str, Any]) -> None:
+        """Write the answer where the container can only read it."""
+        folders.write_answer(run_dir, answer)
 
     def kill(
         self, handle: RunHandle, run_dir: Path, *, reason: str = "terminated", by: str = ""

@@ -3,7 +3,7 @@
 ::
 
     on this machine                  in the container
-    <run>/control/                   /mellea/run/           read-only: spec.json, secrets, stop.json
+    <run>/control/                   /mellea/run/           read-only: spec.json, secrets …
     <run>/source/  inputs/           /mellea/run/source/ …  read-only
     <run>/work/  outputs/  journal/  /mellea/run/work/ …    writable
     <this package>/runtime/          /mellea/runtime/       read-only
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter.executors import run_folder
+from mellea_jupyter.executors.base import LaunchSpec
 from mellea_jupyter.runtime.sidecar import GO
 
 RUN = "/mellea/run"
@@ -108,13 +109,15 @@ def fill_work(run_dir: Path, account: Account) -> None:
 
 
 def write_instructions(
-    control: Path, spec: Mapping[str, Any], secrets: Mapping[str, str], account: Account
+    control: Path, content: Mapping[str, Any], spec: LaunchSpec, account: Account
 ) -> None:
-    """Write what the supervisor reads; secrets for the account alone."""
-    if secrets:
-        run_folder.write_json(control / run_folder.SECRETS, secrets)
+    """Write what the supervisor reads, `content` as `spec.json`; secrets for the account alone."""
+    if spec.secrets:
+        run_folder.write_json(control / run_folder.SECRETS, spec.secrets)
         account.own(control / run_folder.SECRETS)
-    run_folder.write_json(control / run_folder.SPEC, spec, mode=0o644)
+    if spec.prices is not None:
+        run_folder.write_bytes(control / run_folder.PRICES, spec.prices, mode=0o644)
+    run_folder.write_json(control / run_folder.SPEC, content, mode=0o644)
 
 
 def write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> None:
@@ -122,6 +125,11 @@ def write_stop(run_dir: Path, reason: str, by: str, grace_seconds: float) -> Non
     stop = {"v": 1, "reason": reason, "by": by, "grace_seconds": grace_seconds}
     with suppress(OSError):  # a full disk must not keep a run from being stopped
         run_folder.write_json(run_dir / CONTROL / run_folder.STOP, stop, replace=False, mode=0o644)
+
+
+def write_answer(run_dir: Path, answer: Mapping[str, Any]) -> None:
+    """Write the answer to a run that asks. Raises OSError."""
+    run_folder.write_json(run_dir / CONTROL / run_folder.ANSWER, answer, mode=0o644)
 
 
 def read_stop_reason(run_dir: Path) -> str | None:

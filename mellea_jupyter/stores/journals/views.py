@@ -126,7 +126,7 @@ def event_block(frame: Frame) -> Block | None:
     if frame["kind"] == "record":
         return _record_block(frame)
     level, sentence = _SENTENCES[frame["kind"]]
-    if frame["kind"] == "system":
+    if frame["kind"] in ("system", "budget"):
         level = _LEVELS.get(_text(frame, "level"), LogLevel.INFO)
     if frame["kind"] == "loop_ended" and frame.get("success") is not True:
         level = LogLevel.WARN
@@ -276,6 +276,7 @@ _SENTENCES: Final[dict[str, tuple[LogLevel, Callable[[Frame], str]]]] = {
     "call_failed": (LogLevel.WARN, _call_failed),
     "loop_ended": (LogLevel.INFO, _loop_ended),
     "degraded": (LogLevel.WARN, _degraded),
+    "budget": (LogLevel.WARN, lambda frame: _text(frame, "message")),
     "stop": (LogLevel.INFO, _stop),
 }
 """The frames that are shown, besides output: their level and how they read."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -20,6 +22,7 @@ from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
+from mellea_jupyter.models.prices import RepricedRun
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.stores.notices.base import Tell
 
@@ -75,6 +78,7 @@ class CallRow(Model):
     response_model: str | None = None
     action: str | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     ttft_ms: float | None = None
     streaming: bool | None = None
@@ -106,6 +110,36 @@ class Reports(Model):
 
     def __bool__(self) -> bool:
         return bool(self.calls or self.loops or self.usage)
+
+
+class CallPrice(NamedTuple):
+    """What a call costs, and the list that says so."""
+
+    picodollars: int
+    source: str
+    version: str
+    dated: str | None
+
+
+@dataclass(slots=True)
+class RepriceBatch:
+    """What pricing some runs anew gave. `next` is what to go on after; None: there is no more."""
+
+    next: str | None
+    runs_seen: int = 0
+    calls_seen: int = 0
+    changed: list[RepricedRun] = field(default_factory=list)
+    saved: list[Run] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What one run took. `duration_ms` without the time in the queue."""
+
+    duration_ms: int
+    cost_usd: Decimal | None
+    llm_calls: int
+    unpriced_calls: int
 
 
 class RunStore(ABC):
@@ -208,6 +242,24 @@ class RunStore(ABC):
         """Totals of the filter; from the rollup where the filter allows it."""
 
     @abstractmethod
+    def reprice(
+        self, price: Callable[[CallRow], CallPrice | None], *, after: str, limit: int,
+        since: datetime | None, model: str | None, visible_to: str | None, dry_run: bool,
+    ) -> RepriceBatch:  # fmt: skip
+        """Price the calls of ended runs anew, with their runs and the totals, in one transaction.
+
+        The next `limit` runs whose id is above `after`, in the order of ids. `model` limits it to
+        calls of this model (`provider/name` or the name alone), `since` to runs created then or
+        later. With `dry_run` nothing is written.
+        """
+
+    @abstractmethod
+    def list_figures(
+        self, asset_id: str, *, model: str | None, visible_to: str | None, limit: int
+    ) -> list[RunFigures]:
+        """What the latest runs of an asset that succeeded took, newest first."""
+
+    @abstractmethod
     def delete_run(self, run_id: str, *, expected_version: int) -> None:
         """Remove the record and what belongs to it."""
 
@@ -272,6 +324,10 @@ class RunStore(ABC):
     @abstractmethod
     def get_asset(self, asset_id: str) -> Asset:
         """Raises AssetNotFound."""
+
+    @abstractmethod
+    def find_asset(self, origin_prefix: str) -> Asset | None:
+        """An asset whose origin key begins so, the one registered last; None without any."""
 
     @abstractmethod
     def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:

@@ -37,9 +37,17 @@ from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
 from mellea_jupyter.stores.notices.sql import record as record_notice
 from mellea_jupyter.stores.notices.sql import unlink as unlink_notices
-from mellea_jupyter.stores.runs import queries, rollup, schema
+from mellea_jupyter.stores.runs import queries, repricing, rollup, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
-from mellea_jupyter.stores.runs.base import Created, NewRun, Placement
+from mellea_jupyter.stores.runs.base import (
+    CallPrice,
+    CallRow,
+    Created,
+    NewRun,
+    Placement,
+    RepriceBatch,
+    RunFigures,
+)
 from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms
 from mellea_jupyter.stores.runs.sql_assets import SqlAssets
 from mellea_jupyter.stores.runs.sql_calls import SqlReports
@@ -235,6 +243,42 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
         query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query)]
+
+    # Prices and forecasts
+
+    def reprice(
+        self, price: Callable[[CallRow], CallPrice | None], *, after: str, limit: int,
+        since: datetime | None, model: str | None, visible_to: str | None, dry_run: bool,
+    ) -> RepriceBatch:  # fmt: skip
+        transaction = self._reading if dry_run else self._writing
+        with transaction() as connection:
+            return repricing.reprice(
+                connection, price, _replace_run,
+                after=after, limit=limit, since=since, model=model,
+                visible_to=visible_to, dry_run=dry_run,
+            )  # fmt: skip
+
+    def list_figures(
+        self, asset_id: str, *, model: str | None, visible_to: str | None, limit: int
+    ) -> list[RunFigures]:
+        where = [runs.c.asset_id == asset_id, runs.c.status == RunStatus.SUCCEEDED.value]
+        if model is not None:
+            where.append(runs.c.model == model)
+        if visible_to is not None:
+            where.append(runs.c.owner_id == visible_to)
+        query = select(runs.c.doc).where(*where)
+        newest = query.order_by(runs.c.created_ms.desc(), runs.c.id.desc()).limit(limit)
+        with self._reading() as connection:
+            used = [load_run(doc).metrics for doc in connection.scalars(newest)]
+        return [
+            RunFigures(
+                each.startup_duration_ms + each.execution_duration_ms,
+                each.estimated_cost_usd,
+                each.llm_calls,
+                each.unpriced_calls,
+            )
+            for each in used
+        ]
 
     # Listings
 

@@ -34,6 +34,13 @@ class SqlAssets(SqlPart):
             raise AssetNotFound(asset_id)
         return Asset.model_validate_json(doc)
 
+    def find_asset(self, origin_prefix: str) -> Asset | None:
+        begins = (assets.c.origin >= origin_prefix, assets.c.origin < f"{origin_prefix}\uffff")
+        query = select(assets.c.doc).where(*begins).order_by(assets.c.updated_ms.desc())
+        with self._reading() as connection:
+            doc = connection.scalar(query.limit(1))
+        return None if doc is None else Asset.model_validate_json(doc)
+
     def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
         docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
         return AssetPage(assets=tuple(map(Asset.model_validate_json, docs)), next=following)

@@ -156,6 +156,7 @@ calls = Table(
     Column("requirement", BigInteger),
     Column("line", BigInteger),
     Column("has_content", Boolean),
+    Column("cache_write_tokens", BigInteger),
     PrimaryKeyConstraint("run_id", "call"),
     Index("calls_by_seq", "run_id", "seq"),
     sqlite_with_rowid=False,

@@ -1,14 +1,16 @@
 // The fields of the launch dialog; problems stand next to their field.
 
 import { useEffect, useId, useState, type ReactElement } from 'react';
-import type { Environment, ModelOffer } from '../../api/schema.js';
+import type { Environment, Forecast, ModelOffer } from '../../api/schema.js';
 import { Icon } from '../../components/icons.js';
 import type { ITranslation } from '../../format.js';
 import { Datasets } from './datasets.js';
 import { EnvironmentField } from './environment.js';
 import { Field, Problems } from './field.js';
+import { forecastText } from './forecast.js';
 import type { DatasetOffers } from './offers.js';
 import {
+  hasBudget,
   isSecretName,
   type ILaunchValues,
   type IPair,
@@ -17,6 +19,15 @@ import {
 } from './values.js';
 
 const CHECK_PAUSE_MS = 350;
+
+/** What the server knows of a run that is not made yet. */
+export interface IFindings {
+  problems: readonly IProblem[];
+  /** What the program usually takes. */
+  forecast: Forecast | null;
+}
+
+const NOTHING: IFindings = { problems: [], forecast: null };
 
 /** What the form shows. */
 export interface IFormProps {
@@ -34,7 +45,7 @@ export interface IFormProps {
   /** What is wrong with the values as such. */
   findProblems: (values: ILaunchValues) => IProblem[];
   /** What the server knows besides; asked when the values are right as such. */
-  check: (values: ILaunchValues, signal: AbortSignal) => Promise<IProblem[]>;
+  check: (values: ILaunchValues, signal: AbortSignal) => Promise<IFindings>;
   onChange: (values: ILaunchValues, isValid: boolean) => void;
   trans: ITranslation;
 }
@@ -44,7 +55,8 @@ export function LaunchForm(props: IFormProps): ReactElement {
   const { trans } = props;
   const [values, setValues] = useState(props.initial);
   const own = props.findProblems(values);
-  const problems = [...own, ...useServerCheck(values, own, props.check)];
+  const { problems: found, forecast } = useServerCheck(values, own, props.check);
+  const problems = [...own, ...found];
   const isValid = problems.every(problem => problem.isWarning);
   const models = useId();
   const general = useId();
@@ -111,11 +123,36 @@ export function LaunchForm(props: IFormProps): ReactElement {
       <div className="jp-MelleaLaunch-numbers">
         {text('timeoutSeconds', trans.__('Timeout (s)'), { inputMode: 'numeric' })}
         {text('quotaMb', trans.__('Artifact quota (MB)'), { inputMode: 'numeric' })}
+        {text('maxCostUsd', trans.__('Budget (US$)'), {
+          inputMode: 'decimal',
+          placeholder: trans.__('no limit')
+        })}
         {text('maxLlmCalls', trans.__('Most LLM calls'), {
           inputMode: 'numeric',
           placeholder: trans.__('no limit')
         })}
+        {hasBudget(values) && (
+          <Field label={trans.__('At the budget')} field="onBudget" problems={problems}>
+            {(id, described) => (
+              <select
+                id={id}
+                className="jp-mod-styled"
+                aria-describedby={described}
+                value={values.onBudget}
+                onChange={event => set({ onBudget: event.target.value })}
+              >
+                <option value="stop">{trans.__('stop')}</option>
+                <option value="ask">{trans.__('ask me')}</option>
+              </select>
+            )}
+          </Field>
+        )}
       </div>
+      {forecast !== null && (
+        <p className="jp-MelleaLaunch-forecast" role="status">
+          {forecastText(forecast, trans)}
+        </p>
+      )}
       {text('tags', trans.__('Tags'), {
         placeholder: trans.__('separated by commas'),
         disabled: props.isProgramFixed
@@ -144,15 +181,15 @@ function useServerCheck(
   values: ILaunchValues,
   own: readonly IProblem[],
   check: IFormProps['check']
-): readonly IProblem[] {
-  const [found, setFound] = useState<readonly IProblem[]>([]);
+): IFindings {
+  const [found, setFound] = useState(NOTHING);
   const canAsk = own.every(problem => problem.isWarning);
   useEffect(() => {
     const asking = new AbortController();
     const timer = window.setTimeout(() => {
       if (canAsk) {
         check(values, asking.signal).then(
-          problems => !asking.signal.aborted && setFound(problems),
+          findings => !asking.signal.aborted && setFound(findings),
           () => undefined // the server says what it has to say when the run is created
         );
       }
@@ -162,7 +199,7 @@ function useServerCheck(
       asking.abort();
     };
   }, [values, canAsk, check]);
-  return canAsk ? found : [];
+  return canAsk ? found : { ...found, problems: NOTHING.problems };
 }
 
 function Variables(props: {

@@ -1,7 +1,7 @@
 // The datasets that a launch dialog offers. They outlive the form, which is made anew when the
 // server refuses a run.
 
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { Dataset, DatasetVersion } from '../../api/schema.js';
 
 const MOST_OFFERED = 1000;
@@ -13,7 +13,7 @@ export class DatasetOffers {
   private versionLists = new Map<string, Promise<readonly DatasetVersion[]>>();
 
   constructor(
-    private readonly api: Pick<RunsApi, 'listDatasets' | 'listDatasetVersions' | 'registerDataset'>
+    private readonly api: Pick<LabApi, 'listDatasets' | 'listDatasetVersions' | 'registerDataset'>
   ) {}
 
   /** Registered datasets, the latest first. */

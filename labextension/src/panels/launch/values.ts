@@ -28,7 +28,10 @@ export interface ILaunchValues {
   datasets: IDatasetRow[];
   timeoutSeconds: string;
   quotaMb: string;
+  maxCostUsd: string;
   maxLlmCalls: string;
+  /** `stop` or `ask`. */
+  onBudget: string;
   tags: string;
 }
 
@@ -69,7 +72,9 @@ export function emptyValues(path: string): ILaunchValues {
     datasets: [],
     timeoutSeconds: '3600',
     quotaMb: '200',
+    maxCostUsd: '',
     maxLlmCalls: '',
+    onBudget: 'stop',
     tags: ''
   };
 }
@@ -89,6 +94,8 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     })),
     timeoutSeconds: String(config.timeout_seconds),
     quotaMb: String(config.artifact_quota_mb),
+    maxCostUsd: config.max_cost_usd ?? '',
+    onBudget: config.on_budget,
     maxLlmCalls: config.max_llm_calls === null ? '' : String(config.max_llm_calls),
     tags: tags.join(', ')
   };
@@ -126,8 +133,15 @@ export function configOf(values: ILaunchValues): RunConfigInput {
     })),
     timeout_seconds: Number(values.timeoutSeconds),
     artifact_quota_mb: Number(values.quotaMb),
-    max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls)
+    max_cost_usd: values.maxCostUsd.trim() === '' ? null : values.maxCostUsd.trim(),
+    max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls),
+    on_budget: hasBudget(values) && values.onBudget === 'ask' ? 'ask' : 'stop'
   };
+}
+
+/** Whether money or calls are limited. */
+export function hasBudget({ maxCostUsd, maxLlmCalls }: ILaunchValues): boolean {
+  return maxCostUsd.trim() !== '' || maxLlmCalls.trim() !== '';
 }
 
 /** What of a config differs from another one's, to send with a retry. */
@@ -229,6 +243,10 @@ export function findProblems(
   if (values.quotaMb.trim() === '' || !(quota >= 0 && quota <= 1_000_000)) {
     add('quotaMb', trans.__('Between 0 and 1 000 000 MB.'));
   }
+  const cost = values.maxCostUsd.trim();
+  if (cost !== '' && !(/^\d{0,9}(\.\d{1,12})?$/.test(cost) && Number(cost) > 0)) {
+    add('maxCostUsd', trans.__('US dollars above 0, e.g. 0.50, or empty for no limit.'));
+  }
   if (values.maxLlmCalls.trim() !== '' && !/^[1-9]\d{0,8}$/.test(values.maxLlmCalls.trim())) {
     add('maxLlmCalls', trans.__('A whole number above 0, or empty for no limit.'));
   }
@@ -244,7 +262,9 @@ const FIELDS: Record<string, LaunchField> = {
   'config.datasets': 'datasets',
   'config.timeout_seconds': 'timeoutSeconds',
   'config.artifact_quota_mb': 'quotaMb',
-  'config.max_llm_calls': 'maxLlmCalls'
+  'config.max_cost_usd': 'maxCostUsd',
+  'config.max_llm_calls': 'maxLlmCalls',
+  'config.on_budget': 'onBudget'
 };
 
 /** What the server found in values, next to the fields and rows it is about. */

@@ -9,7 +9,8 @@ import {
   type ReactElement,
   type ReactNode
 } from 'react';
-import { ApiError, type RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
+import { ApiError } from '../../api/rest.js';
 import type { NotificationSettings } from '../../api/schema.js';
 import type { ITranslation } from '../../format.js';
 import { describeError } from '../../components/errors.js';
@@ -25,7 +26,7 @@ import {
 
 /** Show the form and save it. Resolves when it was saved or given up. */
 export async function editPreferences(
-  api: RunsApi,
+  api: LabApi,
   settings: NotificationSettings,
   trans: ITranslation
 ): Promise<void> {
@@ -70,7 +71,7 @@ interface IFormProps {
   initial: IPreferenceValues;
   settings: NotificationSettings;
   refusal: IRefusal | null;
-  api: Pick<RunsApi, 'sendTestMail'>;
+  api: Pick<LabApi, 'sendTestMail'>;
   trans: ITranslation;
 }
 
@@ -283,7 +284,7 @@ function Text(props: {
 
 /** Sends a mail to the address as typed, and says what became of it. */
 function TestMail(props: {
-  api: Pick<RunsApi, 'sendTestMail'>;
+  api: Pick<LabApi, 'sendTestMail'>;
   address: string | null;
   isDisabled: boolean;
   trans: ITranslation;

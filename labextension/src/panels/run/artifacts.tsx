@@ -1,7 +1,7 @@
 // The files a run kept, and those it did not.
 
 import { useState, type ReactElement } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { ArtifactLink, ArtifactRef, Run } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { formatBytes, formatNumber, type ITranslation } from '../../format.js';
@@ -13,9 +13,9 @@ import { Retention } from './retention.js';
 const SHOWN_SKIPPED = 200;
 
 /** What the tab needs. */
-export interface IArtifactsProps {
+interface IArtifactsProps {
   run: Run;
-  api: RunsApi;
+  api: LabApi;
   /** Take the run as it is after a change. */
   onChanged: (run: Run) => void;
   /** Put text into the clipboard. */

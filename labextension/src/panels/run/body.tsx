@@ -13,7 +13,6 @@ import type { ILine } from '../../logview/core/buffer.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
 import type { IKeptCalls } from '../calls/index.js';
-import type { ArtifactsTab, IArtifactsProps } from './artifacts.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
@@ -29,6 +28,7 @@ interface IRunBodyProps extends IRunPanelOptions {
   kept: IKeptCalls;
 }
 
+const loadArtifacts = async () => (await import('./artifacts.js')).ArtifactsTab;
 const loadCharts = async () => (await import('../charts/index.js')).Charts;
 const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
 
@@ -122,12 +122,15 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             id: 'artifacts',
             label: trans.__('Artifacts (%1)', run.artifacts.length),
             content: () => (
-              <LazyArtifacts
-                run={run}
-                api={api}
-                onChanged={changed => model.accept(changed)}
-                copy={text => Clipboard.copyToSystem(text)}
-                trans={trans}
+              <Late
+                load={loadArtifacts}
+                with={{
+                  run,
+                  api,
+                  onChanged: changed => model.accept(changed),
+                  copy: text => Clipboard.copyToSystem(text),
+                  trans
+                }}
               />
             )
           },
@@ -165,27 +168,6 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         ]}
       />
     </div>
-  );
-}
-
-/** The tab, whose code is fetched when it is opened for the first time. */
-function LazyArtifacts(props: IArtifactsProps): ReactElement {
-  const [Tab, setTab] = useState<typeof ArtifactsTab | null>(null);
-  const [isMissing, setMissing] = useState(false);
-  useEffect(() => {
-    import('./artifacts.js').then(
-      loaded => setTab(() => loaded.ArtifactsTab),
-      () => setMissing(true)
-    );
-  }, []);
-  return Tab ? (
-    <Tab {...props} />
-  ) : (
-    <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
-      {isMissing
-        ? props.trans.__('This part of the page could not be loaded. Reload the page.')
-        : props.trans.__('Loading…')}
-    </p>
   );
 }
 

@@ -1,7 +1,7 @@
 // What a run was asked to do, and what came of it.
 
 import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { DatasetBinding, Run } from '../../api/schema.js';
 import {
   formatDuration,
@@ -15,7 +15,7 @@ const SHOWN_DIGITS = 8;
 
 interface IConfigurationProps {
   run: Run;
-  api: Pick<RunsApi, 'getDataset'>;
+  api: Pick<LabApi, 'getDataset'>;
   trans: ITranslation;
   onClone: () => void;
   onOpen: (runId: string) => void;
@@ -146,7 +146,7 @@ function Row(props: { label: string; children: ReactNode }): ReactElement | null
 /** A dataset by the name it was registered under; by its id where it is not there any more. */
 function Bound(props: {
   binding: DatasetBinding;
-  api: Pick<RunsApi, 'getDataset'>;
+  api: Pick<LabApi, 'getDataset'>;
   trans: ITranslation;
 }): ReactElement {
   const { binding, api, trans } = props;

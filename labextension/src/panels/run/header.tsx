@@ -4,6 +4,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { useState, type ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
 import { CommandIDs } from '../../commands.js';
+import { BudgetButtons } from '../../components/budget.js';
 import { useNow } from '../../components/hooks.js';
 import { MenuButton } from '../../components/menu.js';
 import { StatusBadge } from '../../components/status.js';
@@ -58,6 +59,16 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
       {waitingText(run, now, trans) && (
         <p className="jp-MelleaRun-waiting" role="status">
           {waitingText(run, now, trans)}
+          <BudgetButtons run={run} commands={commands} trans={trans} />
+        </p>
+      )}
+      {run.budget !== null && run.budget.refused_calls > 0 && (
+        <p className="jp-MelleaRun-waiting">
+          {trans._n(
+            '%1 call was not made: over the budget.',
+            '%1 calls were not made: over the budget.',
+            run.budget.refused_calls
+          )}
         </p>
       )}
       {pulledPart(run) !== null && (

@@ -4,7 +4,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import type { ReactElement } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { RunsStream } from '../../api/stream.js';
 import type { ITranslation } from '../../format.js';
 import { runsIcon } from '../../icons.js';
@@ -22,7 +22,7 @@ export interface IRunPanelOptions {
   runId: string;
   /** Line of the log to begin at; null for its end. */
   line: number | null;
-  api: RunsApi;
+  api: LabApi;
   stream: RunsStream;
   /** Knows the replies to commands before the stream tells of them. */
   runs: RunsModel;

@@ -2,7 +2,8 @@
 // are `img` elements, HTML is in a frame where nothing runs and nothing is fetched.
 
 import { useEffect, useState, type ReactElement } from 'react';
-import { ApiError, type RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
+import { ApiError } from '../../api/rest.js';
 import type { ArtifactPreview, ArtifactRef } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { JsonTree } from '../../components/tree.js';
@@ -11,7 +12,7 @@ import { frameDocument } from './frame.js';
 
 interface IPreviewProps {
   artifact: ArtifactRef;
-  api: RunsApi;
+  api: LabApi;
   trans: ITranslation;
 }
 

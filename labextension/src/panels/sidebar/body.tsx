@@ -5,10 +5,12 @@ import { useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from
 import type { Run } from '../../api/schema.js';
 import type { StreamState } from '../../api/stream.js';
 import { CommandIDs } from '../../commands.js';
+import { BudgetButtons } from '../../components/budget.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon, type IconName } from '../../components/icons.js';
 import { MenuButton } from '../../components/menu.js';
 import { reasonText, StatusIcon, statusText } from '../../components/status.js';
+import { waitingText } from '../../components/waiting.js';
 import {
   formatClock,
   formatCost,
@@ -243,6 +245,7 @@ function RunItem({ run, now, isTabbable, onFocus, commands, trans }: IRunItemPro
         <span className="jp-MelleaRuns-numbers">{numbers(run, now, trans)}</span>
         {second && <span className="jp-MelleaRuns-second">{second}</span>}
       </button>
+      <BudgetButtons run={run} commands={commands} trans={trans} />
       <span className="jp-MelleaRuns-actions">
         {canCancel(run) && (
           <ActionButton
@@ -301,6 +304,9 @@ function numbers(run: Run, now: number, trans: ITranslation): string {
 function secondLine(run: Run, trans: ITranslation): string {
   if (isStopping(run)) {
     return trans.__('stopping…');
+  }
+  if (run.waiting !== null) {
+    return waitingText(run, 0, trans);
   }
   if (run.status === 'queued' && run.queue_reason) {
     return run.queue_reason;
