@@ -1,7 +1,6 @@
 // The REST API: a method an endpoint. Paths are relative to the API prefix.
 
 import type {
-  ArtifactList,
   Asset,
   AssetPage,
   BudgetDecision,
@@ -17,13 +16,10 @@ import type {
   LogPage,
   LoopPage,
   Run,
-  RunCreate,
   RunPage,
   RunPatch,
-  SourceReply,
   StructuredOutput,
-  SummaryReply,
-  UsageSeries
+  SummaryReply
 } from './schema.js';
 import type { ITransport } from './transport.js';
 
@@ -97,10 +93,6 @@ export class RunsApi {
     return this.read(`runs/${runId}`, {}, options);
   }
 
-  createRun(body: RunCreate): Promise<Run> {
-    return this.write('POST', 'runs', body);
-  }
-
   updateRun(runId: string, patch: RunPatch): Promise<Run> {
     return this.write('PATCH', `runs/${runId}`, patch);
   }
@@ -130,10 +122,6 @@ export class RunsApi {
     return this.read(`runs/${runId}/logs`, query, options);
   }
 
-  listArtifacts(runId: string): Promise<ArtifactList> {
-    return this.read(`runs/${runId}/artifacts`, {});
-  }
-
   listCalls(runId: string, query: GetRunsRunIdCallsQuery): Promise<CallPage> {
     return this.read(`runs/${runId}/calls`, query);
   }
@@ -147,17 +135,8 @@ export class RunsApi {
     return this.read(`runs/${runId}/calls/${call}/content`, {}, options);
   }
 
-  /** Memory, CPU time and cost over the run's time. */
-  getUsage(runId: string, options?: IReadOptions): Promise<UsageSeries> {
-    return this.read(`runs/${runId}/usage`, {}, options);
-  }
-
   listOutputs(runId: string): Promise<StructuredOutput[]> {
     return this.read(`runs/${runId}/outputs`, {});
-  }
-
-  getSource(runId: string): Promise<SourceReply> {
-    return this.read(`runs/${runId}/source`, {});
   }
 
   listAssets(query: GetAssetsQuery): Promise<AssetPage> {

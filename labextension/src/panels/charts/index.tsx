@@ -4,7 +4,7 @@
 import '../../../style/charts.css';
 
 import { useEffect, useState, type PointerEvent, type ReactElement } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { Run, RunMetrics, UsagePoint } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import {
@@ -23,7 +23,7 @@ const HEIGHT = 64;
 
 interface IChartsProps {
   run: Run;
-  api: Pick<RunsApi, 'getUsage'>;
+  api: Pick<LabApi, 'getUsage'>;
   trans: ITranslation;
 }
 
@@ -73,7 +73,7 @@ export function Charts({ run, api, trans }: IChartsProps): ReactElement {
 
 function useUsage(
   run: Run,
-  api: Pick<RunsApi, 'getUsage'>
+  api: Pick<LabApi, 'getUsage'>
 ): { points: readonly UsagePoint[] | null; error: string } {
   const [points, setPoints] = useState<readonly UsagePoint[] | null>(null);
   const [error, setError] = useState('');
