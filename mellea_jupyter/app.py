@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
+    from mellea_jupyter.executors.kernel.executor import KernelOptions
     from mellea_jupyter.notifications.mail import Security
     from mellea_jupyter.notifications.setup import Channels
     from mellea_jupyter.service.services import Services
@@ -161,6 +162,10 @@ class MelleaApp(ExtensionApp):
     docker_idle_seconds = Float(
         1800.0, min=1.0, help="Containers that an environment's prewarm keeps ready go away when "
         "no run asked for one so long.",
+    ).tag(config=True)  # fmt: skip
+    keep_kernel_seconds = Float(
+        1800.0, min=1.0, help="How long the kernel of a failed run is kept for a console, where "
+        "the run asked for that (keep_kernel).",
     ).tag(config=True)  # fmt: skip
     heartbeat_seconds = Float(
         15.0, min=0.05, help="Seconds between comments on an idle log stream."
@@ -331,6 +336,8 @@ class MelleaApp(ExtensionApp):
                     pull_timeout_seconds=self.docker_pull_timeout_seconds,
                     idle_seconds=self.docker_idle_seconds,
                 ),
+                kernel=self._kernel_options(),
+                keep_kernel_seconds=self.keep_kernel_seconds,
                 channels=channels.all,
                 mail=MailDesk(
                     unavailable_reason=channels.no_mail_reason,
@@ -338,6 +345,19 @@ class MelleaApp(ExtensionApp):
                     send_test=None if channels.mail is None else channels.mail.send_test,
                 ),
             )
+        )
+
+    def _kernel_options(self) -> KernelOptions:
+        """What the server's kernels are configured with, for those of runs."""
+        from mellea_jupyter.executors.kernel.config import kernel_config
+        from mellea_jupyter.executors.kernel.executor import KernelOptions
+
+        if self.serverapp is None:
+            return KernelOptions()
+        return KernelOptions(
+            specs=self.serverapp.kernel_spec_manager,
+            manager=self.serverapp.kernel_manager,
+            config=kernel_config(self.serverapp.config),
         )
 
     def _channels(self) -> Channels:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def serve_s3() -> Iterator[str]:
-    """A running endpoint; its URL."""
+def serve_s3(port: int = 0) -> Iterator[str]:
+    """A running endpoint; its URL. Port 0 is any that is free."""
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

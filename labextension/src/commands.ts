@@ -17,6 +17,7 @@ export namespace CommandIDs {
   export const retryRun = 'mellea:run-retry';
   export const retryEdited = 'mellea:run-retry-edited';
   export const cloneRun = 'mellea:run-clone';
+  export const openConsole = 'mellea:run-console';
   export const copyId = 'mellea:run-copy-id';
   export const copyLink = 'mellea:run-copy-link';
   export const downloadLogs = 'mellea:run-download-logs';

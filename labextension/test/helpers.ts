@@ -131,6 +131,7 @@ export function makeRun(change: Partial<Run> = {}): Run {
     host: null,
     isolation: null,
     isolation_reason: null,
+    kernel: null,
     queue_position: null,
     queue_reason: null,
     cancel_requested_at: null,

@@ -72,6 +72,11 @@ def add_run_flags(parser: argparse.ArgumentParser, *, waits: bool) -> None:
         help="fail when a sampling loop ends with requirements not met",
     )
     what.add_argument("--max-cost", metavar="USD", help="budget in US dollars, e.g. 0.50")
+    what.add_argument(
+        "--keep-kernel",
+        action="store_true",
+        help="leave a failed run's kernel for a console; kernel environments only",
+    )
     what.add_argument("--max-llm-calls", type=int, metavar="N", help="stop at so many LLM calls")
     what.add_argument(
         "--on-budget", choices=ON_BUDGET, help="what happens when a call would pass the budget"
@@ -128,6 +133,7 @@ def config_of(
         "model_steering": flags.model_steering,
         "strict_requirements": flags.strict_requirements or None,
         "max_cost_usd": flags.max_cost,
+        "keep_kernel": flags.keep_kernel or None,
         "max_llm_calls": flags.max_llm_calls,
         "on_budget": flags.on_budget,
     }

@@ -171,8 +171,9 @@ def one_line(run: Run, now: datetime | None = None) -> str:
     if run.metrics.llm_calls:
         parts += [count(run.metrics.llm_calls, "call"), cost(run)]
     if run.progress is not None and (done := run.progress.get("done")) is not None:
-        total = run.progress.get("total")
-        parts.append(f"{done}/{total}" if total is not None else str(done))
+        total, text = run.progress.get("total"), run.progress.get("text")
+        counted = f"{done}/{total}" if total is not None else str(done)
+        parts.append(str(text) if run.progress.get("unit") and text else counted)
     if run.waiting is not None:
         parts.append("waits at its budget")
     if run.is_stop_requested and not run.is_terminal:

@@ -11,8 +11,10 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
+import struct
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -33,8 +35,9 @@ class Exchange:
     """What the server itself counted for one generation request.
 
     ``outcome`` is ``pending`` until the last byte is written, then ``replied``, ``failed`` (an
-    error status) or ``gone`` (the client left first). Tokens are those of the reply as sent, 0
-    until then. ``usage_sent`` says whether the client was told them.
+    error status, a reply outside the protocol, or a connection that was reset) or ``gone`` (the
+    client left first). Tokens are those of the reply as sent, 0 until then. ``usage_sent`` says
+    whether the client was told them.
     """
 
     path: str
@@ -281,10 +284,10 @@ class _Handler(BaseHTTPRequestHandler):
         reply = llm.reply_to(request)
         try:
             self._wait(reply.delay_seconds)
-            if reply.status != 200:
+            if reply.status != 200 or reply.body is not None or reply.cut_after == 0:
                 # Counted first: a client may read the counts as soon as it has the answer.
                 llm.close_exchange(index, outcome="failed")
-                self._json(error_body(request, reply), reply.status, reply.headers)
+                self._fail(request, reply)
                 return
             writer = WRITERS[request.protocol](request, reply, llm.system_fingerprint)
             counted = {
@@ -300,6 +303,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self._start_stream(writer.content_type)
             for position, piece in enumerate(writer.pieces()):
+                if position == reply.cut_after:
+                    llm.close_exchange(index, outcome="failed")
+                    self._reset()
+                    return
                 if position:
                     self._wait(reply.chunk_delay_seconds)
                 self._chunk(piece)
@@ -308,6 +315,22 @@ class _Handler(BaseHTTPRequestHandler):
         except (ConnectionError, _ClientGone):
             llm.close_exchange(index, outcome="gone")
             self.close_connection = True
+
+    def _fail(self, request: LlmRequest, reply: Reply) -> None:
+        """Answer an error, or something that is no answer of the protocol, or nothing."""
+        if reply.cut_after == 0:
+            self._reset()
+        elif reply.body is not None:
+            self._send(reply.status, reply.body.encode(), reply.content_type, reply.headers)
+        else:
+            self._json(error_body(request, reply), reply.status, reply.headers)
+
+    def _reset(self) -> None:
+        """Break the connection off, as a server that crashes or a network that fails does."""
+        self.close_connection = True
+        at_once = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        os.close(self.connection.detach())
 
     def _wait(self, seconds: float) -> None:
         """Wait, but no longer than the client does.

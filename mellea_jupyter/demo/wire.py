@@ -40,7 +40,9 @@ class Reply:
     ``status`` other than 200 answers an error with ``text`` as its message. A delay ends early
     when the client goes away. ``usage=False`` leaves the token counts out of the answer, and
     ``input_tokens`` and ``output_tokens`` are what an answer in OpenAI's protocol says instead of
-    what the texts have.
+    what the texts have. ``body`` is sent as it stands in place of what the protocol says, as a
+    proxy's page is. ``cut_after`` resets the connection after so many pieces of a stream; 0 sends
+    no byte at all.
     """
 
     text: str = "ok"
@@ -56,6 +58,9 @@ class Reply:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    content_type: str = "application/json"
+    cut_after: int | None = None
 
 
 @dataclass(frozen=True)

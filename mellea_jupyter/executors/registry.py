@@ -25,6 +25,9 @@ _BUILT_IN = {
     "docker": EntryPoint(
         "docker", "mellea_jupyter.executors.docker.executor:DockerExecutor", group=GROUP
     ),
+    "kernel": EntryPoint(
+        "kernel", "mellea_jupyter.executors.kernel.executor:KernelExecutor", group=GROUP
+    ),
     "process": EntryPoint(
         "process", "mellea_jupyter.executors.process:ProcessExecutor", group=GROUP
     ),

@@ -31,6 +31,7 @@ LAUNCH = "launch"
 
 _HEAD_BYTES = 256 * 1024
 _RECORD_BYTES = 4096
+_LAST_FRAME_BYTES = 64 * 1024 + 1
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_FILE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM}
@@ -79,6 +80,41 @@ def read_head(run_dir: Path) -> JournalHead | None:
         isolation=str(started.get("isolation")),
         program=_identity(program.get("pid"), program.get("start"), boot) if program else None,
     )
+
+
+def has_end(run_dir: Path) -> bool:
+    """Whether the journal's last frame is its end.
+
+    Raises:
+        OSError: it can not be told.
+    """
+    descriptor = _open_regular(run_dir / "journal", "frames.ndjson")
+    if descriptor is None:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_FRAME_BYTES))
+        lines = file.read().split(b"\n")
+    try:
+        return bool(json.loads(lines[-2])["kind"] == "end")
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A small file's object; an empty one where there is none, or it is something else.
+
+    Raises:
+        OSError: it can not be told.
+    """
+    descriptor = _open_regular(path.parent, path.name)
+    if descriptor is None:
+        return {}
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            data = json.loads(file.read(_HEAD_BYTES))
+        except (ValueError, RecursionError):
+            return {}
+    return data if isinstance(data, dict) else {}
 
 
 def is_journal_locked(run_dir: Path) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         RunCreate,
         RunPatch,
     )
-    from mellea_jupyter.models.run import Run
+    from mellea_jupyter.models.run import KeptKernel, Run
 
 _KEY_LENGTH = 200
 
@@ -101,6 +101,18 @@ class ModelsHandler(ApiHandler):
         """List models to offer: those of your recent runs, of the settings, the demo."""
         services = await self.app.services()
         return await services.preflight.list_models(self.user)
+
+
+class KernelHandler(ApiHandler):
+    """`/runs/{run_id}/kernel`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint()
+    async def post(self, run_id: str) -> KeptKernel:
+        """Open the kernel that a failed run has left; the server knows it by its id then."""
+        services = await self.app.services()
+        return await services.kernels.open(run_id, self.user)
 
 
 class RunHandler(ApiHandler):

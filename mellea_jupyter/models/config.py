@@ -72,6 +72,11 @@ class RunConfig(Model):
         False, description="Fail the run when a sampling loop ends with requirements not met."
     )
     capture_content: bool = Field(True, description="Keep prompts and replies of LLM calls.")
+    keep_kernel: bool = Field(
+        False,
+        description="Keep the kernel of a run that fails, for a console to look into it. Kernel "
+        "environments only.",
+    )
     max_cost_usd: Decimal | None = Field(
         None, gt=0, description="Budget of the run, in US dollars."
     )

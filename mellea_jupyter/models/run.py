@@ -68,6 +68,14 @@ class RunImage(Model):
     bytes_total: int = Field(0, ge=0, description="Bytes to download, as known so far.")
 
 
+class KeptKernel(Model):
+    """The kernel of a failed run, which lives on for a console."""
+
+    id: str = Field(description="Its id in the server, once it is opened there.")
+    name: str = Field(description="Its kernelspec.")
+    until: Timestamp = Field(description="When it is stopped.")
+
+
 class ErrorDetails(Model):
     """The exception that ended the program, as the runtime recorded it."""
 
@@ -123,6 +131,10 @@ class Run(Model):
     artifacts_purged: bool = Field(False, description="Its log and artifacts have been removed.")
     artifacts_purged_at: Timestamp | None = Field(None, description="When they were.")
 
+    kernel: KeptKernel | None = Field(
+        None, description="Its kernel, where that was kept after it failed (`keep_kernel`)."
+    )
+
     version: int = Field(0, ge=0, description="Grows with every change of the record.")
     host: str | None = Field(None, description="The machine that executes it.")
     image: RunImage | None = Field(
@@ -137,7 +149,9 @@ class Run(Model):
     cancel_reason: str | None = Field(None, description="`user`: by its owner, or `admin`.")
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
-        None, description="`{done, total, text}`, when the program reports it."
+        None,
+        description="`{done, total, text}`, when the program reports it. Of a notebook also "
+        "`unit: cell`, and its text is e.g. `cell 7 of 20`.",
     )
     waiting: RunWaiting | None = Field(
         None, description="What it waits for an answer to; null when it does not."

@@ -41,11 +41,12 @@ class StreamCapture:
 
     Args:
         name: `stdout` or `stderr`.
-        descriptor: Non-blocking reading end of the pipe; owned and closed here.
+        descriptor: Non-blocking reading end of the pipe; owned and closed here. None where what the
+            program writes comes another way, and is given to `take`.
         writer: Where lines go.
     """
 
-    def __init__(self, name: str, descriptor: int, writer: FrameWriter) -> None:
+    def __init__(self, name: str, descriptor: Optional[int], writer: FrameWriter) -> None:
         self.name = name
         self.descriptor: Optional[int] = descriptor
         self.received_bytes = 0
@@ -71,6 +72,11 @@ class StreamCapture:
             total += len(data)
         self.received_bytes += total
         return total
+
+    def take(self, data: bytes) -> None:
+        """Hold bytes that did not come through a pipe."""
+        self._held += data
+        self.received_bytes += len(data)
 
     def close(self) -> None:
         """Close the pipe; held bytes stay until they are written."""

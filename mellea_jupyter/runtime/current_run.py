@@ -39,6 +39,11 @@ class CurrentRun:
         return self
 
     @property
+    def spec(self) -> Optional[RunSpec]:
+        """What the run was asked to do; None outside a run."""
+        return self._spec
+
+    @property
     def is_managed(self) -> bool:
         """Whether this process is part of a managed run."""
         return self._spec is not None

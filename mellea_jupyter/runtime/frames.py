@@ -103,10 +103,15 @@ class FrameWriter:
         cap_bytes: Output kept at most; above it whole segments leave the middle.
         now: Wall clock, Unix seconds.
         redactor: Masks secret values in everything that is written.
+        resume: Go on with a journal that has no end, after its writer has died.
+
+    Attributes:
+        last_written_at: When the last frame before a resumption was written, Unix seconds.
 
     Raises:
-        FileExistsError: The folder already has a journal: the run was launched before.
-        OSError: The files cannot be created.
+        FileExistsError: The folder already has a journal: the run was launched before; or it has
+            its end, when it is to be resumed.
+        OSError: The files cannot be created, or opened to resume.
     """
 
     def __init__(
@@ -116,25 +121,67 @@ class FrameWriter:
         *,
         now: Callable[[], float] = time.time,
         redactor: Optional[Redactor] = None,
+        resume: bool = False,
     ) -> None:
         self._now = now
         self._redactor = redactor or Redactor()
         self._cap_bytes = cap_bytes
         self._segment_bytes = min(MAX_SEGMENT_BYTES, max(cap_bytes // 16, 4096))
         self._dir = os.open(journal_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._frames = self._create("frames.ndjson")
         self._frames_size = 0
         self._record_bytes = 0
-        self._make_reserve()
         self._closed_segments: List[_Segment] = []
         self._segment_index = 0
-        self._segment = self._create("output.000")
         self._segment_size = 0
         self._segment_lines = 0
         self._full_until: Optional[float] = None
         self._lost = {"disk_full": [0, 0], "dropped": [0, 0]}  # reason: bytes, lines
         self.seq = 0
         self.line = 0
+        self.last_written_at = 0.0
+        if resume:
+            self._resume()
+        else:
+            self._frames = self._create("frames.ndjson")
+            self._segment = self._create("output.000")
+        self._make_reserve()
+
+    def _resume(self) -> None:
+        """Take up where the last whole frame is; a torn one goes, bytes without one get theirs."""
+        self._frames = self._reopen("frames.ndjson")
+        sizes: Dict[int, List[int]] = {0: [0, 0]}  # segment: bytes, lines
+        with os.fdopen(os.dup(self._frames), "rb") as file:
+            for data in file:
+                if not data.endswith(b"\n"):
+                    break
+                self._frames_size += len(data)
+                try:
+                    self._count(json.loads(data), len(data), sizes)
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    self.seq += 1  # no frame of ours: a reader counts it as one
+        os.ftruncate(self._frames, self._frames_size)
+        self._segment_index = max(sizes)
+        self._segment_size, self._segment_lines = sizes.pop(self._segment_index)
+        self._closed_segments = [_Segment(n, *sizes[n]) for n in sorted(sizes)]
+        self._segment = self._reopen(f"output.{self._segment_index:03d}")
+        orphans = os.pread(self._segment, MAX_SEGMENT_BYTES, self._segment_size)
+        os.ftruncate(self._segment, self._segment_size)
+        if orphans:
+            lines = orphans.count(b"\n") + (not orphans.endswith(b"\n"))
+            self.write_output("stdout", orphans, lines=lines)
+
+    def _count(self, frame: Dict[str, Any], length: int, sizes: Dict[int, List[int]]) -> None:
+        if frame["kind"] == "end":
+            raise FileExistsError("the journal has its end")
+        self.seq = int(frame["seq"])
+        self.line = int(frame["line"]) + int(frame.get("lines", 0))
+        self.last_written_at = float(frame["t"])
+        if frame["kind"] != "output":
+            self._record_bytes += length
+            return
+        counted = sizes.setdefault(int(frame["segment"]), [0, 0])
+        counted[0] = int(frame["offset"]) + int(frame["length"])
+        counted[1] += int(frame["lines"])
 
     # -- frames ---------------------------------------------------------------------------
 
@@ -335,6 +382,10 @@ class FrameWriter:
                 os.ftruncate(descriptor, size)
             return False
         return True
+
+    def _reopen(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, dir_fd=self._dir)
 
     def _create(self, name: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -2,7 +2,10 @@
 
 What cells print goes to stdout and stderr as it happens. Parameters are assigned in a cell after
 the one tagged `parameters`, as papermill does. The executed notebook is saved among the run's
-outputs, also when a cell fails. The kernel reports its LLM calls on the run's own channel.
+outputs whenever a cell is done, also when it fails. The kernel reports its LLM calls on the run's
+own channel. Cells are counted from 1, only those with code, as `In [n]` counts them.
+
+The kernel executor, which has no nbclient in between, shares what is not about nbclient.
 """
 
 from __future__ import annotations
@@ -12,10 +15,14 @@ import os
 import sys
 from typing import Any, Dict, List
 
+from .control import Channel
+from .redaction import Redactor
 from .spec import RunSpec
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
+SKIP_TAG = "skip-execution"
+RAISES_TAG = "raises-exception"
 RUNTIME_DIR = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -32,13 +39,13 @@ class CellFailed(Exception):
         frames: The cell as the only frame of an `exception` frame.
     """
 
-    def __init__(self, error_type: str, error_message: str, cell: int, source: str) -> None:
+    def __init__(self, error_type: str, error_message: str, number: int, source: str) -> None:
         super().__init__(f"{error_type}: {error_message}")
         self.error_type = error_type
         self.error_message = error_message
         self.frames = [
             {
-                "file": f"cell {cell + 1}",
+                "file": f"cell {number}",
                 "line": 1,
                 "function": "<module>",
                 "text": source[:500],
@@ -47,12 +54,12 @@ class CellFailed(Exception):
         ]
 
 
-def execute(spec: RunSpec, descriptor: int) -> None:
+def execute(spec: RunSpec, channel: Channel) -> None:
     """Run the whole notebook.
 
     Args:
         spec: The run; `spec.program_path` is the notebook.
-        descriptor: The channel's descriptor, passed on to the kernel.
+        channel: Where progress goes; its descriptor is passed on to the kernel.
 
     Raises:
         UnusableNotebook: nbclient is missing, or the file is no notebook.
@@ -60,26 +67,85 @@ def execute(spec: RunSpec, descriptor: int) -> None:
     """
     try:
         import nbclient
-        import nbformat
     except ImportError as error:
         raise UnusableNotebook(
             f"running a notebook needs nbclient and ipykernel in the run's environment ({error}): "
             "pip install nbclient ipykernel"
         ) from error
+    notebook = read(spec)
+    try:
+        asyncio.run(_execute_cells(nbclient, notebook, spec, channel))
+    finally:
+        save(notebook, spec)
+
+
+def read(spec: RunSpec) -> Any:
+    """The run's notebook with its parameters and without outputs, as nbformat gives it.
+
+    Raises:
+        UnusableNotebook: The file is no notebook.
+    """
+    import nbformat
+
     try:
         notebook = nbformat.read(spec.program_path, as_version=4)
     except Exception as error:
         raise UnusableNotebook(f"{spec.target} cannot be read as a notebook: {error}") from error
     inject_parameters(notebook, spec.parameters)
-    target = os.path.join(spec.output_dir, os.path.basename(spec.program_path))
+    for index in executed_cells(notebook):
+        notebook.cells[index].update(outputs=[], execution_count=None)
+    return notebook
+
+
+def executed_cells(notebook: Any) -> List[int]:
+    """The indices of the cells that are executed, in order."""
+    return [
+        index
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and cell.source.strip() and SKIP_TAG not in _tags(cell)
+    ]
+
+
+def may_fail(cell: Any) -> bool:
+    """Whether the notebook goes on when this cell raises, as nbclient has it."""
+    return RAISES_TAG in _tags(cell)
+
+
+def save(notebook: Any, spec: RunSpec) -> None:
+    """Write the notebook as executed so far to the run's outputs, in one step, secrets masked."""
+    import nbformat
+
+    os.makedirs(spec.output_dir, exist_ok=True)
+    target = _target(spec)
+    redactor = Redactor(spec.secret_values)
+    masked = nbformat.from_dict(redactor.value(notebook))
+    temporary = f"{target}.part"
+    nbformat.write(masked, temporary)
+    os.replace(temporary, target)
+
+
+def saved(spec: RunSpec) -> Any:
+    """What `save` has written; None where it can not be read."""
+    import nbformat
+
     try:
-        asyncio.run(_execute_cells(nbclient, notebook, spec, descriptor))
-    finally:
-        os.makedirs(spec.output_dir, exist_ok=True)
-        nbformat.write(notebook, target)
+        return nbformat.read(_target(spec), as_version=4)
+    except Exception:
+        return None
 
 
-async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor: int) -> None:
+def _target(spec: RunSpec) -> str:
+    return os.path.join(spec.output_dir, os.path.basename(spec.program_path))
+
+
+def progress(number: int, total: int, *, is_done: bool = False) -> Dict[str, Any]:
+    """The fields of a `progress` frame for a cell that begins, or is done."""
+    done = number if is_done else number - 1
+    text = f"cell {number} of {total}"
+    return {"done": done, "total": total, "text": text, "unit": "cell"}
+
+
+async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, channel: Channel) -> None:
     class Client(nbclient.NotebookClient):  # type: ignore[misc]  # nbclient is optional
         def process_message(self, msg: Dict[str, Any], cell: Any, cell_index: int) -> Any:
             show_message(msg)
@@ -93,6 +159,7 @@ async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor
     )
     from nbformat.v4 import new_code_cell
 
+    descriptor = channel.descriptor
     async with client.async_setup_kernel(pass_fds=(descriptor,), stdin=None):
         begin = new_code_cell(_attach_code(spec, descriptor))
         notebook.cells.insert(0, begin)
@@ -100,15 +167,30 @@ async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, descriptor
             await client.async_execute_cell(begin, 0, store_history=False)
         finally:
             notebook.cells.remove(begin)
-        for index, cell in enumerate(notebook.cells):
+        indices = executed_cells(notebook)
+        for number, index in enumerate(indices, 1):
+            cell = notebook.cells[index]
+            channel.emit("progress", **progress(number, len(indices)))
             try:
                 await client.async_execute_cell(cell, index)
             except nbclient.exceptions.CellExecutionError as error:
-                raise CellFailed(error.ename, error.evalue, index, cell.source) from None
+                raise CellFailed(error.ename, error.evalue, number, cell.source) from None
+            save(notebook, spec)
+        if indices:
+            channel.emit("progress", **progress(len(indices), len(indices), is_done=True))
 
 
 def _attach_code(spec: RunSpec, descriptor: int) -> str:
     """What the kernel executes before the first cell; it leaves no name behind."""
+    return load_code() + (
+        "from mellea_runtime.program import attach_kernel as _attach\n"
+        f"_attach({spec.run_dir!r}, {descriptor})\n"
+        "del _attach\n"
+    )
+
+
+def load_code() -> str:
+    """Code that loads this package in a kernel as `mellea_runtime`, and leaves no name behind."""
     return (
         "def _attach():\n"
         "    import importlib.util, os, sys\n"
@@ -118,8 +200,6 @@ def _attach_code(spec: RunSpec, descriptor: int) -> str:
         "    package = importlib.util.module_from_spec(spec)\n"
         "    sys.modules['mellea_runtime'] = package\n"
         "    spec.loader.exec_module(package)\n"
-        "    from mellea_runtime.program import attach_kernel\n"
-        f"    attach_kernel({spec.run_dir!r}, {descriptor})\n"
         "_attach()\n"
         "del _attach\n"
     )

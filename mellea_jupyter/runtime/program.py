@@ -117,16 +117,16 @@ def run(spec: RunSpec, channel: Channel) -> int:
         if spec.kind == "file":
             _run_file(spec.program_path)
         elif spec.kind == "callable":
-            _run_callable(spec, channel)
+            run_callable(spec, channel)
         else:
             return _run_notebook(spec, channel)
     except SystemExit as error:
-        return _exit_status(error.code)
+        return exit_status(error.code)
     except UnusableProgram as error:
-        _explain(error, channel)
+        explain(error, channel)
         return 1
     except BaseException as error:
-        _report(error, spec, channel)
+        report(error, spec, channel)
         return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
@@ -134,7 +134,7 @@ def run(spec: RunSpec, channel: Channel) -> int:
 def _run_file(path: str) -> None:
     with io.open_code(path) as file:
         source = file.read()
-    main = _new_main(path)
+    main = new_main(path)
     exec(_compiled(source, path), main.__dict__)  # noqa: S102  # what runpy does
 
 
@@ -143,7 +143,7 @@ def _compiled(source: bytes, path: str) -> CodeType:
     return code
 
 
-def _new_main(path: Optional[str]) -> ModuleType:
+def new_main(path: Optional[str]) -> ModuleType:
     """The `__main__` module as `python path` has it."""
     from importlib.machinery import SourceFileLoader
 
@@ -157,7 +157,7 @@ def _new_main(path: Optional[str]) -> ModuleType:
     return main
 
 
-def _run_callable(spec: RunSpec, channel: Channel) -> None:
+def run_callable(spec: RunSpec, channel: Channel) -> None:
     """Call `module:callable` with the parameters; what it returns is the structured output."""
     import importlib
     import inspect
@@ -166,7 +166,7 @@ def _run_callable(spec: RunSpec, channel: Channel) -> None:
     module_name, _, path = spec.target.partition(":")
     if not path:
         raise UnusableProgram(f"{spec.target!r} is not of the form module:callable")
-    _new_main(None)
+    new_main(None)
     function: Any = importlib.import_module(module_name)
     for name in path.split("."):
         try:
@@ -193,11 +193,11 @@ def _run_notebook(spec: RunSpec, channel: Channel) -> int:
     """Execute a notebook. A failing cell is told by its own exception's name, not by ours."""
     from . import notebook
 
-    _new_main(None)
+    new_main(None)
     try:
-        notebook.execute(spec, channel.descriptor)
+        notebook.execute(spec, channel)
     except notebook.UnusableNotebook as error:
-        _explain(error, channel)
+        explain(error, channel)
         return 1
     except notebook.CellFailed as error:
         sys.stderr.flush()
@@ -208,7 +208,7 @@ def _run_notebook(spec: RunSpec, channel: Channel) -> int:
     return 0
 
 
-def _explain(error: Exception, channel: Channel) -> None:
+def explain(error: Exception, channel: Channel) -> None:
     """Tell why the run cannot be executed at all; the runtime's own traceback helps nobody."""
     from .failure import describe
 
@@ -216,7 +216,7 @@ def _explain(error: Exception, channel: Channel) -> None:
     print(f"mellea run: {error}", file=sys.stderr)
 
 
-def _exit_status(code: object) -> int:
+def exit_status(code: object) -> int:
     """What `SystemExit(code)` means, as python has it: a text is printed and means 1."""
     if code is None:
         return 0
@@ -226,7 +226,7 @@ def _exit_status(code: object) -> int:
     return 1
 
 
-def _report(error: BaseException, spec: RunSpec, channel: Channel) -> None:
+def report(error: BaseException, spec: RunSpec, channel: Channel) -> None:
     """Send the exception, then let the program's excepthook print it as without us."""
     from .failure import describe, own_frames_removed  # only now: it imports traceback
 

@@ -48,6 +48,7 @@ class RunSpec:
         self.memory_limit_mb: Optional[float] = _number(data, "memory_limit_mb")
         cap = _number(data, "log_cap_bytes")
         self.log_cap_bytes = DEFAULT_LOG_CAP_BYTES if cap is None else int(cap)
+        self.keep_kernel_seconds: Optional[float] = _number(data, "keep_kernel_seconds")
         calls = _number(data, "max_llm_calls")
         self.max_llm_calls: Optional[int] = None if calls is None else int(calls)
         cost = data.get("max_cost_usd")

@@ -146,7 +146,7 @@ def _supervise_locked(run_dir: str, start: Start, signals: SignalPipe) -> int:
             pgid=os.getpgid(0),
         )
         if spec is None:
-            writer.write_end(**_never_started("launch_failed", problem))
+            writer.write_end(**never_started("launch_failed", problem))
             exit_status = LAUNCH_FAILED_STATUS
         else:
             exit_status = Supervisor(spec, start, writer, signals).run()
@@ -155,7 +155,7 @@ def _supervise_locked(run_dir: str, start: Start, signals: SignalPipe) -> int:
     return exit_status if start.is_contained else EXIT_OK
 
 
-def _never_started(reason: str, message: Optional[str]) -> Dict[str, Any]:
+def never_started(reason: str, message: Optional[str]) -> Dict[str, Any]:
     """An `end` frame's fields for a program that never ran."""
     fields: Dict[str, Any] = {
         "exit_code": None,
@@ -268,13 +268,13 @@ class Supervisor:
         if self._signals.take(signal.SIGINT) or self._signals.take(signal.SIGTERM):
             intent = read_stop_intent(self._spec.run_dir)
             self._write_stop(intent)
-            self._writer.write_end(**_never_started(intent.reason, None))
+            self._writer.write_end(**never_started(intent.reason, None))
             return LAUNCH_FAILED_STATUS
         become_subreaper()
         problem = self._launch()
         if problem is not None:
             self._reap()
-            self._writer.write_end(**_never_started("launch_failed", problem))
+            self._writer.write_end(**never_started("launch_failed", problem))
             return LAUNCH_FAILED_STATUS
         self._loop()
         self._tell_memory_kills()

@@ -6,6 +6,7 @@ Frames are claims of the run's own side and may hold anything: every value is ch
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from mellea_jupyter import clock
 from mellea_jupyter.executors.base import Liveness
-from mellea_jupyter.models.run import ErrorDetails, Run, StatusReason
+from mellea_jupyter.models.run import ErrorDetails, KeptKernel, Run, StatusReason
 
 MESSAGE_LIMIT = 2000
 TRACE_LIMIT = 20_000
@@ -52,11 +53,13 @@ def frame_time(frame: Mapping[str, Any]) -> datetime:
 
 
 def progress(frame: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`{done, total, text}` of a progress frame."""
+    """`{done, total, text}` of a progress frame, and `unit` where its text is of the counting."""
     done, total = _number(frame.get("done")), _number(frame.get("total"))
     if done is None:
         return None
-    return {"done": done, "total": total, "text": text(frame.get("text"), 200)}
+    said = {"done": done, "total": total, "text": text(frame.get("text"), 200)}
+    unit = text(frame.get("unit"), 20)
+    return said if unit is None else {**said, "unit": unit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,16 @@ def vetted(
 def _as_exit_code(status: int) -> int:
     """The exit code of a shell's status, as the record has it: `-N` for signal N."""
     return _SIGNALLED - status if status > _SIGNALLED else status
+
+
+def kept_kernel(end: Mapping[str, Any] | None) -> KeptKernel | None:
+    """The kernel that an end frame says is kept."""
+    try:
+        kept = dict((end or {})["kernel"])
+        until = clock.from_unix(float(kept["until"]))
+        return KeptKernel(id=str(uuid.UUID(kept["id"])), name=kept["name"][:200], until=until)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError):
+        return None
 
 
 def is_over_budget(ending: Ending, exception: Mapping[str, Any], *, refused: int) -> bool:

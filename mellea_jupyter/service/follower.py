@@ -46,6 +46,7 @@ ENDING_SECONDS = 10.0
 QUICK_SECONDS = 0.004
 QUICK_FOR_SECONDS = 2.0
 SLOW_SECONDS = 0.05
+_NOBODY_KNOWS = frozenset({StatusReason.LOST, StatusReason.SERVER_STOPPED})
 OVERDUE_SECONDS = 5.0
 """How long after `kill_at` (or the timeout's end) the supervisor may still report the end itself,
 before the executor is told to kill whatever is left."""
@@ -344,16 +345,19 @@ class Follower:
                 "artifacts": kept.artifacts,
                 "artifacts_skipped": kept.skipped,
                 "waiting": None,
+                "kernel": endings.kept_kernel(self._seen.end),
             }
         )
         end = self._seen.end
-        if liveness.reason == StatusReason.LOST or (
+        if liveness.reason in _NOBODY_KNOWS or (
             end is None
             and liveness.exit_code is None
             and liveness.reason is None
             and liveness.otherwise is None
         ):
-            return apply(run, Lost(at=at, message=liveness.message or endings.LOST_MESSAGE))
+            message = liveness.message or endings.LOST_MESSAGE
+            reason = liveness.reason or StatusReason.LOST
+            return apply(run, Lost(at=at, message=message, reason=reason))
         if not self._executor.trusts_journal:
             end, liveness = endings.vetted(end, liveness, asked=run.cancel_reason)
         error = endings.error_details(self._seen.exception)

@@ -63,6 +63,7 @@ class PlacingOptions:
     grace_seconds: float
     log_cap_bytes: int
     budget_ask_seconds: float
+    keep_kernel_seconds: float = 1800.0
 
 
 class Placer:
@@ -330,6 +331,7 @@ class Placer:
                 grace_seconds=self._options.grace_seconds,
                 log_cap_bytes=self._options.log_cap_bytes,
                 budget_ask_seconds=self._options.budget_ask_seconds,
+                keep_kernel_seconds=self._options.keep_kernel_seconds,
             )  # fmt: skip
             kept = {**secrets.take_from(spec["env"], environment), **secrets.read(run_dir)}
         except OSError as error:

@@ -37,7 +37,7 @@ from mellea_jupyter.service.providers import (
     find_ollama_problem,
     provider_of,
 )
-from mellea_jupyter.service.runs import RunService
+from mellea_jupyter.service.runs import RunService, check_keeps_kernel
 
 DEMO_MODEL: Final = "demo/scripted"
 _RECENT_RUNS: Final = 200
@@ -105,6 +105,10 @@ class Preflight:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, user, problems)
         if environment is not None:
+            try:
+                check_keeps_kernel(config, environment)
+            except InvalidInput as error:
+                problems.append(_refusal(error, "config.keep_kernel"))
             if config.model is not None:
                 problems += await self._find_model_problems(config, environment)
             problems += self._find_budget_problems(config, environment)

@@ -70,6 +70,7 @@ def build_spec(
     grace_seconds: float,
     log_cap_bytes: int,
     budget_ask_seconds: float,
+    keep_kernel_seconds: float,
 ) -> dict[str, Any]:
     """The content of `spec.json` (docs/contributing/journal.md), without secrets.
 
@@ -103,6 +104,7 @@ def build_spec(
         "grace_seconds": grace_seconds,
         "memory_limit_mb": environment.memory_mb,
         "log_cap_bytes": log_cap_bytes,
+        "keep_kernel_seconds": keep_kernel_seconds if config.keep_kernel else None,
         "max_llm_calls": config.max_llm_calls,
         "max_cost_usd": None if config.max_cost_usd is None else str(config.max_cost_usd),
         "on_budget": config.on_budget,

@@ -30,7 +30,7 @@ from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
 from mellea_jupyter.models.assets import Asset
 from mellea_jupyter.models.budget import BudgetDecision
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
-from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS, Environment
 from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
@@ -129,6 +129,7 @@ class RunService:
         environment = await self._environments.resolve(
             config.environment_id or asset.default_environment_id, user
         )
+        check_keeps_kernel(config, environment)
         if config.environment_id is not None:  # it may have been named
             config = config.model_copy(update={"environment_id": environment.id})
         self.require_can_ask(config, environment)
@@ -301,6 +302,7 @@ class RunService:
             config.environment_id or placement.environment_id, user
         )
         self.require_can_ask(config, environment)
+        check_keeps_kernel(config, environment)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -472,6 +474,21 @@ class RunService:
             action=action,
             run_id=run_id,
             details=details,
+        )
+
+
+def check_keeps_kernel(config: RunConfig, environment: Environment) -> None:
+    """That `keep_kernel` is asked for only where there is a kernel.
+
+    Raises:
+        InvalidInput
+    """
+    if config.keep_kernel and environment.executor in BUILT_IN_EXECUTORS[:2]:
+        raise InvalidInput(
+            "config.keep_kernel",
+            f"the environment {environment.name!r} has no kernel: its executor is "
+            f"{environment.executor}",
+            hint="Leave it out, or choose an environment with the kernel executor.",
         )
 
 

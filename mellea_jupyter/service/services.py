@@ -25,6 +25,7 @@ from mellea_jupyter.environments.configured import (
 from mellea_jupyter.exceptions import LaunchFailed, PermissionDenied, RunNotFound
 from mellea_jupyter.executors.base import ExecutorUnreachable, LeavesOrphans, PullsImages
 from mellea_jupyter.executors.docker.executor import DockerExecutor, DockerOptions
+from mellea_jupyter.executors.kernel.executor import KernelExecutor, KernelOptions
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.events import RunChanged
@@ -43,6 +44,7 @@ from mellea_jupyter.service.dispatcher import Dispatcher
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.forecasts import Forecasts
 from mellea_jupyter.service.kept_bytes import KeptBytes
+from mellea_jupyter.service.kernels import KernelService
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.masking import Masking
@@ -94,6 +96,8 @@ class ServiceOptions:
     fork_server_idle_seconds: float = 1800.0
     prewarm: bool = True
     docker: DockerOptions = field(default_factory=DockerOptions)
+    kernel: KernelOptions = field(default_factory=KernelOptions)
+    keep_kernel_seconds: float = 1800.0
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
 
@@ -119,6 +123,7 @@ class Services:
         executors = create_executors(
             {
                 ProcessExecutor.name: {"warm_idle_seconds": options.fork_server_idle_seconds},
+                KernelExecutor.name: {"options": options.kernel},
                 DockerExecutor.name: {"data_dir": data_dir, "options": options.docker},
             }
         )
@@ -200,7 +205,10 @@ class Services:
             lease=self._lease.id,
             prices=self.prices,
             options=PlacingOptions(
-                options.grace_seconds, options.log_cap_bytes, options.budget_ask_seconds
+                options.grace_seconds,
+                options.log_cap_bytes,
+                options.budget_ask_seconds,
+                options.keep_kernel_seconds,
             ),
             demo_url=self._demo.url,
             slot_freed=self._slot_freed,
@@ -251,6 +259,9 @@ class Services:
             offload=self._offload,
             get_run=self.runs.get,
             masking=masking,
+        )
+        self.kernels = KernelService(
+            runs=self.runs, folders=folders, offload=self._offload, manager=options.kernel.manager
         )
         self.calls = RunCalls(
             store=self._store,
@@ -394,6 +405,7 @@ class Services:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self.environments.close()
+        await self.kernels.close()
         await self._placer.close()
         await self.logs.close()
         self.broker.close()

@@ -52,7 +52,7 @@ class ScriptedLlm(LlmServer):
             last = len(self._steps) - 1
             reply = self._steps[min(self._position, last)] if self._steps else Reply()
             self._position += 1
-        if request.schema and not reply.text.lstrip().startswith("{"):
+        if request.schema and reply.status == 200 and not reply.text.lstrip().startswith("{"):
             text = json.dumps(value_for_schema(request.schema))
             return replace(reply, text=text)
         return reply

@@ -16,6 +16,7 @@ from typing import Any
 from mellea_jupyter.environments import Interpreters
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
 from mellea_jupyter.executors.docker.executor import DockerExecutor
+from mellea_jupyter.executors.kernel.executor import KernelExecutor
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.tree import find_tree
 from mellea_jupyter.models.environments import Environment
@@ -32,6 +33,8 @@ class Kind(ABC):
     """One kind of executor under test."""
 
     name: str
+    stop_signals: tuple[str, ...] = ("SIGTERM",)
+    """What a program gets before SIGKILL when it is stopped, the first thing first."""
 
     @abstractmethod
     def executor(self) -> Executor:
@@ -104,6 +107,44 @@ class ProcessKind(Kind):
         ProcessExecutor(socket_folder=self._sockets).forkservers.stop_all()
 
 
+class KernelKind(Kind):
+    """Kernels of this machine, each held by a supervisor."""
+
+    name = "kernel"
+    stop_signals = ("SIGINT", "SIGTERM")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def executor(self) -> Executor:
+        return KernelExecutor(interpreters=INTERPRETERS)
+
+    def environment(self, **fields: Any) -> Environment:
+        given = {"kernel_name": "python3", **fields}
+        return Environment(id="e", name="Kernel", executor="kernel", **given)
+
+    def broken(self, folder: Path) -> tuple[Environment, str, str]:
+        return self.environment(kernel_name="nope"), "no kernel 'nope'", "environment_unavailable"
+
+    def variables(self, folder: Path) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(folder)}
+
+    def fields(self, environment: Environment) -> dict[str, Any]:
+        return {"memory_limit_mb": environment.memory_mb}
+
+    def kill_supervisor(self, handle: RunHandle, spec: LaunchSpec) -> None:
+        supervisor, kernel = supervisor_identity(handle), program_identity(spec.run_dir)
+        supervisor.send(signal.SIGKILL)
+        kernel.send(signal.SIGKILL)
+
+    def is_anything_left(self, handle: RunHandle, spec: LaunchSpec) -> bool:
+        known = {supervisor_identity(handle), program_identity(spec.run_dir)}
+        return bool(find_tree(spec.run_id, known))
+
+    def close(self) -> None:
+        """Nothing is kept ready; the folder's fixture looks for processes that are left."""
+
+
 class DockerKind(Kind):
     """Containers of a real engine."""
 
@@ -171,7 +212,8 @@ def engine_or_leave() -> Any:
     return client
 
 
-KINDS: dict[str, type[ProcessKind | DockerKind]] = {
+KINDS: dict[str, type[ProcessKind | KernelKind | DockerKind]] = {
     ProcessKind.name: ProcessKind,
+    KernelKind.name: KernelKind,
     DockerKind.name: DockerKind,
 }

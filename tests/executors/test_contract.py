@@ -77,11 +77,13 @@ def test_the_program_s_own_end_is_kept(
     wait_until(lambda: is_gone(executor, handle, spec))
 
 
-def test_cancel_gives_grace_and_names_who_and_why(executor: Executor, new_run: NewRun) -> None:
+def test_cancel_gives_grace_and_names_who_and_why(
+    executor: Executor, kind: Kind, new_run: NewRun
+) -> None:
     spec = new_run(
         "import signal, sys\n"
         "def end(*_):\n    print('cleaned up', flush=True)\n    sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, end)\n" + WAIT_FOREVER
+        f"signal.signal(signal.{kind.stop_signals[0]}, end)\n" + WAIT_FOREVER
     )
     handle = executor.launch(spec)
     wait_until(lambda: "ready" in output(spec.run_dir))
@@ -96,13 +98,13 @@ def test_cancel_gives_grace_and_names_who_and_why(executor: Executor, new_run: N
     executor.cancel(handle, spec.run_dir, reason="user", by="ada", grace_seconds=1)
 
 
-def test_a_program_that_ignores_term_is_dead_after_the_grace_with_its_daemons(
+def test_a_program_that_ignores_the_stop_is_dead_after_the_grace_with_its_daemons(
     executor: Executor, kind: Kind, new_run: NewRun
 ) -> None:
     spec = new_run(
         "import os, signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "if os.fork() == 0:\n"
+        + "".join(f"signal.signal(signal.{n}, signal.SIG_IGN)\n" for n in kind.stop_signals)
+        + "if os.fork() == 0:\n"
         "    os.setsid()\n"
         "    if os.fork(): os._exit(0)\n"
         "    print('daemon', os.getpid(), flush=True)\n"

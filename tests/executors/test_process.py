@@ -21,7 +21,7 @@ import pytest
 
 from mellea_jupyter.environments import Interpreter
 from mellea_jupyter.exceptions import LaunchFailed
-from mellea_jupyter.executors import process, run_folder
+from mellea_jupyter.executors import process, run_folder, supervised
 from mellea_jupyter.executors.base import LaunchSpec, RunHandle
 from mellea_jupyter.executors.forkservers import Undecided
 from mellea_jupyter.executors.identity import ProcessIdentity, boot_id
@@ -335,7 +335,7 @@ def test_a_server_that_dies_between_launch_and_storing_the_handle_finds_the_run(
     script = (
         "import os, pickle, sys\n"
         "from mellea_jupyter.executors import process\n"
-        "process._placed = lambda *_: os.kill(os.getpid(), 9)\n"
+        "process.ProcessExecutor._placed = lambda *_: os.kill(os.getpid(), 9)\n"
         "process.ProcessExecutor(warm=False).launch(pickle.load(sys.stdin.buffer))\n"
     )
     _run_and_expect_kill(script, spec)
@@ -352,7 +352,7 @@ def test_a_server_that_dies_between_launch_and_storing_the_handle_finds_the_run(
 def test_a_server_that_dies_before_the_supervisor_exists_has_a_lost_run(
     new_run: NewRun, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "START_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(supervised, "START_PATIENCE_SECONDS", 0.2)
     spec = new_run("print(1)")
     script = (
         "import os, pickle, sys\n"

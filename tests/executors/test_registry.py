@@ -30,7 +30,7 @@ def test_the_built_in_executor_is_known() -> None:
 
 
 def test_a_package_can_offer_one_but_not_take_over_a_built_in_name(register: None) -> None:
-    assert registry.list_executors() == ("broken", "docker", "mine", "process", "wrong")
+    assert registry.list_executors() == ("broken", "docker", "kernel", "mine", "process", "wrong")
     assert registry.load_executor("mine") is ProcessExecutor
     assert registry.load_executor("process") is ProcessExecutor
 
@@ -50,7 +50,7 @@ def test_those_that_work_are_created_and_the_others_left_out(
     register: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = registry.create_executors({"process": {"warm_idle_seconds": 5}})
-    assert sorted(made.by_name) == ["docker", "mine", "process"]
+    assert sorted(made.by_name) == ["docker", "kernel", "mine", "process"]
     assert sorted(made.problems) == ["broken", "wrong"]
     assert "can not be loaded" in made.problems["broken"]
     assert "Repair or remove" in made.problems["broken"]

@@ -221,3 +221,49 @@ def test_a_capture_puts_lines_where_an_event_says(tmp_path: Path) -> None:
     assert [frame["kind"] for frame in frames] == ["output", "system", "output", "output"]
     assert [frame.get("first_line") for frame in frames] == [1, None, 3, 4]
     assert frames[-1]["partial"] is True
+
+
+# -- going on with a journal whose writer died ---------------------------------------------------
+
+
+def died(tmp_path: Path) -> FrameWriter:
+    """A writer that wrote two lines and a frame and is left without an end."""
+    writer = FrameWriter(str(tmp_path), 2**20)
+    writer.write("started", host="here")
+    writer.write_output("stdout", b"one\ntwo\n", lines=2)
+    writer.close()
+    return writer
+
+
+def test_a_resumed_journal_goes_on_behind_its_last_whole_frame(tmp_path: Path) -> None:
+    died(tmp_path)
+    with (tmp_path / "frames.ndjson").open("ab") as file:
+        file.write(b'{"v":1,"seq":3,"kind":"out')  # torn
+    writer = FrameWriter(str(tmp_path), 2**20, resume=True)
+    assert (writer.seq, writer.line) == (2, 2)
+    assert writer.last_written_at > 0
+    assert writer.write_output("stdout", b"three\n", lines=1) == 3
+    assert writer.write_end(exit_code=0)
+    writer.close()
+    lines = (tmp_path / "frames.ndjson").read_bytes().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4]
+    assert (tmp_path / "output.000").read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_bytes_without_a_frame_get_theirs_when_a_journal_is_resumed(tmp_path: Path) -> None:
+    died(tmp_path)
+    with (tmp_path / "output.000").open("ab") as file:
+        file.write(b"three\nfo")
+    writer = FrameWriter(str(tmp_path), 2**20, resume=True)
+    writer.close()
+    frame = json.loads((tmp_path / "frames.ndjson").read_bytes().splitlines()[-1])
+    assert (frame["offset"], frame["length"], frame["lines"], frame["first_line"]) == (8, 8, 2, 3)
+    assert (tmp_path / "output.000").read_bytes() == b"one\ntwo\nthree\nfo"
+
+
+def test_a_journal_that_has_its_end_is_not_resumed(tmp_path: Path) -> None:
+    writer = FrameWriter(str(tmp_path), 2**20)
+    writer.write_end(exit_code=0)
+    writer.close()
+    with pytest.raises(FileExistsError, match="has its end"):
+        FrameWriter(str(tmp_path), 2**20, resume=True)

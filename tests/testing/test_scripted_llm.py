@@ -50,6 +50,39 @@ def test_errors_keep_their_status_code_and_type() -> None:
     assert answer.json()["error"]["code"] == "rate_limit_exceeded"
 
 
+def test_an_error_keeps_its_text_where_a_schema_is_asked_for() -> None:
+    schema = {"json_schema": {"schema": {"type": "object", "properties": {"n": {}}}}}
+    body = {"messages": MESSAGES, "response_format": schema}
+    with ScriptedLlm([{"status": 403, "text": "not for you"}]) as llm:
+        answer = httpx.post(f"{llm.openai_url}/chat/completions", json=body)
+    assert answer.json()["error"]["message"] == "not for you"
+
+
+def test_a_body_of_its_own_is_sent_as_it_stands() -> None:
+    step = {"status": 502, "body": "<h1>Bad Gateway</h1>", "content_type": "text/html"}
+    with ScriptedLlm([step]) as llm:
+        answer = httpx.post(f"{llm.url}/api/chat", json={"model": "m", "messages": MESSAGES})
+        assert llm.counts()["failed"] == 1
+    assert (answer.status_code, answer.text) == (502, "<h1>Bad Gateway</h1>")
+    assert answer.headers["content-type"] == "text/html"
+
+
+def test_a_connection_can_be_cut_before_or_in_a_reply() -> None:
+    body = {"model": "m", "messages": MESSAGES, "stream": True}
+    received: list[dict[str, object]] = []
+    with ScriptedLlm([{"cut_after": 0}, {"text": "a b c d", "cut_after": 2}]) as llm:
+        with pytest.raises(httpx.ReadError):
+            httpx.post(f"{llm.url}/api/chat", json=body)
+        with (
+            pytest.raises(httpx.ReadError),
+            httpx.stream("POST", f"{llm.url}/api/chat", json=body) as answer,
+        ):
+            received.extend(json.loads(line) for line in answer.iter_lines())
+        counts = llm.counts()
+    assert len(received) <= 2
+    assert (counts["requests"], counts["failed"], counts["output_tokens"]) == (2, 2, 0)
+
+
 def test_another_process_can_script_it_and_read_its_counts() -> None:
     with ScriptedLlm() as llm:
         set_remote_script(llm.openai_url, ["scripted words"])

@@ -13,6 +13,7 @@ import type {
   GetRunsRunIdLogsQuery,
   GetRunsRunIdLoopsQuery,
   GetRunsSummaryQuery,
+  KeptKernel,
   LogPage,
   LoopPage,
   Run,
@@ -108,6 +109,10 @@ export class RunsApi {
   /** Answer a run that waits at its budget. */
   answerBudget(runId: string, body: BudgetDecision): Promise<Run> {
     return this.write('POST', `runs/${runId}/budget`, body);
+  }
+
+  openKernel(runId: string): Promise<KeptKernel> {
+    return this.write('POST', `runs/${runId}/kernel`);
   }
 
   cancelRuns(runIds: readonly string[]): Promise<Record<string, string>> {

@@ -490,6 +490,16 @@ export type Interval = {
   high: number;
 };
 
+/** The kernel of a failed run, which lives on for a console. */
+export type KeptKernel = {
+  /** Its id in the server, once it is opened there. */
+  id: string;
+  /** Its kernelspec. */
+  name: string;
+  /** When it is stopped. */
+  until: string;
+};
+
 /** The client reads too slowly for this topic, which has ended. Read what is missing over REST and subscribe again after the last line, or subscribe with `after` set to `resume`. */
 export type Lagged = {
   type: 'lagged';
@@ -1001,6 +1011,8 @@ export type Run = {
   artifacts_purged: boolean;
   /** When they were. */
   artifacts_purged_at: string | null;
+  /** Its kernel, where that was kept after it failed (`keep_kernel`). */
+  kernel: KeptKernel | null;
   /** Grows with every change of the record. */
   version: number;
   /** The machine that executes it. */
@@ -1023,7 +1035,7 @@ export type Run = {
   cancel_reason: string | null;
   /** When the grace period ends. */
   kill_at: string | null;
-  /** `{done, total, text}`, when the program reports it. */
+  /** `{done, total, text}`, when the program reports it. Of a notebook also `unit: cell`, and its text is e.g. `cell 7 of 20`. */
   progress: Record<string, JsonValue> | null;
   /** What it waits for an answer to; null when it does not. */
   waiting: RunWaiting | null;
@@ -1094,6 +1106,8 @@ export type RunConfig = {
   strict_requirements: boolean;
   /** Keep prompts and replies of LLM calls. */
   capture_content: boolean;
+  /** Keep the kernel of a run that fails, for a console to look into it. Kernel environments only. */
+  keep_kernel: boolean;
   /** Budget of the run, in US dollars. */
   max_cost_usd: string | null;
   /** Most LLM calls of the run. */
@@ -1130,6 +1144,8 @@ export type RunConfigInput = {
   strict_requirements?: boolean;
   /** Keep prompts and replies of LLM calls. */
   capture_content?: boolean;
+  /** Keep the kernel of a run that fails, for a console to look into it. Kernel environments only. */
+  keep_kernel?: boolean;
   /** Budget of the run, in US dollars. */
   max_cost_usd?: number | string | null;
   /** Most LLM calls of the run. */

@@ -29,6 +29,10 @@ export function waitingText(run: Run, now: number, trans: ITranslation): string 
   }
   const progress = run.progress;
   if (progress && typeof progress['done'] === 'number' && typeof progress['total'] === 'number') {
+    if (progress['unit'] === 'cell') {
+      const cell = Math.min(progress['done'] + 1, progress['total']);
+      return trans.__('cell %1 of %2', cell, progress['total']);
+    }
     const said = typeof progress['text'] === 'string' ? ` ${progress['text']}` : '';
     return trans.__('%1 of %2', progress['done'], progress['total']) + said;
   }

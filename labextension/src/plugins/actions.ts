@@ -69,6 +69,16 @@ function addRunCommands(
       });
     }
   });
+  add(
+    CommandIDs.openConsole,
+    trans.__('Open console'),
+    trans.__('Look into the kernel that the failed run has left'),
+    async runId => {
+      const { id, name } = await api.openKernel(runId);
+      const kernelPreference = { id, name, autoStartDefault: false };
+      await commands.execute('console:create', { kernelPreference, name: trans.__('Failed run') });
+    }
+  );
   add(CommandIDs.copyId, trans.__('Copy id'), trans.__('Copy the id of the run'), runId =>
     Clipboard.copyToSystem(runId)
   );

@@ -249,17 +249,28 @@ def _loop_ended(frame: Frame) -> str:
 
 
 def _gap(frame: Frame) -> str:
+    if _text(frame, "reason") == "unheard":
+        return _unheard(frame)
     lines, amount = _number(frame, "gap_lines"), _number(frame, "bytes")
     why = _GAP_REASONS.get(_text(frame, "reason"), "unknown reason")
     shown_size = "unknown size" if amount is None else size(int(amount))
     return f"{shown_size} ({lines or 0:,} lines) of output were left out: {why}"
 
 
+def _unheard(frame: Frame) -> str:
+    """What a kernel sent while nobody listened; only events have numbers that can be counted."""
+    events, seconds = _number(frame, "events"), _number(frame, "seconds")
+    if seconds is None:
+        return f"{events or 0:,} events of the kernel did not arrive"
+    return f"Nobody listened to the kernel for {seconds:,.0f} s; what it printed then is lost"
+
+
 def _stop(frame: Frame) -> str:
     by = _text(frame, "by")
     grace = _number(frame, "grace_seconds")
     asked = f"Stop ({_text(frame, 'reason', 'unknown')}){f' by {by}' if by else ''}"
-    return f"{asked}: SIGTERM sent, SIGKILL after {grace or 0:g} s"
+    first = "interrupt" if _text(frame, "first") == "interrupt" else "SIGTERM"
+    return f"{asked}: {first} sent, SIGKILL after {grace or 0:g} s"
 
 
 def _degraded(frame: Frame) -> str:

@@ -78,12 +78,12 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
           value={pulledPart(run) ?? 0}
         />
       )}
-      <Controls run={run} commands={commands} trans={trans} />
+      <Controls run={run} now={now} commands={commands} trans={trans} />
     </div>
   );
 }
 
-function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {
+function Controls({ run, now, commands, trans }: IRunHeaderProps & { now: number }): ReactElement {
   const [isAsked, setAsked] = useState(false);
   const args = { runId: run.id };
   const execute = (id: string) => (): void => void commands.execute(id, args);
@@ -100,6 +100,11 @@ function Controls({ run, commands, trans }: IRunHeaderProps): ReactElement {
           }}
         >
           {trans.__('Cancel')}
+        </button>
+      )}
+      {run.kernel && Date.parse(run.kernel.until) > now && (
+        <button type="button" className="jp-MelleaButton" onClick={execute(CommandIDs.openConsole)}>
+          {trans.__('Open console')}
         </button>
       )}
       {canRetry(run) && (

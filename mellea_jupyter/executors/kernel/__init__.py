@@ -1,0 +1,1 @@
+"""The kernel executor: a Jupyter kernel for each run."""

@@ -1,0 +1,67 @@
+"""Runs in kernels: how far a notebook is, and a console on the kernel of a failed run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from mellea_jupyter.testing.server import JupyterServer
+
+from .pages import LabPage
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+def notebook(*sources: str) -> str:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "code", "source": source, "metadata": {}, "outputs": [],
+         "execution_count": None}
+        for source in sources
+    ]  # fmt: skip
+    return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})
+
+
+@pytest.fixture
+def environment(http: httpx.Client) -> str:
+    described = {"name": "A kernel", "executor": "kernel", "kernel_name": "python3"}
+    made = http.post("api/environments", json=described)
+    made.raise_for_status()
+    return str(made.json()["id"])
+
+
+def test_a_console_opens_on_the_kernel_that_a_failed_run_has_left(
+    lab: LabPage, server: JupyterServer, http: httpx.Client, environment: str
+) -> None:
+    server.write("wrong.ipynb", notebook("found = 6 * 7", "raise ValueError('look closer')"))
+    run = server.create(http, "wrong.ipynb", environment_id=environment, keep_kernel=True)
+    server.wait_for(http, run["id"], ["failed"])
+    tab = lab.open_run(run["id"])
+    tab.expect_status("failed")
+    tab.controls.get_by_role("button", name="Open console").click()
+    console = lab.page.locator(".jp-ConsolePanel")
+    prompt = console.locator(".jp-CodeConsole-input .cm-content")
+    expect(prompt).to_be_visible()
+    prompt.click()
+    lab.page.keyboard.type("print('it is', found)")
+    lab.page.keyboard.press("Shift+Enter")
+    expect(console.locator(".jp-OutputArea-output").filter(has_text="it is 42")).to_be_visible()
+    http.post("api/runs/bulk/delete", json={"run_ids": [run["id"]]}).raise_for_status()
+
+
+def test_a_notebook_says_which_cell_it_is_at(
+    lab: LabPage, server: JupyterServer, http: httpx.Client, environment: str
+) -> None:
+    waiting = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
+    server.write("cells.ipynb", notebook("1", waiting, "3"))
+    (server.root / "go").unlink(missing_ok=True)
+    run = server.create(http, "cells.ipynb", environment_id=environment)
+    tab = lab.open_run(run["id"])
+    expect(tab.header).to_contain_text("cell 2 of 3")
+    lab.show_sidebar()
+    expect(lab.sidebar_item("cells.ipynb").first).to_contain_text("cell 2 of 3")
+    (server.root / "go").touch()
+    tab.expect_status("succeeded")

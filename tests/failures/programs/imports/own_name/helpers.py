@@ -1,0 +1,2 @@
+def format_price(value):
+    return f"{value:.2f} EUR"

@@ -1,0 +1,9 @@
+import sys
+
+
+def main():
+    print("checked 3 files")
+    return 3
+
+
+sys.exit(main())

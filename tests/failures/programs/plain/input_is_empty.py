@@ -1,0 +1,5 @@
+def ask_city():
+    return input("Which city? ")
+
+
+print(f"Planning {ask_city()}")
