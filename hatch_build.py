@@ -23,6 +23,7 @@ TARGETS = (
     "mellea_jupyter/labextension/package.json",
     "mellea_jupyter/widgets/static/widget.js",
     "mellea_jupyter/widgets/static/widget.css",
+    "mellea_jupyter/widgets/static/loops.js",
 )
 MINIMUM_NODE = (20, 19)
 COMMANDS = (

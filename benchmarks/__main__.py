@@ -14,7 +14,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ORDER = (
-    "instrumentation", "store", "startup", "rest", "calls", "logs", "artifacts", "lab", "docker",
+    "instrumentation", "store", "startup", "rest", "calls", "logs", "artifacts", "lab", "calls_tab",
+    "docker",
 )  # fmt: skip
 
 

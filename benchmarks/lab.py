@@ -70,7 +70,9 @@ COUNTED = """count => Number(
 
 
 @contextmanager
-def lab_server(folder: Path, *, extension: bool) -> Iterator[JupyterServer]:
+def lab_server(
+    folder: Path, *, extension: bool, prepare: Callable[[JupyterServer], None] | None = None
+) -> Iterator[JupyterServer]:
     """A JupyterLab server that has no lab extension but ours, or none."""
     extensions = folder / "labextensions"
     extensions.mkdir(parents=True)
@@ -79,6 +81,8 @@ def lab_server(folder: Path, *, extension: bool) -> Iterator[JupyterServer]:
     paths = f"--LabApp.labextensions_path={extensions}"
     server = JupyterServer(folder, app="lab", options=[paths], extension=extension)
     configure_lab(folder / "config")
+    if prepare is not None:
+        prepare(server)
     with server:
         yield server
 

@@ -34,7 +34,8 @@ def test_the_wheel_carries_the_built_extension(built_wheel: Path) -> None:
     assert f"{BUILT}/install.json" in names
     assert any(name.startswith(f"{BUILT}/static/remoteEntry") for name in names)
     assert not [name for name in names if name.startswith("mellea_jupyter/labextension")]
-    assert {f"mellea_jupyter/widgets/static/widget.{kind}" for kind in ("js", "css")} <= set(names)
+    built = {"widget.js", "widget.css", "loops.js"}
+    assert {f"mellea_jupyter/widgets/static/{name}" for name in built} <= set(names)
 
 
 def test_jupyterlab_finds_the_installed_extension(built_wheel: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-// Builds the anywidget: one file of script and one of style, into the Python package. React is
-// preact here, a sixth of its size: the file travels through the kernel with each widget.
+// Builds the anywidget: one file of script and one of style, into the Python package, and a second
+// script that the kernel sends when it is asked for. React is preact here, a sixth of its size: the
+// first script travels through the kernel with each widget.
 
 import { build } from 'esbuild';
 import path from 'node:path';
@@ -7,12 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-const result = await build({
+const options = {
   absWorkingDir: ROOT,
-  entryPoints: [
-    { in: 'src/widget/index.ts', out: 'widget' },
-    { in: 'style/widget.css', out: 'widget' }
-  ],
   outdir: '../mellea_jupyter/widgets/static',
   bundle: true,
   format: 'esm',
@@ -29,12 +26,26 @@ const result = await build({
   },
   legalComments: 'none',
   metafile: true
-});
+};
+const results = [
+  await build({
+    ...options,
+    entryPoints: [
+      { in: 'src/widget/index.ts', out: 'widget' },
+      { in: 'style/widget.css', out: 'widget' }
+    ]
+  }),
+  await build({
+    ...options,
+    entryPoints: [{ in: 'src/widget/loops.ts', out: 'loops' }],
+    loader: { '.css': 'text' }
+  })
+];
 
 // It has to work where there is no JupyterLab.
-const foreign = Object.keys(result.metafile.inputs).filter(name =>
-  /@(jupyterlab|lumino)\//.test(name)
-);
+const foreign = results
+  .flatMap(result => Object.keys(result.metafile.inputs))
+  .filter(name => /@(jupyterlab|lumino)\//.test(name));
 if (foreign.length > 0) {
   console.error(`The widget must not import JupyterLab or Lumino: ${foreign.join(', ')}`);
   process.exit(1);

@@ -4,12 +4,16 @@ import type {
   ArtifactPreview,
   ArtifactRef,
   GetRunsRunIdLogsQuery,
+  LlmCall,
   LogFrame,
   LogPage,
+  LoopAttempt,
   Notice,
   NoticeRun,
   NotificationSettings,
-  Run
+  Run,
+  SamplingLoop,
+  Verdict
 } from '../src/api/schema.js';
 import type { ITopicListener } from '../src/api/stream.js';
 import type { ITranslation } from '../src/format.js';
@@ -96,6 +100,12 @@ export function makeRun(change: Partial<Run> = {}): Run {
       input_tokens: 0,
       output_tokens: 0,
       estimated_cost_usd: 0,
+      useful_cost_usd: 0,
+      repair_cost_usd: 0,
+      judge_cost_usd: 0,
+      wasted_cost_usd: 0,
+      accepted_outputs: 0,
+      cost_per_accepted_output_usd: null,
       samples_generated: 0,
       repair_attempts: 0,
       loop_iterations: 0,
@@ -129,6 +139,94 @@ export function makeRun(change: Partial<Run> = {}): Run {
     kill_at: null,
     progress: null,
     models_used: [],
+    ...change
+  };
+}
+
+/** A finished answer of one second. */
+export function makeCall(call: number, change: Partial<LlmCall> = {}): LlmCall {
+  return {
+    call,
+    started_at: 1000 + call,
+    purpose: 'answer',
+    provider: 'openai',
+    model: 'gpt-4o',
+    response_model: null,
+    action: 'Instruction',
+    status: 'finished',
+    input_tokens: 1204,
+    output_tokens: 388,
+    cached_tokens: null,
+    reasoning_tokens: null,
+    latency_ms: 1000,
+    ttft_ms: null,
+    streaming: false,
+    finish_reason: 'stop',
+    requests: 1,
+    cost_usd: 0.0041,
+    price: { source: 'genai-prices', version: '0.0.31', dated: '2026-08-01' },
+    share: 'useful',
+    loop: null,
+    chain: null,
+    attempt: null,
+    requirement: null,
+    error: null,
+    line: null,
+    has_content: true,
+    ...change
+  };
+}
+
+export function makeVerdict(requirement: number | null, change: Partial<Verdict> = {}): Verdict {
+  return {
+    requirement,
+    text: `requirement ${requirement ?? ''}`.trim(),
+    passed: true,
+    score: null,
+    reason: null,
+    latency_ms: 1,
+    calls: [],
+    ...change
+  };
+}
+
+export function makeAttempt(attempt: number, change: Partial<LoopAttempt> = {}): LoopAttempt {
+  return {
+    chain: 1,
+    attempt,
+    form: attempt === 1 ? 'answer' : 'repair',
+    calls: [],
+    verdicts: [],
+    is_chosen: false,
+    ...change
+  };
+}
+
+/** A loop with two requirements and no attempt yet. */
+export function makeLoop(loop: number, change: Partial<SamplingLoop> = {}): SamplingLoop {
+  return {
+    loop,
+    parent: null,
+    strategy: 'RepairTemplateStrategy',
+    instruction: 'Write an email',
+    budget: 3,
+    concurrency: 1,
+    requirements: [
+      { index: 0, text: 'polite', kind: 'judge' },
+      { index: 1, text: 'under 100 words', kind: 'function' }
+    ],
+    attempts: [],
+    status: 'active',
+    chosen_loop: null,
+    error: null,
+    started_at: 1000,
+    ended_at: null,
+    samples: 0,
+    cost_usd: null,
+    repair_cost_usd: null,
+    unpriced_calls: 0,
+    left_out: 0,
+    line: null,
     ...change
   };
 }

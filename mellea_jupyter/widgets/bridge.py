@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -42,6 +43,9 @@ SILENCE_SECONDS: Final = 240.0
 FIRST_LOOK_SECONDS: Final = 0.25
 LONGEST_PAUSE_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 900.0
+
+_SECOND_MODULE: Final = Path(__file__).parent / "static" / "loops.js"
+"""What draws sampling loops; with the first script it would be in every widget."""
 
 Value = TypeVar("Value")
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -191,7 +195,7 @@ class WidgetServer:
     def _serve(self, name: str, browser: Browser, content: dict[str, Any]) -> None:
         number = content.get("socket")
         match content.get("kind"):
-            case "request" | "download":
+            case "request" | "download" | "module":
                 self._begin_request(name, browser, content)
             case "open" if isinstance(number, int):
                 self._open_socket(name, browser, number)
@@ -217,6 +221,10 @@ class WidgetServer:
         is_download = content.get("kind") == "download"
         buffers: list[bytes] = []
         try:
+            if content.get("kind") == "module":
+                module = await asyncio.to_thread(_SECOND_MODULE.read_bytes)
+                self._reply(name, content.get("id"), 200, module)
+                return
             if is_download:
                 request, most = check_download(content.get("path")), MOST_DOWNLOAD_BYTES
             else:

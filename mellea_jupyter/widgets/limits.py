@@ -21,6 +21,7 @@ MOST_BODY_BYTES: Final = 256 * 1024
 
 _PARTS: Final = {
     "run": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "call": r"[1-9][0-9]{0,8}",
     "asset": r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}",
     "artifact": r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}",
 }
@@ -32,6 +33,9 @@ ROUTES: Final = (
     ("GET", "runs/{run}"),
     ("GET", "runs/{run}/logs"),
     ("GET", "runs/{run}/metrics"),
+    ("GET", "runs/{run}/calls"),
+    ("GET", "runs/{run}/calls/{call}/content"),
+    ("GET", "runs/{run}/loops"),
     ("GET", "runs/{run}/outputs"),
     ("GET", "users/me/runs"),
     ("GET", "assets/{asset}"),

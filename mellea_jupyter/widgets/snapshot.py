@@ -17,11 +17,13 @@ import orjson
 from mellea_jupyter.client import phrases, side_by_side
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import SamplingLoop
 from mellea_jupyter.models.comparisons import ComparedRow, RunComparison
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunPage, RunSummary
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.widgets import ladders
 
 if TYPE_CHECKING:
     from mellea_jupyter.widgets.costs import CostRow
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 SHOWN_LINES: Final = 8
 SHOWN_LOG_LINES: Final = 50
 SHOWN_RUNS: Final = 20
+SHOWN_LOOPS: Final = 3
 _SHOWN_ARTIFACTS: Final = 20
 _LINE_CHARACTERS: Final = 500
 _OUTPUT_CHARACTERS: Final = 4000
@@ -73,17 +76,20 @@ def of_run(
     run: Run,
     connection: Connection,
     *,
+    loops: Sequence[SamplingLoop] = (),
     outputs: Sequence[StructuredOutput] = (),
     lines: Sequence[LogFrame] = (),
 ) -> Snapshot:
-    """The card: status, numbers, failure with the next step, result or last lines, artifacts."""
+    """The card: status, numbers, what went wrong, attempts, result or last lines, artifacts."""
     failure = _failure_rows(run)
     results = [_pretty(output.data) for output in outputs]
     shown = [] if results else [line_text(frame) for frame in lines[-SHOWN_LINES:]]
     kept = run.artifacts[:_SHOWN_ARTIFACTS]
     left = len(run.artifacts) - len(kept)
 
-    text = [phrases.as_text(run), *failure, *results, *(f"│ {line}" for line in shown)]
+    text = [phrases.as_text(run), *failure]
+    text += [line for loop in loops[:SHOWN_LOOPS] for line in ladders.as_text(loop)]
+    text += [*results, *(f"│ {line}" for line in shown)]
     if kept:
         names = ", ".join(ref.path for ref in kept)
         text.append(f"artifacts: {names}{f' and {left} more' if left else ''}")
@@ -94,6 +100,7 @@ def of_run(
         rows = "".join(_element("div", escape(row)) for row in failure)
         style = f"margin: 6px 0; padding: 6px 10px; border-left: 4px solid {border}"
         html.append(_element("div", rows, f"{style}; white-space: pre-wrap"))
+    html += [_ladder(loop) for loop in loops[:SHOWN_LOOPS]]
     html += [_element("pre", escape(result), _MONO) for result in results]
     if shown:
         html.append(_element("pre", escape("\n".join(shown)), _MONO))
@@ -297,6 +304,31 @@ def _numbers(run: Run) -> str:
     if used.cpu_seconds:
         parts.append(f"{phrases.duration(used.cpu_seconds)} CPU")
     return _element("div", escape(" · ".join(parts)), _DIM) if parts else ""
+
+
+def _ladder(loop: SamplingLoop) -> str:
+    """A sampling loop's attempts and what each requirement said of them."""
+    ladder = ladders.of(loop)
+    rows = [
+        [_cell(row.name), *(_cell(text) for text in row.cells), _cell(row.then)]
+        for row in ladder.rows
+    ]
+    heading = _element("div", escape(ladder.title), "margin-top: 6px")
+    header = ["", *ladder.requirements, ""]
+    cells = "".join(
+        _element("th", escape(name), f"{_CELL}; font-weight: normal") for name in header
+    )
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    table = (
+        _element(
+            "table",
+            f"<thead><tr>{cells}</tr></thead><tbody>{body}</tbody>",
+            "border-collapse: collapse; margin: 2px 0 0 16px",
+        )
+        if rows
+        else ""
+    )
+    return heading + table
 
 
 def _artifacts(kept: Sequence[ArtifactRef], left: int, connection: Connection) -> str:

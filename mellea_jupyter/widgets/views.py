@@ -20,6 +20,7 @@ from mellea_jupyter.client.handle import RunHandle
 from mellea_jupyter.client.handle_async import AsyncRunHandle
 from mellea_jupyter.client.sync import MelleaClient
 from mellea_jupyter.models.artifacts import StructuredOutput
+from mellea_jupyter.models.calls import SamplingLoop
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.pages import RunFilters, RunQuery
 from mellea_jupyter.models.run import Run
@@ -30,6 +31,7 @@ from mellea_jupyter.widgets.snapshot import Snapshot
 RunLike = RunHandle | AsyncRunHandle | str
 """A run: its handle, or its id."""
 
+_READ_LOOPS: Final = 50  # inner ones among them, which are not shown
 _RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -189,6 +191,7 @@ class RunCard(_RunView):
     def __init__(self, run: RunLike, client: MelleaClient | None = None) -> None:
         super().__init__(run, client)
         self._outputs: list[StructuredOutput] = []
+        self._loops: tuple[SamplingLoop, ...] = ()
 
     def seed(self) -> dict[str, Any]:
         outputs = [output.model_dump(mode="json") for output in self._outputs]
@@ -202,9 +205,14 @@ class RunCard(_RunView):
                 self._outputs = client.list_outputs(run.id)
             if not self._outputs:
                 lines = client.read_log(run.id, tail=snapshot.SHOWN_LINES).frames
+            if run.metrics.loop_iterations:
+                found = client.list_loops(run.id, limit=_READ_LOOPS).loops
+                self._loops = tuple(loop for loop in found if loop.parent is None)
         except ClientError:
             pass  # the record alone is a card, too
-        return snapshot.of_run(run, self.connection, outputs=self._outputs, lines=lines)
+        return snapshot.of_run(
+            run, self.connection, loops=self._loops, outputs=self._outputs, lines=lines
+        )
 
 
 class LogView(_RunView):

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.clock import new_id, new_run_id, now
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
+from mellea_jupyter.models.calls import LoopPage, SamplingLoop
 from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogStream
 from mellea_jupyter.models.metrics import RunMetrics
@@ -70,6 +71,7 @@ class FakeServer:
         self.frames: dict[str, list[LogFrame]] = {}
         self.artifacts: dict[str, bytes] = {}
         self.outputs: dict[str, list[StructuredOutput]] = {}
+        self.loops: dict[str, tuple[SamplingLoop, ...]] = {}
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.answers: dict[tuple[str, str], list[tuple[int, bytes, dict[str, str]]]] = {}
         self.break_after: list[int] = []
@@ -238,6 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, {"artifacts": refs, "skipped": [], "total_bytes": 0})
         elif rest.startswith("/artifacts/"):
             self._reply(200, state.artifacts[rest.rpartition("/")[2]])
+        elif rest == "/loops":
+            page = LoopPage(loops=state.loops.get(run_id, ()))
+            self._json(200, page.to_json())
         elif rest == "/outputs":
             self._json(200, [each.to_json() for each in state.outputs.get(run_id, [])])
         elif rest == "/retry":

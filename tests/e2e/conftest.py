@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.testing.lab import CHROMIUM_ARGUMENTS, configure_lab, find_chromium
+from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.seeding import seed_runs
 from mellea_jupyter.testing.server import JupyterServer
 from tests.conftest import require
@@ -38,6 +39,7 @@ KEPT = ROOT / "build" / "e2e"
 FAILED = pytest.StashKey[bool]()
 
 StartLab = Callable[..., JupyterServer]
+CreateRun = Callable[..., dict[str, Any]]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -247,3 +249,27 @@ def lab(desk: Desk, server: JupyterServer) -> LabPage:
 def watch(lab: LabPage, desk: Desk) -> PageWatch:
     """What the page of `lab` does."""
     return desk.opened[0].watch
+
+
+@pytest.fixture
+def create(server: JupyterServer, http: httpx.Client) -> CreateRun:
+    """Creates a run of a program that asks an endpoint."""
+
+    def create(endpoint: ScriptedLlm, source: str, *args: str, **config: Any) -> dict[str, Any]:
+        server.write("asking.py", source)
+        variables = {"OPENAI_BASE_URL": endpoint.openai_url, "OPENAI_API_KEY": "sk-scripted"}
+        return server.create(http, "asking.py", env_vars=variables, args=list(args), **config)
+
+    return create
+
+
+@pytest.fixture
+def finish(create: CreateRun, server: JupyterServer, http: httpx.Client) -> CreateRun:
+    """The same for a script of replies; waits for the end of the run."""
+
+    def finish(script: list[Any], source: str, *args: str, **config: Any) -> dict[str, Any]:
+        with ScriptedLlm(script) as endpoint:
+            run = create(endpoint, source, *args, **config)
+            return server.wait_for(http, run["id"])
+
+    return finish

@@ -135,6 +135,58 @@ class RunTab:
     def tab(self, name: str) -> Locator:
         return self.root.get_by_role("tab", name=re.compile(f"^{name}"))
 
+    def open_calls(self) -> CallsPane:
+        """The Calls tab."""
+        self.tab("Calls").click()
+        return CallsPane(self.root)
+
+
+class CallsPane:
+    """Loops, calls, what was opened of them, and the timeline."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root.locator(".jp-MelleaCalls")
+        self.list = self.root.get_by_role("region", name="Loops and calls")
+        self.details = self.root.get_by_role("complementary")
+        self.timeline = self.root.get_by_role("region", name="Timeline")
+        self.bars = self.timeline.locator("[data-call]")
+
+    def loop(self, number: int) -> Locator:
+        return self.list.get_by_role("region", name=f"Loop {number}", exact=True)
+
+    def head(self, number: int) -> Locator:
+        """The line about a loop."""
+        return self.loop(number).get_by_role("button").first
+
+    def ladder(self, number: int) -> Ladder:
+        return Ladder(self.list.get_by_role("grid", name=f"Attempts of loop {number}", exact=True))
+
+    def call(self, number: int) -> Locator:
+        """A call's row in the list."""
+        return self.list.get_by_role("button", name=re.compile(f"^Call {number},"))
+
+    def bar(self, number: int) -> Locator:
+        return self.timeline.get_by_role("button", name=re.compile(f"^Call {number},"))
+
+
+class Ladder:
+    """The grid of a loop: attempts and requirements."""
+
+    def __init__(self, grid: Locator) -> None:
+        self.grid = grid
+        self.rows = grid.locator("tbody tr:not(.jp-MelleaLadder-chain)")
+
+    def cell(self, attempt: int, requirement: int) -> Locator:
+        """By the row from 1, and the requirement from 1."""
+        return self.rows.nth(attempt - 1).get_by_role("gridcell").nth(requirement - 1)
+
+    def texts(self) -> list[list[str]]:
+        """What stands in the rows, without the white space."""
+        rows = self.rows.evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+        )
+        return [[" ".join(text.split()) for text in row] for row in rows]
+
 
 class LogPane:
     """A log viewer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,19 @@ def test_an_artifact_comes_as_bytes(fake: FakeServer, browser: Browser) -> None:
     assert (reply["id"], reply["status"], reply["buffers"]) == (7, 200, [b"\x00\xff"])
     browser.say("download", id=8, path=f"runs/{run.id}")
     assert browser.hear("reply")["status"] == 403
+
+
+def test_the_second_script_is_sent_when_it_is_asked_for(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "loops.js"
+    monkeypatch.setattr("mellea_jupyter.widgets.bridge._SECOND_MODULE", script)
+    browser.say("module", id=1)  # an installation without it
+    assert browser.hear("reply")["status"] == 500
+    script.write_text("export const mount = 1;", "utf-8")
+    browser.say("module", id=2)
+    reply = browser.hear("reply")
+    assert (reply["id"], reply["status"], reply["body"]) == (2, 200, "export const mount = 1;")
 
 
 @pytest.mark.parametrize(

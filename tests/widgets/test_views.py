@@ -18,9 +18,10 @@ from mellea_jupyter import LogView, RunMetrics, RunsDashboard, RunsTable, cost_s
 from mellea_jupyter.client import ClientError, MelleaClient, RunHandle
 from mellea_jupyter.client.errors import InvalidConfig
 from mellea_jupyter.models.artifacts import StructuredOutput
+from mellea_jupyter.models.calls import LoopAttempt, LoopRequirement, SamplingLoop, Verdict
 from mellea_jupyter.models.metrics import RunMetrics as Metrics
 from mellea_jupyter.models.run import ErrorDetails, RunStatus
-from mellea_jupyter.widgets import View
+from mellea_jupyter.widgets import View, ladders
 from mellea_jupyter.widgets.display import VIEW_MIME_TYPE
 from mellea_jupyter.widgets.snapshot import line_text
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run, an_artifact
@@ -104,6 +105,68 @@ def test_unmet_requirements_are_said(fake: FakeServer, client: MelleaClient) -> 
     run = fake.add(a_run())
     fake.end(run.id, metrics=Metrics(loops_exhausted=2, total_duration_ms=1))
     assert "2 sampling loops ended" in bundle_of(client.handle(run.id))["text/plain"]
+
+
+def a_loop(**change: Any) -> SamplingLoop:
+    """Two attempts of which the second is the result."""
+    verdict = Verdict(requirement=0, text="short", passed=False, reason=f"too long {EVIL}")
+    attempts = (
+        LoopAttempt(chain=1, attempt=1, form="answer", calls=(1,), verdicts=(verdict,)),
+        LoopAttempt(
+            chain=1, attempt=2, form="repair", calls=(2,), is_chosen=True,
+            verdicts=(Verdict(requirement=0, text="short", passed=True, score=8),),
+        ),
+    )  # fmt: skip
+    fields = {
+        "loop": 1, "strategy": "RepairTemplateStrategy", "instruction": "Write an email",
+        "requirements": (LoopRequirement(index=0, text="short", kind="function"),),
+        "attempts": attempts, "status": "met", "started_at": 1.0, "cost_usd": Decimal("0.0021"),
+    }  # fmt: skip
+    return SamplingLoop(**{**fields, **change})
+
+
+def test_a_card_keeps_the_attempts_of_its_loops(fake: FakeServer, client: MelleaClient) -> None:
+    run = fake.add(a_run())
+    inner = a_loop(loop=2, parent=1, instruction="inside")
+    fake.loops[run.id] = (a_loop(), inner, a_loop(loop=3, status="not_met", instruction=None))
+    fake.end(run.id, metrics=Metrics(loop_iterations=2, total_duration_ms=1))
+    bundle = bundle_of(client.handle(run.id))
+    text, html = bundle["text/plain"], bundle["text/html"]
+    for said in (text, html):
+        assert "“Write an email”  RepairTemplate · 2 attempts · requirements met · $0.0021" in said
+        assert "Loop 3  RepairTemplate · 2 attempts · requirements not met after 2" in said
+        assert "→ repair" in said
+        assert "chosen" in said
+        assert "✓ 8" in said
+        assert "inside" not in said
+    assert "✕ too long <script>" in text
+    assert "✕ too long &lt;script&gt;" in html
+
+
+def test_a_ladder_is_as_long_as_there_is_room() -> None:
+    attempts = [LoopAttempt(chain=1, attempt=n, form="resample") for n in range(1, 40)]
+    lines = ladders.as_text(a_loop(attempts=tuple(attempts)))
+    assert len(lines) == 2 + ladders.SHOWN_ATTEMPTS
+    assert ladders.as_text(a_loop(attempts=(), status="active")) == [
+        "“Write an email”  RepairTemplate · 0 attempts · running · $0.0021"
+    ]
+
+
+def test_attempts_of_chains_and_foreign_requirements_stand_apart() -> None:
+    odd = Verdict(requirement=None, text="safe", passed=False)
+    loop = a_loop(
+        requirements=(),
+        attempts=(
+            LoopAttempt(chain=1, attempt=1, form="answer", verdicts=(odd,)),
+            LoopAttempt(chain=2, attempt=1, form="answer"),
+        ),
+    )
+    ladder = ladders.of(loop)
+    assert ladder.requirements == ("safe",)
+    assert [(row.name, row.cells, row.then) for row in ladder.rows] == [
+        ("1.1 answer", ("✕",), ""),
+        ("2.1 answer", ("-",), ""),
+    ]
 
 
 def test_markup_in_names_logs_and_results_is_text(fake: FakeServer) -> None:

@@ -2,6 +2,11 @@
 
 import { RunsApi, type IReadOptions } from './rest.js';
 import type {
+  ArtifactList,
+  Run,
+  RunCreate,
+  SourceReply,
+  UsageSeries,
   ArtifactPreview,
   ArtifactLink,
   Asset,
@@ -26,6 +31,23 @@ import type {
 
 /** The API of one server, as the lab uses it. */
 export class LabApi extends RunsApi {
+  createRun(body: RunCreate): Promise<Run> {
+    return this.write('POST', 'runs', body);
+  }
+
+  listArtifacts(runId: string): Promise<ArtifactList> {
+    return this.read(`runs/${runId}/artifacts`, {});
+  }
+
+  /** Memory, CPU time and cost over the run's time. */
+  getUsage(runId: string, options?: IReadOptions): Promise<UsageSeries> {
+    return this.read(`runs/${runId}/usage`, {}, options);
+  }
+
+  getSource(runId: string): Promise<SourceReply> {
+    return this.read(`runs/${runId}/source`, {});
+  }
+
   registerAsset(body: AssetCreate): Promise<Asset> {
     return this.write('POST', 'assets', body);
   }

@@ -1,23 +1,24 @@
 // The REST API: a method an endpoint. Paths are relative to the API prefix.
 
 import type {
-  AssetPage,
-  GetAssetsQuery,
-  ArtifactList,
   Asset,
+  AssetPage,
   BudgetDecision,
+  CallContent,
   CallPage,
   ErrorBody,
+  GetAssetsQuery,
   GetRunsQuery,
+  GetRunsRunIdCallsQuery,
   GetRunsRunIdLogsQuery,
+  GetRunsRunIdLoopsQuery,
   GetRunsSummaryQuery,
   KeptKernel,
   LogPage,
+  LoopPage,
   Run,
-  RunCreate,
   RunPage,
   RunPatch,
-  SourceReply,
   StructuredOutput,
   SummaryReply
 } from './schema.js';
@@ -93,10 +94,6 @@ export class RunsApi {
     return this.read(`runs/${runId}`, {}, options);
   }
 
-  createRun(body: RunCreate): Promise<Run> {
-    return this.write('POST', 'runs', body);
-  }
-
   updateRun(runId: string, patch: RunPatch): Promise<Run> {
     return this.write('PATCH', `runs/${runId}`, patch);
   }
@@ -130,20 +127,21 @@ export class RunsApi {
     return this.read(`runs/${runId}/logs`, query, options);
   }
 
-  listArtifacts(runId: string): Promise<ArtifactList> {
-    return this.read(`runs/${runId}/artifacts`, {});
+  listCalls(runId: string, query: GetRunsRunIdCallsQuery): Promise<CallPage> {
+    return this.read(`runs/${runId}/calls`, query);
   }
 
-  listCalls(runId: string, after: number): Promise<CallPage> {
-    return this.read(`runs/${runId}/calls`, { after });
+  listLoops(runId: string, query: GetRunsRunIdLoopsQuery): Promise<LoopPage> {
+    return this.read(`runs/${runId}/loops`, query);
+  }
+
+  /** What a call was asked and what it answered, where the run kept it. */
+  getCallContent(runId: string, call: number, options?: IReadOptions): Promise<CallContent> {
+    return this.read(`runs/${runId}/calls/${call}/content`, {}, options);
   }
 
   listOutputs(runId: string): Promise<StructuredOutput[]> {
     return this.read(`runs/${runId}/outputs`, {});
-  }
-
-  getSource(runId: string): Promise<SourceReply> {
-    return this.read(`runs/${runId}/source`, {});
   }
 
   listAssets(query: GetAssetsQuery): Promise<AssetPage> {

@@ -1,6 +1,6 @@
 // One line of a log: number, time, text. Programs and models write the text: text nodes only.
 
-import { memo, type ReactElement } from 'react';
+import { memo, type ReactElement, type ReactNode } from 'react';
 import { formatClock, formatExact, formatNumber, type ITranslation } from '../format.js';
 import { markMatches, parseLine } from './core/ansi.js';
 import type { ILine } from './core/buffer.js';
@@ -14,6 +14,7 @@ interface ILogLineProps {
   hasTime: boolean;
   href: string | null;
   onCopyLink: (line: number) => void;
+  after?: (line: ILine) => ReactNode;
   trans: ITranslation;
 }
 
@@ -80,6 +81,7 @@ export const LogLine = memo(function LogLine(props: ILogLineProps): ReactElement
             </em>
           )}
         </span>
+        {props.after?.(line)}
       </div>
     </div>
   );

@@ -13,13 +13,15 @@ import {
   useRef,
   useState,
   type KeyboardEvent,
-  type ReactElement
+  type ReactElement,
+  type ReactNode
 } from 'react';
 import type { Run } from '../api/schema.js';
 import type { StreamState } from '../api/stream.js';
 import { formatClock, formatNumber, type ITranslation } from '../format.js';
 import { reasonText, statusText } from '../components/status.js';
 import { isTerminal } from '../models/statuses.js';
+import type { ILine } from './core/buffer.js';
 import { isOpen } from './core/filtered.js';
 import type { LogModel } from './core/model.js';
 import { RowHeights } from './core/rows.js';
@@ -39,6 +41,8 @@ interface ILogViewProps {
   downloadUrl: string | null;
   /** Address of a line; null where there is none. */
   lineUrl: ((line: number) => string) | null;
+  /** What stands behind a line; the same function at each drawing. */
+  after?: (line: ILine) => ReactNode;
   /** Without filters and search, where a few lines are all there is room for. */
   isCompact?: boolean;
   trans: ITranslation;
@@ -112,6 +116,7 @@ export function LogView(props: ILogViewProps): ReactElement {
                       hasTime={hasTime}
                       href={lineUrl?.(line.line) ?? null}
                       onCopyLink={copyLink}
+                      after={props.after}
                       trans={trans}
                     />
                   ) : (

@@ -1,6 +1,6 @@
 // The card of a run: what it is, how far it has come, what came of it, and what can be done.
 
-import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactElement, type ReactNode } from 'react';
 import type { ArtifactRef, Run, StructuredOutput } from '../api/schema.js';
 import { CommandIDs } from '../commands.js';
 import { useNow, useSignal, useStreamState } from '../components/hooks.js';
@@ -19,7 +19,6 @@ import { useLogModel, useRunModel } from './hooks.js';
 import { NoRun } from './missing.js';
 
 const SHOWN_ARTIFACTS = 20;
-const LOOKED_AT_LINES = 300; // from the end, for the attempt of a sampling loop
 
 interface ICardProps {
   runId: string;
@@ -86,9 +85,10 @@ function ShownCard({ run, model, context }: IShownProps & { model: RunModel }): 
         </p>
       )}
       {waiting && !hasProgress(run) && <p className="jp-MelleaCard-waiting">{waiting}</p>}
-      <Progress run={run} log={log} text={waiting} context={context} />
+      <Progress run={run} text={waiting} />
       <Numbers run={run} trans={trans} />
       <FailureBox run={run} api={context.api} commands={context.commands} trans={trans} />
+      <Loops run={run} context={context} />
       {outputs.map((output, index) => (
         <div className="jp-MelleaCard-output" key={index}>
           <JsonTree value={output.data} label={trans.__('output')} trans={trans} />
@@ -193,85 +193,40 @@ function hasProgress(run: Run): run is Run & { progress: { done: number; total: 
   return typeof progress?.['done'] === 'number' && typeof progress['total'] === 'number';
 }
 
-/** How far the program says it has come, else which attempt of a sampling loop it makes. */
-function Progress(props: {
-  run: Run;
-  log: LogModel | null;
-  text: string;
-  context: IViewContext;
-}): ReactElement | null {
-  const { run, log, context } = props;
-  useLogChanges(log);
-  if (isTerminal(run)) {
-    return null;
-  }
-  if (hasProgress(run)) {
-    return <Bar {...run.progress} text={props.text} />;
-  }
-  const loop = log === null ? null : latestAttempt(log);
-  if (loop === null) {
-    return null;
-  }
-  const { trans } = context;
-  const text =
-    loop.budget === null
-      ? trans.__('attempt %1', loop.attempt)
-      : trans.__('attempt %1 of %2', loop.attempt, loop.budget);
-  return <Bar done={loop.attempt} total={loop.budget ?? loop.attempt} text={text} />;
-}
-
-function Bar(props: { done: number; total: number; text: string }): ReactElement {
-  return (
+/** How far the program says it has come. */
+function Progress({ run, text }: { run: Run; text: string }): ReactElement | null {
+  return isTerminal(run) || !hasProgress(run) ? null : (
     <p className="jp-MelleaCard-progress">
-      <progress value={props.done} max={props.total} aria-label={props.text} />
-      <span>{props.text}</span>
+      <progress value={run.progress.done} max={run.progress.total} aria-label={text} />
+      <span>{text}</span>
     </p>
   );
 }
 
-/** The attempt that the newest line of a sampling loop tells of. */
-export function latestAttempt(log: LogModel): { attempt: number; budget: number | null } | null {
-  for (let row = log.count - 1; row >= Math.max(0, log.count - LOOKED_AT_LINES); row--) {
-    const metadata = log.row(row)?.metadata;
-    const attempt = metadata?.['attempt'];
-    if (typeof attempt === 'number') {
-      const budget = metadata?.['budget'];
-      return { attempt, budget: typeof budget === 'number' ? budget : null };
-    }
-  }
-  return null;
-}
-
-/** Draw again when lines have come, no more often than the numbers change. */
-function useLogChanges(log: LogModel | null): void {
-  const [, setCount] = useState(0);
+/** The attempts of its sampling loops; loaded once it has asked a model. */
+function Loops({ run, context }: IShownProps): ReactElement {
+  const host = useRef<HTMLDivElement>(null);
+  const hasCalls = run.metrics.llm_calls > 0;
   useEffect(() => {
-    if (log === null) {
-      return;
+    let remove: (() => void) | null = null;
+    let isGone = !hasCalls;
+    if (hasCalls) {
+      context.loadLoops().then(
+        ({ mount }) => {
+          if (!isGone && host.current) {
+            remove = mount(host.current, { ...context, run });
+          }
+        },
+        () => undefined // the card says the rest without them
+      );
     }
-    let timer: number | null = null;
-    const draw = (): void => {
-      timer ??= window.setTimeout(() => {
-        timer = null;
-        setCount(count => count + 1);
-      }, 250);
-    };
-    const nothing = (): void => undefined;
-    const stop = log.listen({
-      onChange: draw,
-      onReset: draw,
-      onPrepend: nothing,
-      onAbsent: nothing,
-      onReveal: nothing
-    });
-    draw();
     return () => {
-      stop();
-      if (timer !== null) {
-        window.clearTimeout(timer);
-      }
+      isGone = true;
+      remove?.();
     };
-  }, [log]);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- of the run, only what stays is used
+  }, [context, run.id, hasCalls]);
+  return <div ref={host} />;
 }
 
 function Lines(props: {

@@ -13,6 +13,19 @@ export interface ISeed {
   outputs?: StructuredOutput[];
 }
 
+/** What is needed to draw the sampling loops of a run. */
+export interface ILoopsOptions {
+  readonly run: Run;
+  readonly api: RunsApi;
+  readonly stream: RunsStream;
+  readonly trans: ITranslation;
+}
+
+/** The module that draws them: `panels/calls/card.tsx`. */
+export interface ILoopsModule {
+  mount(host: HTMLElement, options: ILoopsOptions): () => void;
+}
+
 /** The surroundings of a view. */
 export interface IViewContext {
   readonly api: RunsApi;
@@ -27,6 +40,8 @@ export interface IViewContext {
   readonly linkOf: ((runId: string, line?: number) => string) | null;
   /** Hear of a newer state of the run that was not asked for. Returns what ends it. */
   readonly onSeed: ((listener: (seed: ISeed) => void) => () => void) | null;
+  /** Load what draws sampling loops. */
+  readonly loadLoops: () => Promise<ILoopsModule>;
   /** Draw the static snapshot that was saved with the output; null where there is none. */
   readonly drawSnapshot: ((host: HTMLElement) => () => void) | null;
 }

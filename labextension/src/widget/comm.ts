@@ -80,6 +80,20 @@ export class CommTransport implements ITransport {
     return bytes;
   }
 
+  /** Load the second module of this version of the widget, as anywidget loaded the first. */
+  async loadModule<T>(): Promise<T> {
+    const { status, body } = await this.ask({ kind: 'module' }, null);
+    if (status !== 200) {
+      throw new Error(sentenceOf(body));
+    }
+    const url = URL.createObjectURL(new Blob([body], { type: 'text/javascript' }));
+    try {
+      return (await import(/* webpackIgnore: true */ url)) as T;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+
   openSocket(): ISocket {
     const number = ++this.count;
     const socket = new CommSocket({

@@ -106,6 +106,7 @@ function createContext(
         model.off('change:seed', read);
       };
     },
+    loadLoops: () => transport.loadModule(),
     drawSnapshot: null
   };
 }

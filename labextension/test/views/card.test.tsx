@@ -16,6 +16,8 @@ let failure: Error | null;
 let known: Set<string>;
 const listeners = new Map<string, ITopicListener>();
 const execute = vi.fn(async () => undefined);
+const removeLoops = vi.fn();
+const drawLoops = vi.fn(() => removeLoops);
 
 const stream = {
   state: 'open',
@@ -78,6 +80,7 @@ function context(change: Partial<IViewContext> = {}): IViewContext {
     download: null,
     linkOf: () => '/lab',
     onSeed: null,
+    loadLoops: async () => ({ mount: drawLoops }),
     drawSnapshot: null,
     ...change
   };
@@ -93,6 +96,8 @@ beforeEach(() => {
   failure = null;
   known = new Set([CommandIDs.cancelRun, CommandIDs.retryRun, CommandIDs.openRun]);
   execute.mockClear();
+  drawLoops.mockClear();
+  removeLoops.mockClear();
 });
 
 afterEach(() => {
@@ -137,6 +142,20 @@ test('it follows the run to its end, and shows the result as a tree', async () =
     `/api/${RUN_ID}/art_1`
   );
   expect(screen.getByRole('button', { name: 'Show the log' })).toBeTruthy();
+});
+
+test('loops are drawn once the run has asked a model, and taken away with the card', async () => {
+  shown();
+  await screen.findByText('running');
+  expect(drawLoops).not.toHaveBeenCalled();
+  run = makeRun({ version: 2, metrics: { ...run.metrics, llm_calls: 1 } });
+  listeners.get(`run/${RUN_ID}`)?.onRun?.(run);
+  await waitFor(() => expect(drawLoops).toHaveBeenCalledTimes(1));
+  run = makeRun({ version: 3, metrics: { ...run.metrics, llm_calls: 2 } });
+  listeners.get(`run/${RUN_ID}`)?.onRun?.(run);
+  expect(drawLoops).toHaveBeenCalledTimes(1);
+  cleanup();
+  expect(removeLoops).toHaveBeenCalledTimes(1);
 });
 
 test('a failure says why and offers a retry', async () => {

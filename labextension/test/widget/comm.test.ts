@@ -53,6 +53,13 @@ test('a request is answered by the reply with its number', async () => {
   expect(await asked).toEqual({ runs: [], next: null });
 });
 
+test('a second module that the kernel has not is an error with its sentence', async () => {
+  const asked = transport.loadModule();
+  const body = JSON.stringify({ code: 'internal_error', message: 'The kernel failed.' });
+  model.say({ kind: 'reply', id: model.last('module').id, status: 500, body });
+  await expect(asked).rejects.toThrow('The kernel failed.');
+});
+
 test('a refusal is an error with its sentence', async () => {
   const asked = new RunsApi(transport).getRun('x');
   const body = JSON.stringify({ code: 'refused', message: 'No.', hint: 'Look again.' });

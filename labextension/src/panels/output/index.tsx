@@ -50,6 +50,7 @@ export class ViewOutput extends ReactWidget implements IRenderer {
       hasLinks: true,
       download: null,
       onSeed: null,
+      loadLoops: () => import('../calls/lab.js'),
       drawSnapshot: host => this.drawSnapshot(host)
     };
   }

@@ -13,7 +13,7 @@ import { Retention } from './retention.js';
 const SHOWN_SKIPPED = 200;
 
 /** What the tab needs. */
-export interface IArtifactsProps {
+interface IArtifactsProps {
   run: Run;
   api: LabApi;
   /** Take the run as it is after a change. */

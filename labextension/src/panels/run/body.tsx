@@ -1,19 +1,23 @@
 // What a run's tab shows: header, failure, numbers, and the tabs below.
 
 import { Clipboard } from '@jupyterlab/apputils';
-import { useEffect, useState, type ReactElement } from 'react';
+import { useCallback, useEffect, useState, type ReactElement } from 'react';
 import { CommandIDs } from '../../commands.js';
 import { useSignal, useStreamState } from '../../components/hooks.js';
+import { Late } from '../../components/late.js';
 import { Numbers } from '../../components/numbers.js';
 import { Tabs } from '../../components/tabs.js';
+import { formatNumber } from '../../format.js';
 import { LogView } from '../../logview/LogView.js';
+import type { ILine } from '../../logview/core/buffer.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
-import type { ArtifactsTab, IArtifactsProps } from './artifacts.js';
+import type { IKeptCalls } from '../calls/index.js';
 import { ConfigurationTab } from './configuration.js';
 import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
 import type { IRunPanelOptions } from './index.js';
+import { CallsLink, type ICallsTarget } from './links.js';
 import { MetricsTab } from './metrics.js';
 import { Expired } from './retention.js';
 import { SourceTab } from './source.js';
@@ -21,13 +25,33 @@ import { SourceTab } from './source.js';
 interface IRunBodyProps extends IRunPanelOptions {
   model: RunModel;
   log: LogModel;
+  kept: IKeptCalls;
 }
+
+const loadArtifacts = async () => (await import('./artifacts.js')).ArtifactsTab;
+const loadCharts = async () => (await import('../charts/index.js')).Charts;
+const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
 
 /** Everything in the tab. */
 export function RunBody(props: IRunBodyProps): ReactElement {
   const { model, log, api, stream, trans } = props;
   useSignal(model.changed);
   const [tab, setTab] = useState('logs');
+  const [target, setTarget] = useState<ICallsTarget | null>(null);
+  const showCalls = useCallback((wanted: ICallsTarget) => {
+    setTarget(wanted);
+    setTab('calls');
+  }, []);
+  const linkCalls = useCallback(
+    (line: ILine) => <CallsLink line={line} onShow={showCalls} trans={trans} />,
+    [showCalls, trans]
+  );
+  const [revealed, setRevealed] = useState<{ line: number } | null>(null);
+  useEffect(() => {
+    if (revealed !== null) {
+      void log.reveal(revealed.line); // the viewer is there by now
+    }
+  }, [log, revealed]);
   const streamState = useStreamState(stream);
   const { run } = model;
   if (run === null) {
@@ -68,27 +92,58 @@ export function RunBody(props: IRunBodyProps): ReactElement {
                   streamState={streamState}
                   downloadUrl={api.logUrl(run.id)}
                   lineUrl={line => props.linkOf(run.id, line)}
+                  after={linkCalls}
                   trans={trans}
                 />
               )
           },
           {
+            id: 'calls',
+            label: trans.__('Calls (%1)', formatNumber(run.metrics.llm_calls)),
+            content: () => (
+              <Late
+                load={loadCalls}
+                with={{
+                  run,
+                  api,
+                  stream,
+                  kept: props.kept,
+                  target,
+                  onShowLine: line => {
+                    setTab('logs');
+                    setRevealed({ line });
+                  },
+                  trans
+                }}
+              />
+            )
+          },
+          {
             id: 'artifacts',
             label: trans.__('Artifacts (%1)', run.artifacts.length),
             content: () => (
-              <LazyArtifacts
-                run={run}
-                api={api}
-                onChanged={changed => model.accept(changed)}
-                copy={text => Clipboard.copyToSystem(text)}
-                trans={trans}
+              <Late
+                load={loadArtifacts}
+                with={{
+                  run,
+                  api,
+                  onChanged: changed => model.accept(changed),
+                  copy: text => Clipboard.copyToSystem(text),
+                  trans
+                }}
               />
             )
           },
           {
             id: 'metrics',
             label: trans.__('Metrics'),
-            content: () => <MetricsTab run={run} trans={trans} />
+            content: () => (
+              <MetricsTab
+                run={run}
+                charts={<Late load={loadCharts} with={{ run, api, trans }} />}
+                trans={trans}
+              />
+            )
           },
           {
             id: 'configuration',
@@ -113,27 +168,6 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         ]}
       />
     </div>
-  );
-}
-
-/** The tab, whose code is fetched when it is opened for the first time. */
-function LazyArtifacts(props: IArtifactsProps): ReactElement {
-  const [Tab, setTab] = useState<typeof ArtifactsTab | null>(null);
-  const [isMissing, setMissing] = useState(false);
-  useEffect(() => {
-    import('./artifacts.js').then(
-      loaded => setTab(() => loaded.ArtifactsTab),
-      () => setMissing(true)
-    );
-  }, []);
-  return Tab ? (
-    <Tab {...props} />
-  ) : (
-    <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
-      {isMissing
-        ? props.trans.__('This part of the page could not be loaded. Reload the page.')
-        : props.trans.__('Loading…')}
-    </p>
   );
 }
 

@@ -13,6 +13,7 @@ import { createLogSource } from '../../logview/core/source.js';
 import { RunModel } from '../../models/run.js';
 import type { RunsModel } from '../../models/runs.js';
 import { runTitle } from '../../models/statuses.js';
+import type { IKeptCalls } from '../calls/index.js';
 import { RunBody } from './body.js';
 import type { SourceEditor } from './source.js';
 
@@ -37,6 +38,7 @@ export interface IRunPanelOptions {
 export class RunPanel extends ReactWidget {
   readonly model: RunModel;
   readonly log: LogModel;
+  private readonly kept: IKeptCalls = {};
 
   constructor(private readonly options: IRunPanelOptions) {
     super();
@@ -63,6 +65,7 @@ export class RunPanel extends ReactWidget {
       this.options.runs.changed.disconnect(this.takeReply, this);
       this.model.dispose();
       this.log.dispose();
+      this.kept.view?.dispose();
       super.dispose();
     }
   }
@@ -74,7 +77,7 @@ export class RunPanel extends ReactWidget {
   }
 
   protected override render(): ReactElement {
-    return <RunBody {...this.options} model={this.model} log={this.log} />;
+    return <RunBody {...this.options} model={this.model} log={this.log} kept={this.kept} />;
   }
 
   private takeReply(): void {

@@ -1,15 +1,27 @@
 // What a run used, each figure with its meaning.
 
-import type { ReactElement } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import type { Run, RunMetrics } from '../../api/schema.js';
-import { formatCost, formatDuration, formatNumber, type ITranslation } from '../../format.js';
+import {
+  formatCost,
+  formatDuration,
+  formatMoney,
+  formatNumber,
+  type ITranslation
+} from '../../format.js';
 
 type Row = [field: keyof RunMetrics, label: string, meaning: string];
 
-/** The tab. */
-export function MetricsTab({ run, trans }: { run: Run; trans: ITranslation }): ReactElement {
+/** The tab, with charts where there is room for them. */
+export function MetricsTab(props: {
+  run: Run;
+  charts?: ReactNode;
+  trans: ITranslation;
+}): ReactElement {
+  const { run, trans } = props;
   return (
     <div className="jp-MelleaRun-tab" tabIndex={0}>
+      {props.charts}
       {metricGroups(trans).map(({ title, rows }) => (
         <section key={title}>
           <h3>{title}</h3>
@@ -39,6 +51,10 @@ export function metricText(
   const value = metrics[field];
   if (field === 'estimated_cost_usd') {
     return formatCost(value, metrics.unpriced_calls, trans);
+  }
+  if (field.endsWith('_usd')) {
+    // not told apart in older runs, or nothing to divide by
+    return value === null ? '–' : formatMoney(value);
   }
   if (field === 'cpu_seconds') {
     return formatDuration((value ?? 0) * 1000);
@@ -72,6 +88,20 @@ export function metricGroups(trans: ITranslation): { title: string; rows: Row[] 
         ['input_tokens', trans.__('Input tokens'), trans.__('as the backends reported them')],
         ['output_tokens', trans.__('Output tokens'), trans.__('as the backends reported them')],
         ['estimated_cost_usd', trans.__('Cost'), trans.__('of the priced calls')],
+        ['useful_cost_usd', trans.__('· answers'), trans.__('of it, also those that did not pass')],
+        ['repair_cost_usd', trans.__('· repairs'), trans.__('of it, for generating again')],
+        ['judge_cost_usd', trans.__('· judge calls'), trans.__('of it, for checking')],
+        ['wasted_cost_usd', trans.__('· wasted'), trans.__('of it, on cancelled calls')],
+        [
+          'cost_per_accepted_output_usd',
+          trans.__('Cost per accepted output'),
+          trans.__('the whole cost over the accepted outputs')
+        ],
+        [
+          'accepted_outputs',
+          trans.__('Accepted outputs'),
+          trans.__('loops that were met, and answers outside of loops')
+        ],
         ['unpriced_calls', trans.__('Unpriced calls'), trans.__('of models without a known price')],
         [
           'calls_without_usage',

@@ -2,7 +2,7 @@
 
 import type { IDisposable } from '@lumino/disposable';
 import { useEffect, useRef, useState, type ReactElement } from 'react';
-import type { RunsApi } from '../../api/rest.js';
+import type { LabApi } from '../../api/lab.js';
 import type { SourceFile, SourceReply } from '../../api/schema.js';
 import { formatBytes, type ITranslation } from '../../format.js';
 
@@ -11,7 +11,7 @@ export type SourceEditor = (host: HTMLElement, text: string, path: string) => ID
 
 interface ISourceProps {
   runId: string;
-  api: RunsApi;
+  api: LabApi;
   editor: SourceEditor | null;
   trans: ITranslation;
 }
