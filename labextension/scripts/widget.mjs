@@ -3,8 +3,10 @@
 // first script travels through the kernel with each widget.
 
 import { build } from 'esbuild';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { minify } from 'terser';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -49,4 +51,17 @@ const foreign = results
 if (foreign.length > 0) {
   console.error(`The widget must not import JupyterLab or Lumino: ${foreign.join(', ')}`);
   process.exit(1);
+}
+
+// A second minifier: terser leaves 3 % less of what esbuild has made.
+if (options.minify) {
+  for (const name of ['widget.js', 'loops.js']) {
+    const file = path.join(ROOT, options.outdir, name);
+    const { code } = await minify(await readFile(file, 'utf8'), {
+      module: true,
+      ecma: 2022,
+      compress: { passes: 3 }
+    });
+    await writeFile(file, code);
+  }
 }
