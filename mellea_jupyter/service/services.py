@@ -49,6 +49,7 @@ from mellea_jupyter.service.kernels import KernelService
 from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.log_hub import LogHub
 from mellea_jupyter.service.masking import Masking
+from mellea_jupyter.service.memory import give_large_buffers_back
 from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
@@ -121,6 +122,7 @@ class Services:
             StoreError: the database can not be used.
             OSError: the data folder can not be used.
         """
+        give_large_buffers_back()
         self.options = options
         configured = configured_environments(options.environments, options.environment_defaults)
         data_dir = options.data_dir

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def test_every_file_is_kept_or_listed_with_its_reason(
     server.wait_for(http, first["id"])
     variables = {"OUTSIDE": str(tmp_path)}
     path = server.write("nasty.py", PROGRAM)
+    idle = _peak_bytes(server.pid)
     run = server.create(http, path, env_vars=variables, artifact_quota_mb=QUOTA_MB)
     while http.get(f"api/runs/{run['id']}/logs?search=ready").json()["frames"] == []:
         assert http.get(f"api/runs/{run['id']}").json()["status"] in STARTING
@@ -109,11 +111,14 @@ def test_every_file_is_kept_or_listed_with_its_reason(
     ]
     try:
         (tmp_path / "go").touch()
-        final = server.wait_for(http, run["id"])
+        while _count_ended(http, run["asset_id"]) == 0:  # which does not read the run's record
+            time.sleep(0.1)
     finally:
         for process in growing:
             process.kill()
             process.wait()
+    collecting = _peak_bytes(server.pid, reset=False) - idle
+    final = http.get(f"api/runs/{run['id']}").json()
 
     assert final["status"] == "succeeded", final["error_message"]
     names = ("README.txt", "readme.txt", "caf\u00e9", "cafe\u0301", "\u202ecod.exe", " ", "a\nb")
@@ -157,6 +162,12 @@ def test_every_file_is_kept_or_listed_with_its_reason(
     folded = {unicodedata.normalize("NFC", entry).casefold() for entry in entries}
     assert len(folded) == len(entries)
     assert sending <= MEMORY_BYTES
+    assert collecting <= MEMORY_BYTES
+
+
+def _count_ended(http: httpx.Client, asset_id: str) -> int:
+    query = f"asset_id={asset_id}&status=succeeded&status=failed"
+    return http.get(f"api/runs/summary?{query}").json()["total_runs"]  # type: ignore[no-any-return]
 
 
 def _peak_bytes(pid: int, *, reset: bool = True) -> int:

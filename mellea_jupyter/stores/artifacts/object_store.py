@@ -24,6 +24,8 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydantic_core import to_json
+
 from mellea_jupyter import clock
 from mellea_jupyter.exceptions import ArtifactNotFound, StoreError
 from mellea_jupyter.models.artifacts import ArtifactList, ArtifactRef, SkippedArtifact
@@ -114,7 +116,7 @@ class ObjectArtifactStore(ArtifactStore):
         collected = ArtifactList(
             artifacts=tuple(kept), skipped=tuple(skipped), total_bytes=quota_bytes - left
         )
-        self._put(_manifest_key(run_id), collected.model_dump_json().encode())
+        self._put(_manifest_key(run_id), to_json(collected))
         return collected
 
     def iter_bytes(
