@@ -488,7 +488,7 @@ def test_a_killed_supervisor_s_program_and_its_daemons_are_found_and_killed(
 def test_a_supervisor_that_hangs_is_killed_with_its_tree(
     executor: ProcessExecutor, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "INTERRUPT_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(supervised, "INTERRUPT_PATIENCE_SECONDS", 0.2)
     spec = new_run(DAEMON + WAIT_FOREVER)
     handle = executor.launch(spec)
     wait_until(lambda: output(spec.run_dir).count("\n") == 2)
@@ -626,7 +626,7 @@ def test_a_launch_that_can_not_be_told_is_not_refused(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(process, "read_head", no_head)
+        patch.setattr(supervised, "read_head", no_head)
         with pytest.raises(Undecided):
             executor.launch(spec)
     assert executor.launch(spec) == handle

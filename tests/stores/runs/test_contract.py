@@ -338,10 +338,10 @@ class TestBelongings:
         row = CallRow(
             call=1, seq=5, started_at=1.5, purpose="judge", status="finished", provider="openai",
             model="gpt-4o", response_model="gpt-4o-x", action="Message", input_tokens=1,
-            output_tokens=2, cached_tokens=3, reasoning_tokens=4, latency_ms=0.5, ttft_ms=0.25,
-            streaming=True, finish_reason="stop", requests=2, cost_pico_usd=7, price_source="a",
-            price_version="b", price_dated="2026-01-01", loop=1, chain=2, attempt=3,
-            requirement=4, error="x", line=9, has_content=True,
+            output_tokens=2, cached_tokens=3, cache_write_tokens=6, reasoning_tokens=4,
+            latency_ms=0.5, ttft_ms=0.25, streaming=True, finish_reason="stop", requests=2,
+            cost_pico_usd=7, price_source="a", price_version="b", price_dated="2026-01-01", loop=1,
+            chain=2, attempt=3, requirement=4, error="x", line=9, has_content=True,
         )  # fmt: skip
         assert None not in dict(row).values()
         store.save_reports(run.id, Reports(calls=(row,)))
