@@ -183,6 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
             runs = sorted(state.runs.values(), key=lambda run: run.created_at, reverse=True)
         if path == "/api/environments":
             self._json(200, {"environments": [{"id": "default", "name": "This Python"}]})
+        elif path == "/api/prices":
+            self._json(200, {"source": "genai-prices", "version": "1"})
         elif (method, path) == ("POST", "/api/assets"):
             moment = "2026-01-15T10:30:00.000Z"
             self._json(

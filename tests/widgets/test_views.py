@@ -280,7 +280,7 @@ def test_costs_are_rows_and_a_table(fake: FakeServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"by": "week"}, "'week' is not one of model, asset, day"),
+        ({"by": "week"}, "'week' is not one of model, asset, owner, day"),
         ({"last": "soon"}, "'soon' is not a span"),
         ({"last": "0d"}, "is not a span"),
         ({"last": timedelta(days=-1)}, "is not a span"),
