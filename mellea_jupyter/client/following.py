@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -74,7 +74,8 @@ class LogFollower:
             )  # fmt: skip
         if frames:
             if loop is not None and has_room is not None and not is_over:
-                loop.call_soon_threadsafe(has_room.set)
+                with suppress(RuntimeError):  # it has ended in this moment
+                    loop.call_soon_threadsafe(has_room.set)
             return frames
         if failure is not None:
             raise failure

@@ -84,7 +84,7 @@ def test_chosen_runs_are_compared(  # noqa: PLR0917 - fixtures
 def test_a_group_is_compared_live_under_its_cell(
     lab: LabPage, server: JupyterServer, http: httpx.Client, llm: ByModel
 ) -> None:
-    gate = server.home / "go"
+    gate = server.home / "go-group"
     server.write("sweep.py", GATED.replace("GATE", repr(str(gate))) + PROGRAM)
     variables = " ".join(f"-e {name}={value}" for name, value in llm.variables.items())
     line = f"%mellea_run sweep.py --model {GOOD},{POOR} --repeat 2 {variables}"

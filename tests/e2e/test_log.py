@@ -87,7 +87,7 @@ def test_a_million_lines_open_at_the_tail_and_are_searched(
 def test_two_thousand_lines_a_second_are_followed(
     lab: LabPage, watch: PageWatch, server: JupyterServer, http: httpx.Client
 ) -> None:
-    go = server.home / "go"
+    go = server.home / "go-fast"
     server.write("fast.py", FAST.replace('"go"', repr(str(go))))
     run = server.create(http, "fast.py")
     tab = lab.open_run(run["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,10 @@ def test_a_wrong_setting_is_named_and_no_other_one_is_worked_with(
         assert named in reply.json()["message"]
         assert "restart the server" in reply.json()["hint"]
         assert http.get("api/contents").status_code == 200
+        said = f"does not start: {reply.json()['message']}"
+        deadline = time.monotonic() + 30
+        while said not in server.log() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert said in server.log()
     assert not server.data_dir.exists()
-    assert f"does not start: {reply.json()['message']}" in server.log()
     assert "Traceback" not in server.log()
