@@ -134,6 +134,14 @@ class MelleaApp(ExtensionApp):
         "says whose runs a request means. By default the user name where the identity provider "
         "names users, otherwise one owner who is also administrator.",
     ).tag(config=True)
+    admin_users = List(
+        Unicode(),
+        help="Users who may see, stop, share and delete everybody's runs, e.g. ['ada'].",
+    ).tag(config=True)
+    admin_groups = List(
+        Unicode(),
+        help="Groups whose members may do the same, as the identity provider names them.",
+    ).tag(config=True)
     prewarm = Bool(
         True, help="Keep a prepared interpreter ready, so that runs start in milliseconds."
     ).tag(config=True)

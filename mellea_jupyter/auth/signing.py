@@ -53,7 +53,9 @@ class LinkSigner:
         if said is None:
             return None
         fields = json.loads(said)
-        link = SignedLink(**{**fields, "user": User(**fields["user"])})
+        user = fields["user"]
+        user["groups"] = tuple(user.get("groups", ()))
+        link = SignedLink(**{**fields, "user": User(**user)})
         return link if link.expires > (time.time() if now is None else now) else None
 
     def _load(self) -> bytes:

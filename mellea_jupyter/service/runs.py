@@ -42,7 +42,7 @@ from mellea_jupyter.models.requests import (
 )
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.service import secrets
-from mellea_jupyter.service.access import require_access, visible_to
+from mellea_jupyter.service.access import Action, require, role_of, visible_to
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.budgets import budget_answer
@@ -398,7 +398,8 @@ class RunService:
         Raises:
             RunNotFound: no such run for this user.
         """
-        run = require_access(await self._records.get(run_id), user)
+        run = await self._records.get(run_id)
+        require(run, role_of(run.owner_id, user, None), Action.READ)
         return self._dispatcher.with_place(run)
 
     async def list(self, query: RunQuery, user: User) -> RunPage:
