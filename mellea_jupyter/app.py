@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
+    from mellea_jupyter.auth.owner import User
     from mellea_jupyter.executors.kernel.executor import KernelOptions
     from mellea_jupyter.notifications.mail import Security
     from mellea_jupyter.notifications.setup import Channels
@@ -317,6 +318,11 @@ class MelleaApp(ExtensionApp):
                         raise
                     self._services = services
         return self._services
+
+    def met(self, user: User) -> None:
+        """Told by handlers who makes a request."""
+        if self._services is not None:
+            self._services.sharing.met(user)
 
     def _build(self) -> Services:
         from mellea_jupyter.executors.docker.config import Limits

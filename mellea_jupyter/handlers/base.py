@@ -82,6 +82,9 @@ class Extension(Protocol):
     async def services(self) -> Services:
         """The service, built on the first call."""
 
+    def met(self, user: User) -> None:
+        """Told who makes a request."""
+
 
 class RequestError(web.HTTPError):
     """A request that is refused before it reaches the service, with a next step."""
@@ -173,7 +176,9 @@ class ErrorShape(JupyterHandler):
     def user(self) -> User:
         """Who makes the request, as the service knows them."""
         found = (self.app.owner_resolver or resolve_owner)(self)
-        return promoted(found, self.app.admin_users, self.app.admin_groups)
+        found = promoted(found, self.app.admin_users, self.app.admin_groups)
+        self.app.met(found)
+        return found
 
     def set_default_headers(self) -> None:
         """Nothing of ours is to be kept by a cache, unless a verb says so."""

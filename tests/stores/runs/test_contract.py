@@ -30,11 +30,11 @@ from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
-from mellea_jupyter.stores.runs.base import CallRow, LoopRow, Reports, RunStore
+from mellea_jupyter.stores.runs.base import CallRow, LoopRow, NewAudit, Reports, RunStore, Viewer
 from tests.stores.runs.conftest import NOON, Add, make_run, new
 
 
-def ids(store: RunStore, visible_to: str | None = None, **query: object) -> list[str]:
+def ids(store: RunStore, visible_to: Viewer | None = None, **query: object) -> list[str]:
     found = store.list_runs(RunQuery.model_validate(query), visible_to=visible_to)
     return [run.id for run in found.runs]
 
@@ -264,10 +264,10 @@ class TestListing:
 
     def test_others_runs_are_not_seen(self, store: RunStore, add: Add) -> None:
         mine, _ = add(), add(owner_id="bob")
-        assert ids(store, visible_to="ada") == [mine.id]
-        assert ids(store, visible_to="ada", owner_id=("bob",)) == []
-        assert store.summarize(RunQuery(), visible_to="ada").total_runs == 1
-        by_owner = store.summarize(RunQuery(), visible_to="ada", group_by="owner")
+        assert ids(store, visible_to=Viewer("ada")) == [mine.id]
+        assert ids(store, visible_to=Viewer("ada"), owner_id=("bob",)) == []
+        assert store.summarize(RunQuery(), visible_to=Viewer("ada")).total_runs == 1
+        by_owner = store.summarize(RunQuery(), visible_to=Viewer("ada"), group_by="owner")
         assert [g.key for g in by_owner.groups] == ["ada"]
 
     @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ class TestListing:
                       {"cursor": "é"}, {"cursor": "[" * 5000},
                       {"cursor": "WyItY3JlYXRlZF9hdCIsIngiLCJ5Il0"}):  # fmt: skip
             with pytest.raises(InvalidCursor):
-                ids(store, **query)
+                store.list_runs(RunQuery.model_validate(query), visible_to=None)
 
 
 class TestBelongings:
@@ -421,7 +421,7 @@ class TestBelongings:
         seen: list[str] = []
         cursor = None
         while True:
-            page = store.list_assets(visible_to="ada", limit=2, cursor=cursor)
+            page = store.list_assets(visible_to=Viewer("ada"), limit=2, cursor=cursor)
             seen += [asset.id for asset in page.assets]
             cursor = page.next
             if cursor is None:
@@ -435,7 +435,9 @@ class TestBelongings:
         assert store.changes() == before
         run = add()
         assert store.changes() != before
-        store.audit(at=NOON, user="ada", action="run.create", run_id=run.id, details={"a": 1})
+        before = store.changes()
+        store.audit(NewAudit(at=NOON, user="ada", action="create", run_id=run.id))
+        assert store.changes() != before
 
 
 def _asset(asset_id: str, minute: int) -> Asset:
