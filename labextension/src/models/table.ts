@@ -20,6 +20,7 @@ export type TableFilters = {
   group_id?: string[];
   started_after?: string;
   started_before?: string;
+  shared?: 'with_me';
   search?: string;
 };
 
