@@ -53,6 +53,7 @@ def test_a_console_opens_on_the_kernel_that_a_failed_run_has_left(
     tab.controls.get_by_role("button", name="Open console").click()
     console = lab.page.locator(".jp-ConsolePanel")
     prompt = console.locator(".jp-CodeConsole-input .cm-content")
+    expect(console).to_contain_text("IPython")  # the prompt is made anew with the banner
     expect(prompt).to_be_visible()
     prompt.click()
     lab.page.keyboard.type("print('it is', found)")
