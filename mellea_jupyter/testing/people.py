@@ -25,10 +25,14 @@ class People(IdentityProvider):
     people = Dict(help="Their names, each with the groups they are in.").tag(config=True)
 
     async def get_user_token(self, handler: web.RequestHandler) -> User | None:
-        """Whose token the request has."""
+        """Whose token the request has.
+
+        Pages of JupyterLab send the bare one, so with it whoever has logged in counts.
+        """
         token = self.get_token(handler) or ""
         if token == self.token:
-            return self._person("nobody")
+            logged_in = self.get_user_cookie(handler)
+            return logged_in if isinstance(logged_in, User) else self._person("nobody")
         _, _, name = token.rpartition(".")
         return self._person(name) if token == token_of(self.token, name) else None
 
