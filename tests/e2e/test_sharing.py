@@ -76,7 +76,7 @@ def test_a_second_user_sees_the_shared_run_and_not_the_private_one(
     lab.page.screenshot(path=KEPT / "sharing-sidebar.png")
 
     run_tab = lab.open_run(shared)
-    run_tab.expect_status("Failed")
+    run_tab.expect_status("failed")
     expect(run_tab.log.lines).to_contain_text("what she saw")
     expect(run_tab.header).to_contain_text("you may look at it")
     retry = run_tab.controls.get_by_role("button", name="Retry", exact=True)

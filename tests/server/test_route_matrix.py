@@ -50,6 +50,7 @@ class Rule:
 
 
 HIDDEN, MAY_NOT = "404 run_not_found", "403 permission_denied"
+NO_NOTICE = "404 notice_not_found"
 
 
 def reads(said: str = "200", **kwargs: Any) -> Rule:
@@ -148,7 +149,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("get", "/notifications"): everybody(),
     ("post", "/notifications/read"): everybody(json={"until": "2020-01-01T00:00:00Z"}),
     ("patch", "/notifications/{notice_id}"): Rule(
-        "200", *["404 notice_not_found"] * 4, json={"read": False}
+        "200", NO_NOTICE, NO_NOTICE, NO_NOTICE, NO_NOTICE, json={"read": False}
     ),
     ("get", "/prices"): everybody(),
     ("post", "/prices/reprice"): everybody(json={"dry_run": True}),
@@ -493,7 +494,7 @@ def test_topics_of_a_run_are_for_those_who_see_it_and_end_with_the_share(site: S
                 await seeing.subscribe(topic)
                 await seeing.next_of(topic, "subscribed")
         await asyncio.to_thread(site.unshare, run_id, "user", "bob")
-        ended = set()
+        ended: set[str] = set()
         while ended != set(topics):
             message = await viewer.wait_for(lambda m: m["type"] == "error")
             assert message["code"] == "run_not_found"

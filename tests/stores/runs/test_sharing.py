@@ -6,6 +6,7 @@ import itertools
 import random
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,8 +41,14 @@ def share(kind: ShareKind = "user", name: str = "bob", role: ShareRole = ShareRo
 
 
 def did(action: str, run: Run | None = None, user: str = "ada", **fields: object) -> NewAudit:
-    about = {} if run is None else {"run_id": run.id, "owner_id": run.owner_id}
-    return NewAudit(at=NOON, user=user, action=action, **about, details=fields)
+    return NewAudit(
+        at=NOON,
+        user=user,
+        action=action,
+        run_id=None if run is None else run.id,
+        owner_id=None if run is None else run.owner_id,
+        details=fields,
+    )
 
 
 def ids(store: RunStore, viewer: Viewer, **query: object) -> list[str]:
@@ -379,9 +386,9 @@ def explained(store: SqlRunStore, query: RunQuery) -> list[str]:
     from sqlalchemy import event
 
     lines: list[str] = []
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
 
-    def note(_c: object, _cursor: object, text: str, parameters: object, *_: object) -> None:
+    def note(_c: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
         if text.startswith("SELECT"):
             asked.append((text, parameters))
 
