@@ -189,7 +189,8 @@ def _texts(
             return f"{count} runs were shared with you", listed
         return f"{count} runs ended: {counted(by_status)}", listed
     if is_new:
-        return f"{one_line(by)} shared {first.name} with you", f"run of {one_line(first.owner_id)}"
+        whose = "" if by == first.owner_id else f"run of {one_line(first.owner_id)}"
+        return f"{one_line(by)} shared {first.name} with you", whose
     shared = "Shared run" if type_ == NoticeType.SHARED_RUN_COMPLETE else "Run"
     said = [first.reason, duration(first.total_duration_ms), cost(first)]
     title = f"{shared} {first.status.value}: {first.name}"

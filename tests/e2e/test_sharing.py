@@ -89,7 +89,7 @@ def test_a_second_user_sees_the_shared_run_and_not_the_private_one(
         expect(menu.get_by_role("menuitem", name=absent)).to_have_count(0)
     lab.page.screenshot(path=KEPT / "sharing-viewer.png")
 
-    dashboard = lab.open().open_dashboard()
+    dashboard = lab.open_dashboard()
     expect(dashboard.rows).to_have_count(1)
     assert dashboard.column("Owner") == ["ada"]
     dashboard.filters.get_by_label("Shared with me").check()

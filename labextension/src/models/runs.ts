@@ -186,10 +186,7 @@ export class RunsModel {
   }
 
   private async summarize(): Promise<void> {
-    const query = {
-      started_after: startOfToday(Date.now()),
-      owner_id: this.ownerId === null ? [] : [this.ownerId]
-    };
+    const query = { started_after: startOfToday(Date.now()), shared: 'none' } as const;
     try {
       this.totals = await this.api.summarize(query, { isBackground: true });
       this.changedSignal.emit();
