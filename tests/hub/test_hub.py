@@ -172,6 +172,8 @@ def confirmed(server: str, headers: dict[str, str], query: str) -> str:
             await socket.write_message('{"type": "subscribe", "topic": "runs"}')
             answer = json.loads(await socket.read_message() or "{}")
             socket.close()
+            while await socket.read_message() is not None:  # until it is closed
+                pass
             return str(answer["type"])
 
     return asyncio.run(ask())

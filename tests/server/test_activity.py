@@ -81,6 +81,8 @@ def test_an_open_page_that_only_looks_is_no_activity(
             assert json.loads(await socket.read_message() or "")["topic"] == topic
         found = await asyncio.to_thread(moves, http, look)
         socket.close()
+        while await socket.read_message() is not None:  # until it is closed
+            pass
         return found
 
     assert not asyncio.run(open_page())
