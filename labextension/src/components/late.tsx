@@ -8,6 +8,8 @@ export function Late<T extends { trans: ITranslation }>(props: {
   /** The same function at each drawing. */
   load: () => Promise<ComponentType<T>>;
   with: T;
+  /** Whether nothing is shown while it loads: for what stands above the rest of a page. */
+  isQuiet?: boolean;
 }): ReactElement {
   const { load } = props;
   const [Loaded, setLoaded] = useState<ComponentType<T> | null>(null);
@@ -22,6 +24,9 @@ export function Late<T extends { trans: ITranslation }>(props: {
       isCurrent = false;
     };
   }, [load]);
+  if (Loaded === null && props.isQuiet && !isMissing) {
+    return <></>;
+  }
   if (Loaded === null) {
     return (
       <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>

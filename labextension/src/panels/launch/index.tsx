@@ -6,11 +6,13 @@ import type { ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { LaunchForm, type IFormProps } from './form.js';
-import type { ILaunchValues } from './values.js';
+import type { ILaunchValues, LaunchField } from './values.js';
 
 /** What the dialog needs; `submit` creates the run. */
 export type LaunchOptions = Omit<IFormProps, 'onChange' | 'refusal'> & {
   title: string;
+  /** The field to begin with; the first one when absent. */
+  focus?: LaunchField;
   submit: (values: ILaunchValues) => Promise<Run>;
 };
 
@@ -24,7 +26,7 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
     const dialog = new Dialog({
       title: options.title,
       body,
-      focusNodeSelector: '.jp-MelleaLaunch input:not(:disabled)',
+      focusNodeSelector: focusSelector(options.focus),
       buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })]
     });
     const result = await dialog.launch();
@@ -38,6 +40,16 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
       refusal = describeError(error);
     }
   }
+}
+
+/** Of a field with rows, the last control of the last row. */
+function focusSelector(field: LaunchField | undefined): string {
+  const all = '.jp-MelleaLaunch input:not(:disabled)';
+  if (field === undefined) {
+    return all;
+  }
+  const within = `.jp-MelleaLaunch [data-field="${field}"]`;
+  return field === 'variables' ? `${within} .jp-MelleaLaunch-pair:last-of-type input` : `${within} input`;
 }
 
 class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues> {
