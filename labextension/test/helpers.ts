@@ -167,7 +167,14 @@ export function makeWhy(change: Partial<ErrorClassification> = {}): ErrorClassif
 }
 
 export function makeStep(change: Partial<NextStep> = {}): NextStep {
-  return { action: 'retry', label: 'Retry', command: null, value: null, overrides: null, ...change };
+  return {
+    action: 'retry',
+    label: 'Retry',
+    command: null,
+    value: null,
+    overrides: null,
+    ...change
+  };
 }
 
 /** A finished answer of one second. */

@@ -67,10 +67,19 @@ test('the box says what happened, where, what it rests on and what to do', () =>
   const box = show({
     error_message: 'openai.RateLimitError: 429',
     error: { type: 'openai.RateLimitError', message: '429', stack_trace: TRACE },
-    error_classification: makeWhy({ location, evidence: ['openai.RateLimitError: 429', 'status 429'] })
+    error_classification: makeWhy({
+      location,
+      evidence: ['openai.RateLimitError: 429', 'status 429']
+    })
   });
   const said = box.textContent ?? '';
-  const order = ['rate limit', 'The provider refused', 'trip.py, line 4', 'ask(city)', 'Stack trace'];
+  const order = [
+    'rate limit',
+    'The provider refused',
+    'trip.py, line 4',
+    'ask(city)',
+    'Stack trace'
+  ];
   const places = [...order, 'Wait, then try again.'].map(each => said.indexOf(each));
   expect(places).toEqual([...places].sort((a, b) => a - b));
   expect(places).not.toContain(-1);

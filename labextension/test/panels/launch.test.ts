@@ -247,8 +247,8 @@ describe('what a failure asks for is prepared', () => {
     const prepared = prepare(values, step);
     expect(prepared.focus).toBe('variables');
     expect(prepared.values.variables).toEqual([
-      { name: 'CITY', value: 'Lisbon' },
-      { name: 'OPENAI_API_KEY', value: '' }
+      { name: 'OPENAI_API_KEY', value: '' },
+      { name: 'CITY', value: 'Lisbon' }
     ]);
   });
 

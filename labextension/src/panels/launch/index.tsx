@@ -42,14 +42,10 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
   }
 }
 
-/** Of a field with rows, the last control of the last row. */
+/** Where the keyboard begins; of the variables, at what is still empty. */
 function focusSelector(field: LaunchField | undefined): string {
-  const all = '.jp-MelleaLaunch input:not(:disabled)';
-  if (field === undefined) {
-    return all;
-  }
-  const within = `.jp-MelleaLaunch [data-field="${field}"]`;
-  return field === 'variables' ? `${within} .jp-MelleaLaunch-pair:last-of-type input` : `${within} input`;
+  const wanted = field === 'variables' ? 'input[value=""]' : 'input:not(:disabled)';
+  return `.jp-MelleaLaunch ${field === undefined ? '' : `[data-field="${field}"] `}${wanted}`;
 }
 
 class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues> {

@@ -121,7 +121,7 @@ export function prepare(
     case 'set_key': {
       const name = value ?? '';
       const others = values.variables.filter(pair => pair.name !== name);
-      const variables = [...others, { name, value: '' }];
+      const variables = [{ name, value: '' }, ...others];
       return { values: { ...values, variables }, focus: 'variables' };
     }
     case 'retry_with_more_time':
