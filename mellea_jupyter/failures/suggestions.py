@@ -227,7 +227,7 @@ def _limit(kind: T, evidence: Evidence) -> str:
         return f"It needed more memory than {had}."
     if evidence.reason != StatusReason.TIMEOUT or evidence.timeout_seconds is None:
         return "It was stopped at a limit of its time."
-    return f"It was stopped at its time limit of {evidence.timeout_seconds:g} seconds."
+    return f"It was stopped at its time limit of {evidence.timeout_seconds:g} s."
 
 
 def _ending(finding: Finding, evidence: Evidence, place: str) -> str:

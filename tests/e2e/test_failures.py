@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import httpx
 import pytest
@@ -125,7 +126,11 @@ def test_the_line_is_shown_in_the_source(
     editor = tab.root.locator(".jp-MelleaRun-editor")
     expect(editor).to_contain_text("def first(found)")
     expect(tab.root.get_by_label("File")).to_have_value("helper.py")
-    expect(editor.locator(".cm-activeLine")).to_have_text("    return found[0]")
+    marked = editor.locator(".cm-selectionBackground").bounding_box()
+    line = editor.locator(".cm-line", has_text="return found[0]").bounding_box()
+    assert marked is not None
+    assert line is not None
+    assert abs(marked["y"] - line["y"]) < line["height"] / 2
     take(lab, "failure-source")
 
 
@@ -136,8 +141,8 @@ def test_a_run_that_took_too_long_gets_more_time(
     fail(server, http, "slow.py", timeout_seconds=1)
     toast = lab.toast("slow.py")
     expect(toast).to_contain_text("took too long")
-    expect(toast).to_contain_text("It was stopped at its time limit of 1 seconds.")
-    take(lab, "failure-toast")
+    expect(toast).to_contain_text("It was stopped at its time limit of 1 s.")
+    take(lab, "failure-toast", animations="allow")
     toast.get_by_role("button", name="Retry with more time…").click()
     timeout = lab.dialog.get_by_label("Timeout (s)")
     expect(timeout).to_have_value("2")
@@ -146,10 +151,10 @@ def test_a_run_that_took_too_long_gets_more_time(
     tab = lab.run_tab
     expect(tab.header).to_contain_text("attempt 2,")
     tab.expect_status("failed · took too long")
-    expect(tab.failure).to_contain_text("time limit of 2 seconds")
+    expect(tab.failure).to_contain_text("time limit of 2 s.")
     lab.bell.open()
     take(lab, "failure-notices")
-    entry = lab.bell.entry("It was stopped at its time limit of 2 seconds.")
+    entry = lab.bell.entry("It was stopped at its time limit of 2 s.")
     entry.get_by_role("button", name="Retry with more time…").click()
     expect(timeout).to_have_value("4")
 
@@ -183,6 +188,7 @@ def test_a_missing_package_is_a_command_to_copy_in_tab_and_card(
     expect(card.root.locator("code", has_text="pip install")).to_be_visible()
     take(lab, "failure-card")
     card.button("Copy command").click()
+    expect(lab.toast("Copied: pip install surely_not_installed")).to_be_visible()
     copied = lab.page.evaluate("navigator.clipboard.readText()")
     assert copied == "pip install surely_not_installed"
 
@@ -206,10 +212,10 @@ def test_runs_that_failed_so_are_listed_from_the_box_and_from_a_link(
     expect(dashboard.rows).to_have_count(3)
 
 
-def take(lab: LabPage, name: str) -> None:
-    """A picture for people to look at."""
+def take(lab: LabPage, name: str, animations: Literal["allow", "disabled"] = "disabled") -> None:
+    """A picture for people to look at. A toast whose animations are brought to an end is gone."""
     name = name.replace(" ", "-").lower()
-    lab.page.screenshot(path=KEPT / "pictures" / f"{name}.png", animations="disabled")
+    lab.page.screenshot(path=KEPT / "pictures" / f"{name}.png", animations=animations)
 
 
 SENTENCE = "A service refused the key of the call, or there was none."

@@ -229,7 +229,7 @@ def test_whatever_a_journal_holds_there_is_an_answer(
         (
             None,
             {"reason": "timeout", "timeout_seconds": 2.5},
-            "It was stopped at its time limit of 2.5 seconds.",
+            "It was stopped at its time limit of 2.5 s.",
         ),
         (
             None,

@@ -40,6 +40,8 @@ export interface ILaunchValues {
   onBudget: string;
   /** What the environment is to allow from now on; empty: as it does. */
   memoryMb: string;
+  /** Whether the kernel of a run that fails stays, to look around in it. */
+  keepKernel: boolean;
   tags: string;
 }
 
@@ -84,6 +86,7 @@ export function emptyValues(path: string): ILaunchValues {
     maxLlmCalls: '',
     onBudget: 'stop',
     memoryMb: '',
+    keepKernel: false,
     tags: ''
   };
 }
@@ -105,6 +108,7 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     quotaMb: String(config.artifact_quota_mb),
     maxCostUsd: config.max_cost_usd ?? '',
     onBudget: config.on_budget,
+    keepKernel: config.keep_kernel,
     maxLlmCalls: config.max_llm_calls === null ? '' : String(config.max_llm_calls),
     memoryMb: '',
     tags: tags.join(', ')
@@ -179,7 +183,8 @@ export function configOf(values: ILaunchValues): RunConfigInput {
     artifact_quota_mb: Number(values.quotaMb),
     max_cost_usd: values.maxCostUsd.trim() === '' ? null : values.maxCostUsd.trim(),
     max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls),
-    on_budget: hasBudget(values) && values.onBudget === 'ask' ? 'ask' : 'stop'
+    on_budget: hasBudget(values) && values.onBudget === 'ask' ? 'ask' : 'stop',
+    keep_kernel: values.keepKernel
   };
 }
 
@@ -314,7 +319,8 @@ const FIELDS: Record<string, LaunchField> = {
   'config.artifact_quota_mb': 'quotaMb',
   'config.max_cost_usd': 'maxCostUsd',
   'config.max_llm_calls': 'maxLlmCalls',
-  'config.on_budget': 'onBudget'
+  'config.on_budget': 'onBudget',
+  'config.keep_kernel': 'keepKernel'
 };
 
 /** What the server found in values, next to the fields and rows it is about. */
