@@ -108,6 +108,7 @@ def _failure(run: Run) -> NoticeFailure | None:
     if why is None:
         return None
     step = why.next_step
+    command = None if step is None else step.command_for(run.id, run.environment_id)
     return NoticeFailure(
         type=why.type,
         category=why.category,
@@ -115,7 +116,7 @@ def _failure(run: Run) -> NoticeFailure | None:
         explanation=one_line(why.explanation, 300),
         suggestion=one_line(why.suggestion, 300),
         next_step=step,
-        command=None if step is None else step.command_for(run.id, run.environment_id),
+        command=None if command is None else one_line(command, 300),
         fingerprint=why.fingerprint,
         seen=run.seen,
     )
