@@ -103,6 +103,10 @@ def _add_ls(commands: Any) -> None:
     )
     listing.add_argument("--tag", action="append", default=[], help="only with this label")
     listing.add_argument("--group", metavar="GROUP", help="only those started together")
+    listing.add_argument(
+        "--failure", action="append", default=[], metavar="FINGERPRINT",
+        help="only those that failed so, as `show` names it; repeatable",
+    )  # fmt: skip
     listing.add_argument("--asset", action="append", default=[], metavar="ID", help="of an asset")
     listing.add_argument("--search", metavar="WORDS", help="in name, note, program, model, error")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="at most (default 20)")

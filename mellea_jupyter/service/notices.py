@@ -249,6 +249,8 @@ class NoticeService:
     def tell(self, run: Run) -> tuple[Tell, ...]:
         """Who is told that this run ended, and what; for the transaction that ends it.
 
+        `run.seen` is what its owner is told of how often it has failed so.
+
         Its owner. Those it is shared with join here, with `SHARED_RUN_COMPLETE`, once runs can be
         shared.
         """
@@ -256,6 +258,8 @@ class NoticeService:
         return (self._tell(run, run.owner_id, NoticeType.RUN_COMPLETE, at),)
 
     def _tell(self, run: Run, user_id: str, type_: NoticeType, at: datetime) -> Tell:
+        if user_id != run.owner_id:
+            run = run.model_copy(update={"seen": None})  # it counts runs that they may not see
         ended = rules.facts(run, at)
 
         def compose(open_notice: Notice | None, preferences: NotificationPreferences) -> Told:

@@ -407,6 +407,24 @@ class RunService:
         run = require_access(await self._records.get(run_id), user)
         return self._dispatcher.with_place(run)
 
+    async def read(self, run_id: str, user: User) -> Run:
+        """`get`, and how often a failed run's failure was seen.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        run = await self.get(run_id, user)
+        why = run.error_classification
+        if why is None:
+            return run
+        seen = await self._offload.io(
+            self._store.find_seen,
+            why.fingerprint,
+            owner_id=run.owner_id,
+            visible_to=visible_to(user),
+        )
+        return run.model_copy(update={"seen": seen})
+
     async def list(self, query: RunQuery, user: User) -> RunPage:
         """A page of the runs the user may see.
 

@@ -21,6 +21,7 @@ from mellea_jupyter.models.assets import Asset, PinnedFile
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.prices import RepricedRun
 from mellea_jupyter.models.run import Run
@@ -276,6 +277,15 @@ class RunStore(ABC):
         self, asset_id: str, *, model: str | None, visible_to: str | None, limit: int
     ) -> list[RunFigures]:
         """What the latest runs of an asset that succeeded took, newest first."""
+
+    @abstractmethod
+    def find_seen(
+        self, fingerprint: str, *, owner_id: str, visible_to: str | None
+    ) -> FailureSeen | None:
+        """How often an owner's runs have failed so, and when; None: no run that may be seen has.
+
+        Cheap: asked where one failed run is read, and when one fails.
+        """
 
     @abstractmethod
     def delete_run(self, run_id: str, *, expected_version: int) -> None:

@@ -32,6 +32,8 @@ SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
 """What each `RunSort` sorts by; the id decides between equals."""
 
 _EXACT: Final = ("status", "owner_id", "asset_id", "model")
+_FEW: Final = ("group_id", "fingerprint")
+"""Filters that few runs pass: these are fetched, in whichever order."""
 
 
 def conditions(
@@ -55,8 +57,11 @@ def conditions(
             where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
         else:
             where.append(runs.c.id.in_(tagged))
-    if filters.group_id:
-        where.append(_any_of(runs.c.group_id, list(filters.group_id), walk=False))
+    where.extend(
+        _any_of(runs.c[name], list(values), walk=False)
+        for name in _FEW
+        if (values := getattr(filters, name))
+    )
     if filters.started_after is not None:
         where.append(runs.c.created_ms >= to_ms(filters.started_after))
     if filters.started_before is not None:
@@ -92,8 +97,8 @@ def prefers_walk(
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    if query.group_id or _index_has_order(query, order):
-        return False  # a group has few runs
+    if query.group_id or query.fingerprint or _index_has_order(query, order):
+        return False
     every = rollup.count(connection, RunFilters(), None)
     if not every:
         return False

@@ -33,6 +33,7 @@ from mellea_jupyter.exceptions import (
     VersionConflict,
 )
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
@@ -49,7 +50,7 @@ from mellea_jupyter.stores.runs.base import (
     RepriceBatch,
     RunFigures,
 )
-from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms, to_time
 from mellea_jupyter.stores.runs.sql_assets import SqlAssets
 from mellea_jupyter.stores.runs.sql_calls import SqlReports
 from mellea_jupyter.stores.runs.sql_datasets import SqlDatasets
@@ -289,6 +290,19 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
         ]
 
     # Listings
+
+    def find_seen(
+        self, fingerprint: str, *, owner_id: str, visible_to: str | None
+    ) -> FailureSeen | None:
+        alike = RunFilters(fingerprint=(fingerprint,), owner_id=(owner_id,))
+        ended = runs.c.finished_ms
+        query = select(func.count(ended), func.min(ended), func.max(ended))
+        with self._reading() as connection:
+            where = queries.conditions(alike, visible_to)
+            count, first, last = connection.execute(query.where(*where)).one()
+        if not count:
+            return None
+        return FailureSeen(count=count, first_seen_at=to_time(first), last_seen_at=to_time(last))
 
     def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
         order = queries.Order.of(query)
