@@ -16,6 +16,7 @@ export namespace CommandIDs {
   export const answerBudget = 'mellea:run-budget';
   export const retryRun = 'mellea:run-retry';
   export const retryEdited = 'mellea:run-retry-edited';
+  export const takeNextStep = 'mellea:run-next-step';
   export const cloneRun = 'mellea:run-clone';
   export const openConsole = 'mellea:run-console';
   export const copyId = 'mellea:run-copy-id';

@@ -113,6 +113,10 @@ def _add_ls(commands: Any) -> None:
     )
     listing.add_argument("--tag", action="append", default=[], help="only with this label")
     listing.add_argument("--group", metavar="GROUP", help="only those started together")
+    listing.add_argument(
+        "--failure", action="append", default=[], metavar="FINGERPRINT",
+        help="only those that failed so, as `show` names it; repeatable",
+    )  # fmt: skip
     listing.add_argument("--asset", action="append", default=[], metavar="ID", help="of an asset")
     listing.add_argument(
         "--shared-with-me", action="store_true", help="only those that others share with you"

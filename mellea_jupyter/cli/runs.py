@@ -42,6 +42,7 @@ def ls(flags: argparse.Namespace) -> int:
             tags=tuple(flags.tag),
             asset_id=tuple(flags.asset),
             group_id=(flags.group,) if flags.group else (),
+            fingerprint=tuple(flags.failure),
             search=flags.search,
             shared="with_me" if flags.shared_with_me else None,
             limit=min(flags.limit, MAX_PAGE),

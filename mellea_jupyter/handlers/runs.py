@@ -170,9 +170,9 @@ class RunHandler(ApiHandler):
     @authorized(resource="runs")
     @endpoint()
     async def get(self, run_id: str) -> Run:
-        """Read a run as it is now."""
+        """Read a run as it is now; of a failed one also how often it has failed so."""
         services = await self.app.services()
-        return await services.runs.get(run_id, self.user)
+        return await services.runs.read(run_id, self.user)
 
     @web.authenticated
     @authorized(resource="runs")

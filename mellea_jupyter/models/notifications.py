@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from mellea_jupyter.models.base import Model, Timestamp
+from mellea_jupyter.models.failures import FailureCategory, FailureSeen, FailureType, NextStep
 from mellea_jupyter.models.metrics import Usd
 from mellea_jupyter.models.run import RunStatus
 
@@ -41,6 +42,22 @@ class NoticeType(StrEnum):
     RUN_SHARED = "run_shared"  # others shared runs
 
 
+class NoticeFailure(Model):
+    """Why a run failed: what people are told of it, nothing that the program wrote."""
+
+    type: FailureType = Field(description="What went wrong.")
+    category: FailureCategory = Field(description="Whose matter it is.")
+    summary: str = Field(description="The failure's name in a few words.")
+    explanation: str = Field(description="What happened, one sentence.")
+    suggestion: str = Field(description="What to do, one sentence.")
+    next_step: NextStep | None = Field(None, description="The same as a button or a command.")
+    command: str | None = Field(None, description="The next step in a terminal.")
+    fingerprint: str = Field(description="The same for the same failure of the same program.")
+    seen: FailureSeen | None = Field(
+        None, description="How often it has happened to its owner, this time included."
+    )
+
+
 class NoticeRun(Model):
     """A run in a notice: facts only, nothing that the program or a model wrote."""
 
@@ -48,6 +65,7 @@ class NoticeRun(Model):
     name: str = Field(description="Its name, or that of its program; one line.")
     status: RunStatus = Field(description="How it ended; of a shared run, how it was then.")
     reason: str = Field("", description="Why, a few words; empty where the status says it all.")
+    failure: NoticeFailure | None = Field(None, description="Why it failed, and what to do.")
     owner_id: str = Field(description="Whose run it is.")
     finished_at: Timestamp = Field(
         description="When it ended; of a shared run that had not, when it was shared."

@@ -11,7 +11,7 @@ from mellea_jupyter.models.artifacts import ArtifactRef, SkippedArtifact
 from mellea_jupyter.models.base import Model, Timestamp
 from mellea_jupyter.models.budget import RunBudget, RunWaiting
 from mellea_jupyter.models.config import RunConfig
-from mellea_jupyter.models.failures import ErrorClassification
+from mellea_jupyter.models.failures import ErrorClassification, FailureSeen
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.sharing import RunRole
 
@@ -112,6 +112,11 @@ class Run(Model):
     error: ErrorDetails | None = Field(None, description="The exception behind it.")
     error_classification: ErrorClassification | None = Field(
         None, description="Why it failed, in words for people and names for programs."
+    )
+    seen: FailureSeen | None = Field(
+        None,
+        description="How often its owner's runs have failed so, as far as you may see them; only "
+        "where one run is read.",
     )
     artifacts: tuple[ArtifactRef, ...] = Field((), description="Kept files, ordered by path.")
     artifacts_skipped: tuple[SkippedArtifact, ...] = Field((), description="Files not kept.")

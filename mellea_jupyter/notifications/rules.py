@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mellea_jupyter.models.notifications import (
     LISTED_RUNS,
     Notice,
+    NoticeFailure,
     NoticeRun,
     NoticeType,
     NotificationPreferences,
@@ -78,6 +79,11 @@ def link_to(run_id: str) -> str:
     return f"lab?mellea-run={run_id}"
 
 
+def link_to_failures(fingerprint: str) -> str:
+    """Opens the dashboard with the runs that failed so; relative to the server's base URL."""
+    return f"lab?mellea-dashboard&mellea-failure={fingerprint}"
+
+
 def facts(run: Run, at: datetime) -> NoticeRun:
     """What a notice says of a run that has ended.
 
@@ -89,6 +95,7 @@ def facts(run: Run, at: datetime) -> NoticeRun:
         name=one_line(run.name or "") or one_line(run.asset_name) or run.id[:8],
         status=run.status,
         reason=_reason(run),
+        failure=_failure(run),
         owner_id=run.owner_id,
         finished_at=run.finished_at or at,
         total_duration_ms=metrics.total_duration_ms,
@@ -99,9 +106,30 @@ def facts(run: Run, at: datetime) -> NoticeRun:
     )
 
 
+def _failure(run: Run) -> NoticeFailure | None:
+    why = run.error_classification
+    if why is None:
+        return None
+    step = why.next_step
+    command = None if step is None else step.command_for(run.id, run.environment_id)
+    return NoticeFailure(
+        type=why.type,
+        category=why.category,
+        summary=one_line(why.summary),
+        explanation=one_line(why.explanation, 300),
+        suggestion=one_line(why.suggestion, 300),
+        next_step=step,
+        command=None if command is None else one_line(command, 300),
+        fingerprint=why.fingerprint,
+        seen=run.seen,
+    )
+
+
 def _reason(run: Run) -> str:
     if run.status == RunStatus.SUCCEEDED:
         return "requirements not met" if run.metrics.loops_exhausted else ""
+    if run.error_classification is not None:
+        return one_line(run.error_classification.summary)
     if run.status == RunStatus.FAILED and run.error is not None:
         kind = run.error.type.removeprefix("builtins.")
         if _ERROR_TYPE.fullmatch(kind):

@@ -249,7 +249,8 @@ class NoticeService:
     def tell(self, run: Run, readers: Sequence[str] = ()) -> tuple[Tell, ...]:
         """Who is told that this run ended, and what; for the transaction that ends it.
 
-        Its owner, and the `readers` whom it is shared with.
+        Its owner, and the `readers` whom it is shared with. `run.seen` is what its owner is told
+        of how often it has failed so.
         """
         at = clock.now()
         shared = (self._tell(run, reader, NoticeType.SHARED_RUN_COMPLETE, at) for reader in readers)
@@ -284,6 +285,8 @@ class NoticeService:
         return tuple(map(tell, readers))
 
     def _tell(self, run: Run, user_id: str, type_: NoticeType, at: datetime) -> Tell:
+        if user_id != run.owner_id:
+            run = run.model_copy(update={"seen": None})  # it counts runs that they may not see
         ended = rules.facts(run, at)
 
         def compose(open_notice: Notice | None, preferences: NotificationPreferences) -> Told:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mellea_jupyter import clock
 from mellea_jupyter.exceptions import VersionConflict
 from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.service.broker import Broker
@@ -82,4 +83,19 @@ class RunRecords:
 
     def _tell(self, run: Run) -> tuple[Tell, ...]:
         """What its end tells its owner and those it is shared with."""
-        return self._notices.tell(run, self._store.list_readers(run.id))
+        return self._notices.tell(self._with_seen(run), self._store.list_readers(run.id))
+
+    def _with_seen(self, run: Run) -> Run:
+        """The ended run, with how often its owner's runs have failed so, this one included."""
+        why, at = run.error_classification, run.finished_at
+        if why is None or at is None:
+            return run
+        before = self._store.find_seen(
+            why.fingerprint, owner_id=run.owner_id, visible_to=run.owner_id
+        )
+        seen = FailureSeen(
+            count=1 if before is None else before.count + 1,
+            first_seen_at=at if before is None else before.first_seen_at,
+            last_seen_at=at,
+        )
+        return run.model_copy(update={"seen": seen})

@@ -44,7 +44,7 @@ from mellea_jupyter.models.requests import (
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.models.sharing import Principal, RunRole, ShareList, ShareRequest
 from mellea_jupyter.service import secrets
-from mellea_jupyter.service.access import Action
+from mellea_jupyter.service.access import Action, visible_to
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.broker import Broker
@@ -86,6 +86,7 @@ class RunDefaults:
     max_timeout_seconds: float
     grace_seconds: float
     max_group_runs: int = 100
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ class RunService:
             entry_point=asset.entry_point,
             program_dir=asset.program_dir,
             kind=asset.kind,
+            server=self._defaults.server,
         )
         request = request.model_copy(update={"config": config})
         return _Plan(request, asset, environment, placement)
@@ -420,6 +422,10 @@ class RunService:
             entry_point=placement.entry_point,
             program_dir=placement.program_dir,
             kind=placement.kind,
+            # What somebody else repeats stays where it was: with its owner's keys, not with theirs.
+            server=self._defaults.server
+            if user.owner_id == original.owner_id
+            else placement.server,
         )
         create = RunCreate(
             asset_id=original.asset_id,
@@ -447,6 +453,24 @@ class RunService:
         """
         run = await self._sharing.require(await self._records.get(run_id), user, action)
         return self._dispatcher.with_place(run)
+
+    async def read(self, run_id: str, user: User) -> Run:
+        """`get`, and how often a failed run's failure was seen.
+
+        Raises:
+            RunNotFound: no such run for this user.
+        """
+        run = await self.get(run_id, user)
+        why = run.error_classification
+        if why is None:
+            return run
+        seen = await self._offload.io(
+            self._store.find_seen,
+            why.fingerprint,
+            owner_id=run.owner_id,
+            visible_to=visible_to(user),
+        )
+        return run.model_copy(update={"seen": seen})
 
     async def list(self, query: RunQuery, user: User) -> RunPage:
         """A page of the runs the user may see.

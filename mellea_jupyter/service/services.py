@@ -29,7 +29,7 @@ from mellea_jupyter.executors.kernel.executor import KernelExecutor, KernelOptio
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
 from mellea_jupyter.models.audit import AuditAction
-from mellea_jupyter.models.events import RunChanged, RunDeleted
+from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.prices import PriceListReply
 from mellea_jupyter.models.retention import RetentionReply, SweepReply
@@ -109,6 +109,7 @@ class ServiceOptions:
     docker: DockerOptions = field(default_factory=DockerOptions)
     kernel: KernelOptions = field(default_factory=KernelOptions)
     keep_kernel_seconds: float = 1800.0
+    server_name: str = ""
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
@@ -116,9 +117,6 @@ class ServiceOptions:
 
 class Services:
     """Everything the handlers call."""
-
-    active_runs = 0
-    """Placed and waiting runs, as of the last change; keeps the server from idle shutdown."""
 
     _subscription: Subscription | None = None
 
@@ -245,6 +243,7 @@ class Services:
             broker=self.broker,
             offload=self._offload,
             lease=self._lease.id,
+            server=options.server_name,
             host=platform.node(),
             limit=options.max_runs,
             owner_limit=options.max_runs_per_owner,
@@ -257,6 +256,7 @@ class Services:
             broker=self.broker,
             offload=self._offload,
             lease=self._lease,
+            server=options.server_name,
             placer=self._placer,
             dispatcher=self._dispatcher,
             sharing=self.sharing,
@@ -279,6 +279,7 @@ class Services:
                 options.max_timeout_seconds,
                 options.grace_seconds,
                 options.max_group_runs,
+                options.server_name,
             ),
         )
         self.forecasts = Forecasts(store=self._store, offload=self._offload)
@@ -339,6 +340,14 @@ class Services:
         )
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def active_runs(self) -> int:
+        """Runs that this server executes or has queued; they keep it from being culled.
+
+        Runs of other servers on the same store do not count: those keep their own server.
+        """
+        return self._placer.held + self._dispatcher.waiting
+
     def _slot_freed(self) -> None:
         self._dispatcher.kick()
 
@@ -369,16 +378,10 @@ class Services:
         self._tasks.append(asyncio.create_task(guarded(), name=f"mellea-{name}"))
 
     async def _watch_changes(self, subscription: Subscription) -> None:
-        """Complete log streams of runs that end, and know how many are active."""
-        active: set[str] = set()
+        """Complete log streams of runs that end."""
         async for event in subscription:
             if isinstance(event, RunChanged):
-                run = event.run
-                self.logs.run_changed(run)
-                (active.discard if run.is_terminal else active.add)(run.id)
-            elif isinstance(event, RunDeleted):
-                active.discard(event.run_id)
-            self.active_runs = len(active)
+                self.logs.run_changed(event.run)
 
     async def price_list(self) -> PriceListReply:
         """Where prices come from."""

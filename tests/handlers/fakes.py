@@ -45,6 +45,7 @@ from mellea_jupyter.models.calls import (
 )
 from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged, RunDeleted
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogPage, LogStream
 from mellea_jupyter.models.notifications import (
     Notice,
@@ -100,6 +101,7 @@ class FakeRuns:
     queries: list[RunQuery] = field(default_factory=list)
     summaries: list[tuple[RunFilters, dict[str, Any]]] = field(default_factory=list)
     failure: Exception | None = None
+    seen: FailureSeen | None = None
 
     def put(self, run: Run) -> Run:
         """Store a run and tell the broker."""
@@ -131,6 +133,11 @@ class FakeRuns:
         if run is None or not (user.is_admin or run.owner_id == user.owner_id):
             raise RunNotFound(run_id)
         return run
+
+    async def read(self, run_id: str, user: User) -> Run:
+        run = await self.get(run_id, user)
+        seen = None if run.error_classification is None else self.seen
+        return run.model_copy(update={"seen": seen})
 
     async def list(self, query: RunQuery, user: User) -> RunPage:
         self.queries.append(query)

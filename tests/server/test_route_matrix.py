@@ -543,7 +543,7 @@ def test_the_list_of_runs_gains_and_loses_what_is_shared(site: Site) -> None:
 
 def test_those_a_run_is_shared_with_are_told_of_it_and_of_its_end(site: Site) -> None:
     owner, viewer, operator = (site.http[role] for role in ("owner", "viewer", "operator"))
-    for client in (viewer, operator):
+    for client in (owner, viewer, operator):  # a notice that was read is not joined
         client.post("api/notifications/read", json={})
     run_id = site.new_run("sleeps.py")["id"]
     owner.delete(f"api/runs/{run_id}")

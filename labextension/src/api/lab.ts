@@ -16,7 +16,9 @@ import type {
   DatasetCreate,
   DatasetPage,
   DatasetVersionList,
+  Environment,
   EnvironmentList,
+  EnvironmentPatch,
   GetDatasetsQuery,
   GetNotificationsQuery,
   ModelList,
@@ -66,6 +68,10 @@ export class LabApi extends RunsApi {
 
   listEnvironments(): Promise<EnvironmentList> {
     return this.read('environments', {});
+  }
+
+  updateEnvironment(environmentId: string, patch: Partial<EnvironmentPatch>): Promise<Environment> {
+    return this.write('PATCH', `environments/${environmentId}`, patch);
   }
 
   listDatasets(query: GetDatasetsQuery): Promise<DatasetPage> {

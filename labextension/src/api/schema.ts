@@ -528,6 +528,8 @@ export type ErrorClassification = {
   retryable: boolean;
   /** The failure's name in a few words, for lists. */
   summary: string;
+  /** What happened, one sentence without the program's words; empty in records of earlier versions. */
+  explanation: string;
   /** What to do, one sentence. */
   suggestion: string;
   /** The same as a button or a command. */
@@ -561,6 +563,16 @@ export type Event = {
 
 /** Whose matter a failure is. */
 export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
+
+/** How often runs of one owner have failed in the same way. */
+export type FailureSeen = {
+  /** Failed runs with this fingerprint, this one included. */
+  count: number;
+  /** When the first of them failed. */
+  first_seen_at: string;
+  /** When the last of them did. */
+  last_seen_at: string;
+};
 
 /** What went wrong. */
 export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
@@ -782,8 +794,10 @@ export type NextStep = {
   label: string;
   /** The same in a terminal, where there is one. */
   command: string | null;
-  /** A variable's, model's or package's name. */
+  /** A variable's, model's or package's name, or memory in MiB. */
   value: string | null;
+  /** What a retry changes, as its `config_overrides` take it. */
+  overrides: Record<string, JsonValue> | null;
 };
 
 /** Something to tell one user. Runs that end together share a notice. */
@@ -823,6 +837,27 @@ export type NoticeChanged = {
   unread: number;
 };
 
+/** Why a run failed: what people are told of it, nothing that the program wrote. */
+export type NoticeFailure = {
+  type: FailureType;
+  /** Whose matter it is. */
+  category: FailureCategory;
+  /** The failure's name in a few words. */
+  summary: string;
+  /** What happened, one sentence. */
+  explanation: string;
+  /** What to do, one sentence. */
+  suggestion: string;
+  /** The same as a button or a command. */
+  next_step: NextStep | null;
+  /** The next step in a terminal. */
+  command: string | null;
+  /** The same for the same failure of the same program. */
+  fingerprint: string;
+  /** How often it has happened to its owner, this time included. */
+  seen: FailureSeen | null;
+};
+
 /** A page of notices: unread ones first, the latest first. */
 export type NoticePage = {
   /** The notices. */
@@ -849,6 +884,8 @@ export type NoticeRun = {
   status: RunStatus;
   /** Why, a few words; empty where the status says it all. */
   reason: string;
+  /** Why it failed, and what to do. */
+  failure: NoticeFailure | null;
   /** Whose run it is. */
   owner_id: string;
   /** When it ended; of a shared run that had not, when it was shared. */
@@ -1084,6 +1121,8 @@ export type Run = {
   error: ErrorDetails | null;
   /** Why it failed, in words for people and names for programs. */
   error_classification: ErrorClassification | null;
+  /** How often its owner's runs have failed so, as far as you may see them; only where one run is read. */
+  seen: FailureSeen | null;
   /** Kept files, ordered by path. */
   artifacts: ArtifactRef[];
   /** Files not kept. */
@@ -1827,6 +1866,8 @@ export type GetRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1857,6 +1898,8 @@ export type GetRunsSummaryQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1965,6 +2008,8 @@ export type GetAssetsAssetIdRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -2027,6 +2072,8 @@ export type GetUsersMeRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */

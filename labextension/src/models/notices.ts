@@ -3,7 +3,7 @@
 
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { LabApi } from '../api/lab.js';
-import type { Notice, NotificationSettings } from '../api/schema.js';
+import type { Notice, NoticeFailure, NotificationSettings } from '../api/schema.js';
 import type { RunsStream } from '../api/stream.js';
 import type { LoadState } from './runs.js';
 
@@ -170,6 +170,12 @@ export class NoticesModel {
     }
     this.changedSignal.emit();
   }
+}
+
+/** Why the one run that a notice tells of has failed; null for other notices. */
+export function failureOf({ runs, run_count }: Notice): NoticeFailure | null {
+  const first = run_count === 1 ? runs[0] : undefined;
+  return first?.link ? first.failure : null;
 }
 
 /** Whether a toast about this notice is wanted. */

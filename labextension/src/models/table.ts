@@ -18,6 +18,7 @@ export type TableFilters = {
   model?: string[];
   tags?: string[];
   group_id?: string[];
+  fingerprint?: string[];
   started_after?: string;
   started_before?: string;
   shared?: 'with_me';

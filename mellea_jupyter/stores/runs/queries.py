@@ -35,6 +35,8 @@ SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
 
 _EXACT: Final = ("status", "owner_id", "asset_id", "model")
 _ENOUGH_COUNTED: Final = 10  # times what makes a walk the better way
+_FEW: Final = ("group_id", "fingerprint")
+"""Filters that few runs pass: these are fetched, in whichever order."""
 
 
 def conditions(filters: RunFilters, part: Part, *, walk: bool = False) -> list[ColumnElement[bool]]:
@@ -63,8 +65,11 @@ def conditions(filters: RunFilters, part: Part, *, walk: bool = False) -> list[C
             where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
         else:
             where.append(runs.c.id.in_(tagged))
-    if filters.group_id:
-        where.append(_any_of(runs.c.group_id, list(filters.group_id), walk=False))
+    where.extend(
+        _any_of(runs.c[name], list(values), walk=False)
+        for name in _FEW
+        if (values := getattr(filters, name))
+    )
     if filters.started_after is not None:
         where.append(runs.c.created_ms >= to_ms(filters.started_after))
     if filters.started_before is not None:
@@ -98,8 +103,10 @@ def prefers_walk(connection: Connection, query: RunQuery, order: Order, part: Pa
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    if query.group_id or (not part.is_shared and _index_has_order(query, order)):
-        return False  # a group has few runs
+    if query.group_id or query.fingerprint:
+        return False
+    if not part.is_shared and _index_has_order(query, order):
+        return False
     every = rollup.count(connection, RunFilters(), None)
     if not every:
         return False

@@ -166,6 +166,7 @@ def find_grain(
     if (
         filters.tags
         or filters.group_id
+        or filters.fingerprint
         or filters.search
         or any(bound % HOUR_MS for bound in bounds)
     ):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Select,
     delete,
     func,
     insert,
@@ -33,6 +34,7 @@ from mellea_jupyter.exceptions import (
     VersionConflict,
 )
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
@@ -51,8 +53,8 @@ from mellea_jupyter.stores.runs.base import (
     RunFigures,
     Viewer,
 )
-from mellea_jupyter.stores.runs.parts import parts_of
-from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.parts import Part, parts_of
+from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms, to_time
 from mellea_jupyter.stores.runs.sql_assets import SqlAssets
 from mellea_jupyter.stores.runs.sql_audit import SqlAudit
 from mellea_jupyter.stores.runs.sql_calls import SqlReports
@@ -192,11 +194,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
     # The queue
 
     def claim(
-        self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run, str], Run]
-    ) -> Run | None:
+        self, *, lease: str, server: str, limit: int, owner_limit: int,
+        change: Callable[[Run, str], Run],
+    ) -> Run | None:  # fmt: skip
         with self._writing() as connection:
             placed = (
-                select(runs.c.owner_id, func.count())
+                _of_server(select(runs.c.owner_id, func.count()), server)
                 .where(runs.c.status.in_([s.value for s in PLACED]))
                 .group_by(runs.c.owner_id)
             )
@@ -204,7 +207,8 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None
             full = [owner for owner, count in placed_by_owner.items() if count >= owner_limit]
-            waiting = select(runs.c.doc).where(runs.c.status == RunStatus.QUEUED.value)
+            queued_here = _of_server(select(runs.c.doc), server)
+            waiting = queued_here.where(runs.c.status == RunStatus.QUEUED.value)
             if full:
                 waiting = waiting.where(runs.c.owner_id.not_in(full))
             doc = connection.scalar(waiting.order_by(*_QUEUE_ORDER).limit(1))
@@ -235,23 +239,24 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
         with self._writing() as connection:
             connection.execute(held.values(lease=None))
 
-    def list_placed(self) -> list[tuple[Run, Placement]]:
+    def list_placed(self, server: str) -> list[tuple[Run, Placement]]:
         query = (
-            select(runs.c.doc, placements)
-            .join(placements, placements.c.run_id == runs.c.id)
+            _of_server(select(runs.c.doc, placements), server)
             .where(runs.c.status.in_([s.value for s in PLACED]))
             .order_by(*_QUEUE_ORDER)
         )
         with self._reading() as connection:
             return [(load_run(row.doc), _placement(row)) for row in connection.execute(query)]
 
-    def has_queued(self) -> bool:
-        queued = select(runs.c.id).where(runs.c.status == RunStatus.QUEUED.value).limit(1)
+    def has_queued(self, server: str) -> bool:
+        queued = _of_server(select(runs.c.id), server)
+        queued = queued.where(runs.c.status == RunStatus.QUEUED.value).limit(1)
         with self._reading() as connection:
             return connection.scalar(queued) is not None
 
-    def list_created(self) -> list[Run]:
-        query = select(runs.c.doc).where(runs.c.status == RunStatus.CREATED.value)
+    def list_created(self, server: str) -> list[Run]:
+        query = _of_server(select(runs.c.doc), server)
+        query = query.where(runs.c.status == RunStatus.CREATED.value)
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
 
@@ -261,9 +266,9 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
             docs = connection.scalars(query.order_by(runs.c.expires_ms, runs.c.id).limit(limit))
             return [load_run(doc) for doc in docs]
 
-    def list_waiting(self) -> list[Run]:
+    def list_waiting(self, server: str) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])
-        query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
+        query = _of_server(select(runs.c.doc), server).where(waiting).order_by(*_QUEUE_ORDER)
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query)]
 
@@ -305,6 +310,19 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
 
     # Listings
 
+    def find_seen(
+        self, fingerprint: str, *, owner_id: str, visible_to: str | None
+    ) -> FailureSeen | None:
+        alike = RunFilters(fingerprint=(fingerprint,), owner_id=(owner_id,))
+        ended = runs.c.finished_ms
+        query = select(func.count(ended), func.min(ended), func.max(ended))
+        with self._reading() as connection:
+            where = queries.conditions(alike, Part(visible_to))
+            count, first, last = connection.execute(query.where(*where)).one()
+        if not count:
+            return None
+        return FailureSeen(count=count, first_seen_at=to_time(first), last_seen_at=to_time(last))
+
     def list_runs(self, query: RunQuery, *, visible_to: Viewer | None) -> RunPage:
         order = queries.Order.of(query)
         with self._reading() as connection:
@@ -343,6 +361,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
     def changes(self) -> int:
         with self._data_version_lock:
             return self._data_version.read()
+
+
+def _of_server(query: Select[Any], server: str) -> Select[Any]:
+    """The query, joined with the placements of the runs that this server may execute."""
+    mine = placements.c.server.in_(("", server))
+    return query.join(placements, placements.c.run_id == runs.c.id).where(mine)
 
 
 def _run_row(connection: Connection, run_id: str) -> Row[Any]:

@@ -68,6 +68,7 @@ runs = Table(
     # What `cost_pico_usd` was spent on, and for how much; null where that was not told apart.
     *(Column(name, BigInteger) for name in SPENDING),
     Column("group_id", String),
+    Column("fingerprint", String),  # of its failure; null for a run that has not failed
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -89,6 +90,12 @@ Index("runs_of_retry_root", runs.c.retry_root)
 Index("runs_by_expires_ms", runs.c.expires_ms)
 _grouped = runs.c.group_id.is_not(None)  # most runs are in none and cost the index nothing
 Index("runs_of_group_id", runs.c.group_id, runs.c.created_ms, runs.c.id, sqlite_where=_grouped)
+Index(
+    # With the time of the end, so that counting a failure reads the index alone.
+    "runs_of_fingerprint",
+    runs.c.fingerprint, runs.c.owner_id, runs.c.created_ms, runs.c.id, runs.c.finished_ms,
+    sqlite_where=runs.c.fingerprint.is_not(None),
+)  # fmt: skip
 
 run_tags = Table(
     "run_tags",
@@ -113,6 +120,7 @@ placements = Table(
     Column("entry_point", String, nullable=False),
     Column("program_dir", String),
     Column("kind", String, nullable=False),
+    Column("server", String, nullable=False, server_default=""),  # "": any server may execute it
 )
 
 idempotency_keys = Table(

@@ -27,11 +27,21 @@ from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetKind, PinnedFile
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetVersion
 from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
-from mellea_jupyter.stores.runs.base import CallRow, LoopRow, NewAudit, Reports, RunStore, Viewer
-from tests.stores.runs.conftest import NOON, Add, make_run, new
+from mellea_jupyter.stores.runs.base import (
+    CallRow,
+    LoopRow,
+    NewAudit,
+    NewRun,
+    Placement,
+    Reports,
+    RunStore,
+    Viewer,
+)
+from tests.stores.runs.conftest import NOON, Add, failed, make_run, new
 
 
 def ids(store: RunStore, visible_to: Viewer | None = None, **query: object) -> list[str]:
@@ -176,9 +186,12 @@ class TestCreate:
 
 class TestQueue:
     @staticmethod
-    def claim(store: RunStore, limit: int = 10, owner_limit: int = 10) -> Run | None:
+    def claim(
+        store: RunStore, limit: int = 10, owner_limit: int = 10, server: str = ""
+    ) -> Run | None:
         return store.claim(
             lease="me",
+            server=server,
             limit=limit,
             owner_limit=owner_limit,
             change=lambda run, _: run.changed(status=RunStatus.STARTING),
@@ -193,8 +206,8 @@ class TestQueue:
         assert claimed == early.changed(status=RunStatus.STARTING)
         assert store.get_run(early.id) == claimed
         assert store.get_placement(early.id).lease == "me"
-        assert [run.id for run, _ in store.list_placed()] == [early.id]
-        assert [run.id for run in store.list_waiting()][1:] == [late.id]
+        assert [run.id for run, _ in store.list_placed("")] == [early.id]
+        assert [run.id for run in store.list_waiting("")][1:] == [late.id]
 
     def test_limits_count_the_placed_runs_of_all(self, store: RunStore, add: Add) -> None:
         add(status=RunStatus.RUNNING)
@@ -207,6 +220,28 @@ class TestQueue:
         assert claimed.id == bobs.id
         assert self.claim(store, owner_limit=1) is None
 
+    def test_a_server_has_its_own_runs_and_those_of_none(self, store: RunStore) -> None:
+        def add(minute: int, server: str, **fields: Any) -> str:
+            run = make_run(minute, **fields)
+            placement = Placement(run_id=run.id, server=server)
+            return store.create_run(NewRun(run=run, placement=placement)).run.id
+
+        add(0, "/user/bob/", status=RunStatus.CREATED)
+        bobs, anyones, adas = add(1, "/user/bob/"), add(2, ""), add(3, "/user/ada/")
+        add(4, "/user/bob/", status=RunStatus.RUNNING)
+        assert store.list_placed("/user/ada/") == []
+        assert store.list_created("/user/ada/") == []
+        assert [run.id for run in store.list_waiting("/user/ada/")] == [anyones, adas]
+        # What runs on other servers fills no slot of this one.
+        for expected in (anyones, adas):
+            claimed = self.claim(store, limit=2, owner_limit=2, server="/user/ada/")
+            assert claimed is not None
+            assert claimed.id == expected
+        assert self.claim(store, server="/user/ada/") is None
+        assert not store.has_queued("/user/ada/")
+        assert store.has_queued("/user/bob/")
+        assert [run.id for run in store.list_waiting("/user/bob/")][1:] == [bobs]
+
     def test_an_empty_queue_gives_nothing(self, store: RunStore) -> None:
         assert self.claim(store) is None
 
@@ -217,7 +252,7 @@ class TestQueue:
             raise KeyError
 
         with pytest.raises(KeyError):
-            store.claim(lease="me", limit=1, owner_limit=1, change=refuse)
+            store.claim(lease="me", server="", limit=1, owner_limit=1, change=refuse)
         assert store.get_run(run.id) == run
         assert self.claim(store) is not None
 
@@ -593,3 +628,51 @@ def test_an_asset_keeps_the_fields_it_is_told_to(store: RunStore) -> None:
     first = add("box")
     assert add(None, "default_environment_id") == first
     assert add(None).default_environment_id is None
+
+
+class TestFailures:
+    def test_the_same_failure_is_counted_for_its_owner(self, store: RunStore) -> None:
+        for minute, owner, fingerprint in (
+            (9, "ada", "f1"), (0, "ada", "f1"), (3, "ada", "f2"),
+            (5, "bob", "f1"), (4, "ada", "f1"),
+        ):  # fmt: skip
+            store.create_run(new(failed(minute, fingerprint, owner_id=owner)))
+        seen = FailureSeen(
+            count=3,
+            first_seen_at=NOON + timedelta(minutes=1),
+            last_seen_at=NOON + timedelta(minutes=10),
+        )
+        assert store.find_seen("f1", owner_id="ada", visible_to="ada") == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to=None) == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to="bob") is None
+        assert store.find_seen("f3", owner_id="ada", visible_to="ada") is None
+
+    def test_a_run_counts_from_its_failure_to_its_deletion(self, store: RunStore, add: Add) -> None:
+        run = add(status=RunStatus.RUNNING)
+        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+        ended = failed(id=run.id, version=1)
+        store.save_run(ended, expected_version=0)
+        seen = store.find_seen("f1", owner_id="ada", visible_to="ada")
+        assert seen is not None
+        assert seen.count == 1
+        store.delete_run(run.id, expected_version=1)
+        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+
+    def test_runs_are_listed_and_summed_by_their_failure(self, store: RunStore, add: Add) -> None:
+        add()
+        first, second, other = failed(1), failed(2), failed(3, "f2")
+        for run in (first, second, other):
+            store.create_run(new(run))
+        assert ids(store, fingerprint=("f1",)) == [second.id, first.id]
+        assert ids(store, fingerprint=("f1", "f2"), sort="created_at", limit=2) == [
+            first.id, second.id,
+        ]  # fmt: skip
+        assert ids(store, visible_to=Viewer("bob"), fingerprint=("f1",)) == []
+        query = RunQuery(fingerprint=("f1",))
+        assert store.summarize(query, visible_to=None).total_runs == 2
+
+    def test_how_often_it_was_seen_is_not_kept_with_a_run(self, store: RunStore) -> None:
+        run = failed()
+        seen = FailureSeen(count=9, first_seen_at=NOON, last_seen_at=NOON)
+        store.create_run(new(run.model_copy(update={"seen": seen})))
+        assert store.get_run(run.id) == run

@@ -253,7 +253,20 @@ function Chips(
     ...model.choices.assets.map(({ id, label }) => [id, label] as const)
   ]);
   const chips: { key: string; label: string; remove: () => void }[] = [];
-  const lists = ['status', 'owner_id', 'asset_id', 'model', 'tags', 'group_id'] as const;
+  const failures = new Map(
+    model.runs.flatMap(({ error_classification: why }) =>
+      why ? [[why.fingerprint, why.summary] as const] : []
+    )
+  );
+  const lists = [
+    'status',
+    'owner_id',
+    'asset_id',
+    'model',
+    'tags',
+    'group_id',
+    'fingerprint'
+  ] as const;
   for (const field of lists) {
     const values: readonly string[] = filters[field] ?? [];
     for (const value of values) {
@@ -266,7 +279,9 @@ function Chips(
               ? assets.get(value) || value
               : field === 'group_id'
                 ? trans.__('group %1', value.slice(4, 10))
-                : value,
+                : field === 'fingerprint'
+                  ? trans.__('failure: %1', failures.get(value) ?? value.slice(0, 6))
+                  : value,
         remove: () => set({ [field]: values.filter(each => each !== value) })
       });
     }

@@ -9,7 +9,7 @@ import { BudgetButtons } from '../../components/budget.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon, type IconName } from '../../components/icons.js';
 import { MenuButton } from '../../components/menu.js';
-import { reasonText, StatusIcon, statusText } from '../../components/status.js';
+import { failureName, StatusIcon, statusText } from '../../components/status.js';
 import { waitingText } from '../../components/waiting.js';
 import {
   formatClock,
@@ -130,6 +130,7 @@ function matches(run: Run, filter: string): boolean {
     run.asset_name,
     runModel(run),
     run.status,
+    run.error_classification?.summary ?? '',
     run.id,
     ...run.tags,
     ...shared
@@ -247,7 +248,13 @@ function RunItem({ run, now, isTabbable, onFocus, commands, trans }: IRunItemPro
         type="button"
         className="jp-MelleaRuns-open"
         tabIndex={isTabbable ? 0 : -1}
-        title={`${runTitle(run)}\n${formatExact(run.created_at)}`}
+        title={[
+          runTitle(run),
+          formatExact(run.created_at),
+          run.error_classification?.explanation ?? ''
+        ]
+          .join('\n')
+          .trim()}
         onFocus={() => onFocus(run.id)}
         onClick={event => {
           if (event.detail === 0) {
@@ -331,7 +338,7 @@ function secondLine(run: Run, trans: ITranslation): string {
     return trans.__('requirements not met');
   }
   if (run.status === 'failed') {
-    return run.error_message ?? reasonText(run, trans);
+    return failureName(run, trans) || (run.error_message ?? '');
   }
   const parts: string[] = [];
   if (!isTerminal(run)) {
