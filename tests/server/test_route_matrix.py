@@ -513,22 +513,27 @@ def test_the_list_of_runs_gains_and_loses_what_is_shared(site: Site) -> None:
             await socket.next_of("runs", "subscribed")
         run_id = (await asyncio.to_thread(site.new_run, shared=False))["id"]
 
-        def about(message: dict[str, Any]) -> bool:
-            event = message.get("event", {})
-            return run_id in (event.get("run_id"), event.get("run", {}).get("id"))
+        def tells(**wanted: str) -> Callable[[dict[str, Any]], bool]:
+            """Of this run; its record may be told again in between, as it was."""
+
+            def matches(message: dict[str, Any]) -> bool:
+                event = message.get("event", {})
+                run = event.get("run", {"id": event.get("run_id")})
+                said = {"type": event.get("type"), **run}
+                return run["id"] == run_id and all(said.get(k) == v for k, v in wanted.items())
+
+            return matches
 
         await asyncio.to_thread(site.share, run_id, "user", "bob", "viewer")
-        gained = (await viewer.wait_for(about))["event"]
-        assert (gained["type"], gained["run"]["role"]) == ("run_changed", "viewer")
+        await viewer.wait_for(tells(type="run_changed", role="viewer"))
         await asyncio.to_thread(site.share, run_id, "user", "bob", "operator")
-        raised = (await viewer.wait_for(about))["event"]
-        assert raised["run"]["role"] == "operator"
+        await viewer.wait_for(tells(type="run_changed", role="operator"))
         await asyncio.to_thread(
             lambda: site.http["owner"].patch(f"api/runs/{run_id}", json={"name": "renamed"})
         )
-        assert (await viewer.wait_for(about))["event"]["run"]["name"] == "renamed"
+        await viewer.wait_for(tells(name="renamed", role="operator"))
         await asyncio.to_thread(site.unshare, run_id, "user", "bob")
-        assert (await viewer.wait_for(about))["event"]["type"] == "run_deleted"
+        await viewer.wait_for(tells(type="run_deleted"))
         # Nothing of it came to the stranger: their next event is that of a run of their own.
         path = site.server.write("eves.py", "print('mine')\n")
         own = await asyncio.to_thread(site.server.create, site.http["stranger"], path)
