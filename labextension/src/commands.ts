@@ -23,6 +23,7 @@ export namespace CommandIDs {
   export const copyLink = 'mellea:run-copy-link';
   export const downloadLogs = 'mellea:run-download-logs';
   export const downloadArtifacts = 'mellea:run-download-artifacts';
+  export const shareRun = 'mellea:run-share';
   export const deleteRun = 'mellea:run-delete';
   export const cancelRuns = 'mellea:runs-cancel';
   export const deleteRuns = 'mellea:runs-delete';

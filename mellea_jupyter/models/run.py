@@ -13,6 +13,7 @@ from mellea_jupyter.models.budget import RunBudget, RunWaiting
 from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.failures import ErrorClassification, FailureSeen
 from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.sharing import RunRole
 
 
 class RunStatus(StrEnum):
@@ -46,6 +47,7 @@ class StatusReason(StrEnum):
     TERMINATED = "terminated"  # its supervisor was told to end, and not by us
     ENGINE_RESTARTED = "engine_restarted"
     USER = "user"  # cancelled by its owner
+    OPERATOR = "operator"  # cancelled by somebody whom it is shared with
     ADMIN = "admin"  # cancelled by an administrator
 
 
@@ -154,7 +156,9 @@ class Run(Model):
     queue_reason: str | None = Field(None, description="What it waits for.")
     cancel_requested_at: Timestamp | None = Field(None, description="When a stop was asked for.")
     cancel_requested_by: str | None = Field(None, description="By whom.")
-    cancel_reason: str | None = Field(None, description="`user`: by its owner, or `admin`.")
+    cancel_reason: str | None = Field(
+        None, description="`user`: by its owner, `operator` or `admin`."
+    )
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
         None,
@@ -168,6 +172,9 @@ class Run(Model):
         None, description="How its budget stands; null until the first word of it."
     )
     models_used: tuple[str, ...] = Field((), description="Models of its calls, `provider/name`.")
+    role: RunRole | None = Field(
+        None, description="What whoever reads it is to it, which says what they may do."
+    )
 
     @property
     def is_terminal(self) -> bool:

@@ -67,7 +67,7 @@ from mellea_jupyter.models.pages import (
 )
 from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
 from mellea_jupyter.models.run import Run, RunStatus
-from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.broker import AccessChanged, Broker
 from mellea_jupyter.stores.journals.base import EncodedBatch, LogQuery
 from mellea_jupyter.stores.runs.base import Created
 
@@ -517,6 +517,26 @@ class FakeNotices:
             self.watchers.remove(entry)
 
 
+class FakeSharing:
+    """`Sharing` of runs that nobody shares."""
+
+    def __init__(self) -> None:
+        self.users: list[User] = []
+        self.lost = asyncio.Event()
+
+    def met(self, user: User) -> None:
+        self.users.append(user)
+
+    async def seen_by(self, run: Run, user: User) -> Run | None:
+        return run if user.is_admin or run.owner_id == user.owner_id else None
+
+    def concerns(self, change: AccessChanged, user: User) -> bool:
+        return False
+
+    async def until_lost(self, run: Run, user: User) -> None:
+        await self.lost.wait()
+
+
 class FakeServices:
     """What `MelleaApp.services()` gives in these tests."""
 
@@ -529,6 +549,7 @@ class FakeServices:
         self.environments = FakeEnvironments()
         self.logs = FakeLogs()
         self.notices = FakeNotices()
+        self.sharing = FakeSharing()
         self.active_runs = 0
 
     async def stop(self) -> None:

@@ -183,6 +183,6 @@ export function wantsToast(notice: Notice, settings: NotificationSettings | null
   if (settings === null) {
     return true; // the default, as long as the server has not said otherwise
   }
-  const hasFailed = (notice.by_status.failed ?? 0) > 0;
+  const hasFailed = notice.type !== 'run_shared' && (notice.by_status.failed ?? 0) > 0;
   return settings.toast_enabled && (hasFailed || !settings.failures_only);
 }

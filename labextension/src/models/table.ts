@@ -21,6 +21,7 @@ export type TableFilters = {
   fingerprint?: string[];
   started_after?: string;
   started_before?: string;
+  shared?: 'with_me';
   search?: string;
 };
 

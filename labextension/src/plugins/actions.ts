@@ -122,6 +122,15 @@ function addRunCommands(
     runId => download(api.artifactsZipUrl(runId))
   );
   add(
+    CommandIDs.shareRun,
+    trans.__('Share…'),
+    trans.__('Let others see the run, and see who does'),
+    async runId => {
+      const { shareRun } = await import('../panels/share/index.js');
+      await shareRun(runs.find(runId) ?? (await api.getRun(runId)), api, trans);
+    }
+  );
+  add(
     CommandIDs.deleteRun,
     trans.__('Delete…'),
     trans.__('Remove the record, log and artifacts of the run'),

@@ -144,9 +144,12 @@ class Toasts {
   }
 }
 
-type ToastType = 'error' | 'warning' | 'success';
+type ToastType = 'error' | 'warning' | 'success' | 'info';
 
-function toastType({ by_status, runs, run_count }: Notice): ToastType {
+function toastType({ by_status, runs, run_count, type }: Notice): ToastType {
+  if (type === 'run_shared') {
+    return 'info';
+  }
   if (by_status.failed) {
     return 'error';
   }

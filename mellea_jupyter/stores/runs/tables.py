@@ -281,7 +281,58 @@ audit = Table(
     Column("action", String, nullable=False),
     Column("run_id", String),  # kept after the run is deleted, so no foreign key
     Column("details", Text, nullable=False),
+    Column("owner_id", String),  # whose run it was; null in rows of earlier versions
+    Column("admin_override", Boolean),
     Index("audit_of_run", "run_id"),
+    Index("audit_of_user", "user", "n"),
+    Index("audit_of_action", "action", "n"),
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    _of_run(),
+    Column("principal", String, nullable=False),  # as `Principal.key`
+    Column("role", String, nullable=False),
+    Column("shared_by", String, nullable=False),
+    Column("shared_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "principal"),
+    Index("shares_of_principal", "principal", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+asset_shares = Table(
+    "asset_shares",
+    metadata,
+    Column("asset_id", String, ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("principal", String, nullable=False),
+    Column("shared_by", String, nullable=False),
+    Column("shared_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("asset_id", "principal"),
+    Index("asset_shares_of_principal", "principal", "asset_id"),
+    sqlite_with_rowid=False,
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("owner_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+identity_groups = Table(
+    "identity_groups",
+    metadata,
+    Column(
+        "owner_id", String, ForeignKey("identities.owner_id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("name", String, nullable=False),
+    PrimaryKeyConstraint("name", "owner_id"),
+    Index("identity_groups_of_owner", "owner_id"),
+    sqlite_with_rowid=False,
 )
 
 RUN_SUMS: Final = (

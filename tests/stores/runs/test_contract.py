@@ -34,15 +34,17 @@ from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
 from mellea_jupyter.stores.runs.base import (
     CallRow,
     LoopRow,
+    NewAudit,
     NewRun,
     Placement,
     Reports,
     RunStore,
+    Viewer,
 )
 from tests.stores.runs.conftest import NOON, Add, failed, make_run, new
 
 
-def ids(store: RunStore, visible_to: str | None = None, **query: object) -> list[str]:
+def ids(store: RunStore, visible_to: Viewer | None = None, **query: object) -> list[str]:
     found = store.list_runs(RunQuery.model_validate(query), visible_to=visible_to)
     return [run.id for run in found.runs]
 
@@ -297,10 +299,10 @@ class TestListing:
 
     def test_others_runs_are_not_seen(self, store: RunStore, add: Add) -> None:
         mine, _ = add(), add(owner_id="bob")
-        assert ids(store, visible_to="ada") == [mine.id]
-        assert ids(store, visible_to="ada", owner_id=("bob",)) == []
-        assert store.summarize(RunQuery(), visible_to="ada").total_runs == 1
-        by_owner = store.summarize(RunQuery(), visible_to="ada", group_by="owner")
+        assert ids(store, visible_to=Viewer("ada")) == [mine.id]
+        assert ids(store, visible_to=Viewer("ada"), owner_id=("bob",)) == []
+        assert store.summarize(RunQuery(), visible_to=Viewer("ada")).total_runs == 1
+        by_owner = store.summarize(RunQuery(), visible_to=Viewer("ada"), group_by="owner")
         assert [g.key for g in by_owner.groups] == ["ada"]
 
     @pytest.mark.parametrize(
@@ -347,7 +349,7 @@ class TestListing:
                       {"cursor": "é"}, {"cursor": "[" * 5000},
                       {"cursor": "WyItY3JlYXRlZF9hdCIsIngiLCJ5Il0"}):  # fmt: skip
             with pytest.raises(InvalidCursor):
-                ids(store, **query)
+                store.list_runs(RunQuery.model_validate(query), visible_to=None)
 
 
 class TestBelongings:
@@ -454,7 +456,7 @@ class TestBelongings:
         seen: list[str] = []
         cursor = None
         while True:
-            page = store.list_assets(visible_to="ada", limit=2, cursor=cursor)
+            page = store.list_assets(visible_to=Viewer("ada"), limit=2, cursor=cursor)
             seen += [asset.id for asset in page.assets]
             cursor = page.next
             if cursor is None:
@@ -468,7 +470,9 @@ class TestBelongings:
         assert store.changes() == before
         run = add()
         assert store.changes() != before
-        store.audit(at=NOON, user="ada", action="run.create", run_id=run.id, details={"a": 1})
+        before = store.changes()
+        store.audit(NewAudit(at=NOON, user="ada", action="create", run_id=run.id))
+        assert store.changes() != before
 
 
 def _asset(asset_id: str, minute: int) -> Asset:
@@ -638,21 +642,21 @@ class TestFailures:
             first_seen_at=NOON + timedelta(minutes=1),
             last_seen_at=NOON + timedelta(minutes=10),
         )
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) == seen
         assert store.find_seen("f1", owner_id="ada", visible_to=None) == seen
-        assert store.find_seen("f1", owner_id="ada", visible_to="bob") is None
-        assert store.find_seen("f3", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("bob")) is None
+        assert store.find_seen("f3", owner_id="ada", visible_to=Viewer("ada")) is None
 
     def test_a_run_counts_from_its_failure_to_its_deletion(self, store: RunStore, add: Add) -> None:
         run = add(status=RunStatus.RUNNING)
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
         ended = failed(id=run.id, version=1)
         store.save_run(ended, expected_version=0)
-        seen = store.find_seen("f1", owner_id="ada", visible_to="ada")
+        seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
         assert seen is not None
         assert seen.count == 1
         store.delete_run(run.id, expected_version=1)
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
 
     def test_runs_are_listed_and_summed_by_their_failure(self, store: RunStore, add: Add) -> None:
         add()
@@ -663,7 +667,7 @@ class TestFailures:
         assert ids(store, fingerprint=("f1", "f2"), sort="created_at", limit=2) == [
             first.id, second.id,
         ]  # fmt: skip
-        assert ids(store, visible_to="bob", fingerprint=("f1",)) == []
+        assert ids(store, visible_to=Viewer("bob"), fingerprint=("f1",)) == []
         query = RunQuery(fingerprint=("f1",))
         assert store.summarize(query, visible_to=None).total_runs == 2
 

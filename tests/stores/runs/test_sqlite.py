@@ -21,6 +21,8 @@ from mellea_jupyter.exceptions import SchemaTooNew, StoreBusy, StoreError
 from mellea_jupyter.models.pages import RunFilters, RunQuery
 from mellea_jupyter.stores.runs import queries, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.base import Viewer
+from mellea_jupyter.stores.runs.parts import Part
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.stores.runs.tables import runs
 from tests.stores.runs.conftest import failed, make_run, new
@@ -148,16 +150,16 @@ def test_runs_that_failed_before_are_found_by_their_failure(tmp_path: Path) -> N
         )
     engine.dispose()
     store = SqlRunStore.open(path)
-    seen = store.find_seen("f1", owner_id="ada", visible_to="ada")
+    seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
     assert seen is not None
     assert seen.count == 1202
-    assert len(store.list_runs(RunQuery(fingerprint=("f1",)), visible_to="ada").runs) == 50
+    assert len(store.list_runs(RunQuery(fingerprint=("f1",)), visible_to=Viewer("ada")).runs) == 50
     store.close()
 
 
 def test_a_failure_is_counted_from_an_index_alone(tmp_path: Path) -> None:
     store = SqlRunStore.open(tmp_path / "runs.db")
-    where = queries.conditions(RunFilters(fingerprint=("f1",), owner_id=("ada",)), "ada")
+    where = queries.conditions(RunFilters(fingerprint=("f1",), owner_id=("ada",)), Part("ada"))
     counting = select(func.count(runs.c.finished_ms), func.min(runs.c.finished_ms)).where(*where)
     sql = counting.compile(store._engine, compile_kwargs={"literal_binds": True})
     with store._engine.connect() as connection:

@@ -78,6 +78,14 @@ export function FilterBar({ model, trans }: IFiltersProps): ReactElement {
         value={filters.started_before}
         onChange={started_before => set({ started_before })}
       />
+      <label className="jp-MelleaDashboard-date">
+        <input
+          type="checkbox"
+          checked={filters.shared === 'with_me'}
+          onChange={event => set({ shared: event.target.checked ? 'with_me' : undefined })}
+        />
+        {trans.__('Shared with me')}
+      </label>
       <ColumnMenu model={model} trans={trans} />
       <Chips model={model} trans={trans} set={set} />
     </div>
@@ -291,6 +299,13 @@ function Chips(
         remove: () => set({ [field]: undefined })
       });
     }
+  }
+  if (filters.shared !== undefined) {
+    chips.push({
+      key: 'shared',
+      label: trans.__('shared with me'),
+      remove: () => set({ shared: undefined })
+    });
   }
   if (filters.search !== undefined) {
     chips.push({

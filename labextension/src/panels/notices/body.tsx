@@ -255,7 +255,10 @@ function failuresFirst(runs: readonly NoticeRun[]): NoticeRun[] {
 }
 
 /** What the notice's icon says: a failure, before a cancelled run, before success. */
-function worst({ by_status }: Notice): RunStatus {
+function worst({ by_status, runs, type }: Notice): RunStatus {
+  if (type === 'run_shared' && runs[0]) {
+    return runs[0].status;
+  }
   const order: RunStatus[] = ['failed', 'cancelled', 'succeeded'];
   return order.find(status => (by_status[status] ?? 0) > 0) ?? 'succeeded';
 }

@@ -25,6 +25,7 @@ import {
   canCancel,
   canRetry,
   elapsedMs,
+  isOwn,
   isStopping,
   isTerminal,
   isUnmet,
@@ -124,7 +125,17 @@ function HeaderButton(props: { icon: IconName; label: string; onClick: () => voi
 /** Whether all words occur in what is known of the run. */
 function matches(run: Run, filter: string): boolean {
   const why = run.error_classification?.summary ?? '';
-  const text = [runTitle(run), run.asset_name, runModel(run), run.status, why, run.id, ...run.tags]
+  const shared = isOwn(run) ? [] : [run.owner_id, 'shared'];
+  const text = [
+    runTitle(run),
+    run.asset_name,
+    runModel(run),
+    run.status,
+    why,
+    run.id,
+    ...run.tags,
+    ...shared
+  ]
     .join(' ')
     .toLowerCase();
   return filter
@@ -152,6 +163,10 @@ function groupsOf(model: RunsModel, filter: string, now: number, trans: ITransla
     } else {
       groups.push({ title, runs: [run] });
     }
+  }
+  const shared = model.shared.filter(run => matches(run, filter));
+  if (shared.length > 0) {
+    groups.push({ title: trans.__('Shared with me'), runs: shared });
   }
   return groups;
 }
@@ -218,14 +233,16 @@ interface IRunItemProps {
 
 function RunItem({ run, now, isTabbable, onFocus, commands, trans }: IRunItemProps): ReactElement {
   const args = { runId: run.id };
-  const second = secondLine(run, trans);
+  const said = secondLine(run, trans);
+  const second = isOwn(run) ? said : [run.owner_id, said].filter(Boolean).join(' · ');
   return (
     <li
       className="jp-MelleaRuns-item"
       data-run-id={run.id}
       data-can-cancel={canCancel(run) || undefined}
       data-can-retry={canRetry(run) || undefined}
-      data-ended={isTerminal(run) || undefined}
+      data-own={isOwn(run) || undefined}
+      data-ended={(isTerminal(run) && isOwn(run)) || undefined}
       data-has-artifacts={run.artifacts.length > 0 || undefined}
     >
       <button
