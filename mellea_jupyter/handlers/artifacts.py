@@ -16,6 +16,7 @@ from tornado.iostream import StreamClosedError
 
 from mellea_jupyter.handlers.base import ApiHandler, RequestError, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,13 +83,14 @@ class ArtifactsZipHandler(DownloadHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(media=(_ZIP,), errors=(410,))
+    @endpoint(media=(_ZIP,), errors=(410, 429))
     async def get(self, run_id: str) -> None:
         """Download all artifacts as one zip archive, under their relative paths.
 
         Made while it is sent, so its length is not known beforehand. Files that the run did not
         keep are in the list of artifacts.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         run = await services.runs.get(run_id, self.user)
         program = PurePosixPath(run.asset_name).stem or "run"
@@ -157,12 +159,13 @@ class ArtifactPreviewHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(429,))
     async def get(self, run_id: str, artifact_id: str) -> ArtifactPreview:
         """What an artifact begins with, as text, JSON or rows, with secret values masked.
 
         At most 256 KiB of text, 1 MiB of JSON, 500 rows. The download has the bytes themselves.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.results.preview(run_id, artifact_id, self.user)
 

@@ -16,6 +16,7 @@ class OpenApiHandler(ApiHandler):
 
     def initialize(self, *, prefix: str) -> None:
         """Remember under which prefix this was asked for; the document speaks of that one."""
+        super().initialize()
         self._prefix = prefix
 
     @web.authenticated

@@ -127,13 +127,7 @@ class Endpoint:
             handler.reply(result)
 
     def _read_body(self, handler: ApiHandler, model: type[BaseModel]) -> BaseModel | None:
-        raw = handler.request.body
-        if len(raw) > handler.app.max_body_bytes:
-            raise RequestError(
-                413,
-                f"The body has {len(raw)} bytes, more than {handler.app.max_body_bytes}",
-                hint="Put large inputs into files beside the program.",
-            )
+        raw = handler.body
         if not raw.strip() and self.is_body_optional:
             return None
         said = handler.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()

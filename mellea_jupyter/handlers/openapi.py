@@ -31,6 +31,13 @@ _REF = "#/components/schemas/{model}"
 _VERBS = ("get", "post", "put", "patch", "delete")
 _ALWAYS = (403, 500, 503)  # not let in; a fault of ours; the store is busy
 
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds until asking again may help.",
+        "schema": {"type": "integer"},
+    }
+}
+
 _PARAMETER_TEXTS = {
     "run_id": "A run's id.",
     "asset_id": "An asset's id.",
@@ -268,7 +275,14 @@ def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
     error = {JSON: {"schema": schemas.of("serialization", ErrorBody)}}
     return {
         **{str(code): {"description": reasons[code], "content": success} for code in sorted(good)},
-        **{str(code): {"description": reasons[code], "content": error} for code in sorted(codes)},
+        **{
+            str(code): {
+                "description": reasons[code],
+                **({"headers": _RETRY_AFTER} if code in (429, 503) else {}),
+                "content": error,
+            }
+            for code in sorted(codes)
+        },
     }
 
 
