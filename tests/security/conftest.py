@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,3 +24,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
 def http(server: JupyterServer) -> Iterator[httpx.Client]:
     with server.http() as client:
         yield client
+
+
+def offer_environments(home: Path, environments: list[dict[str, Any]]) -> None:
+    """Write a server's configuration file with these environments."""
+    folder = home / "config"
+    folder.mkdir()
+    settings = {"MelleaApp": {"environments": environments}}
+    (folder / "jupyter_server_config.json").write_text(json.dumps(settings))
