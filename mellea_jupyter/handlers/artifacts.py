@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.service.services import Services
 
 _ZIP = "application/zip"
+_ANY = "*/*"  # what the name of the file says
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -143,7 +144,7 @@ class ArtifactHandler(ArtifactDownloadHandler):
     @web.authenticated
     @authorized(resource="runs")
     @endpoint(
-        media=("application/octet-stream",),
+        media=(_ANY,),
         errors=(416,),
         headers={"Range": "One range of bytes, to go on with a download (206)."},
     )
@@ -194,7 +195,7 @@ class SignedArtifactHandler(ArtifactDownloadHandler):
     """`/runs/{run_id}/artifacts/{artifact_id}/signed`."""
 
     @allow_unauthenticated
-    @endpoint(media=("application/octet-stream",), errors=(416,), is_open=True)
+    @endpoint(media=(_ANY,), errors=(416,), is_open=True)
     async def get(self, run_id: str, artifact_id: str, query: LinkQuery) -> None:
         """Download an artifact by a link. Needs no token; the link is bound to who made it.
 

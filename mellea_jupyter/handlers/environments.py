@@ -35,7 +35,7 @@ class EnvironmentsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="environments")
-    @endpoint(status=201, errors=(403, 409))
+    @endpoint(status=201, also=(200,), errors=(403, 409))
     async def post(self, body: EnvironmentCreate) -> Environment:
         """Make an environment, or get the one that is described the same.
 

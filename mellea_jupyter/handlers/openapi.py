@@ -257,8 +257,11 @@ def _other_parameters(described: Endpoint, schemas: _Schemas) -> Iterator[dict[s
 
 
 def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
+    # Of files a schema could say nothing, and of events not what tools take it for.
     success: dict[str, Any] = {
-        media: {"schema": {"type": "string"}} for media in described.media if media != JSON
+        media: {"schema": {"type": "string"}} if media.startswith("text/plain") else {}
+        for media in described.media
+        if media != JSON
     }
     if described.reply is not None:
         success[JSON] = {"schema": schemas.of("serialization", described.reply)}
@@ -267,7 +270,7 @@ def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
         codes.add(404)
     if described.body is not None:
         codes |= {400, 413, 415}
-    good = {described.status}
+    good = {described.status, *described.also}
     if "Idempotency-Key" in described.headers:
         good.add(200)
     if "Range" in described.headers:

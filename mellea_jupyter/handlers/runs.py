@@ -67,7 +67,7 @@ class RunsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(429,))
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(404, 429))
     async def post(self, body: RunCreate) -> Run:
         """Create a run of an asset and put it into the queue."""
         key = _idempotency_key(self)
@@ -84,7 +84,7 @@ class BulkCreateHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(429,))
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(404, 429))
     async def post(self, body: RunGroupCreate) -> RunGroup:
         """Create a group: runs of one asset that differ in configuration, or repeat it.
 
@@ -106,7 +106,7 @@ class CompareHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(errors=(429,))
+    @endpoint(errors=(404, 429))
     async def get(self, query: CompareQuery) -> RunComparison:
         """Put runs side by side: what was asked, what came of it, and the difference in source.
 
@@ -125,7 +125,7 @@ class CheckHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(errors=(429,))
+    @endpoint(errors=(404, 429))
     async def post(self, body: RunCheck) -> CheckReply:
         """Say what would be wrong with a run; nothing is created.
 
@@ -154,7 +154,7 @@ class KernelHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(409,))
     async def post(self, run_id: str) -> KeptKernel:
         """Open the kernel that a failed run has left; the server knows it by its id then."""
         services = await self.app.services()
