@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 URL_VARIABLE = "MELLEA_JUPYTER_URL"
 TOKEN_FILE_VARIABLE = "MELLEA_JUPYTER_TOKEN_FILE"  # noqa: S105 - a name, not a token
 ROOT_VARIABLE = "MELLEA_JUPYTER_ROOT_DIR"
-ACTIVITY_SECONDS = 30.0
 START_DELAY_SECONDS = 1.0
 SETTINGS_HINT = "Mend it in the server's configuration and restart the server."
 SCHEMA_PATH = Path(__file__).parent / "event_schemas" / "run" / "v1.yaml"
@@ -215,6 +214,16 @@ class MelleaApp(ExtensionApp):
     webhook_secret_file = Unicode(
         help="File with the key that signs webhooks in its first line, readable by its owner only.",
     ).tag(config=True)
+    server_name = Unicode(
+        help="Where several servers share a store: a run is executed by servers of the same name "
+        "as the one it was started on. By default the server's path on a JupyterHub, such as "
+        "/user/ada/, so that nobody's programs run with somebody else's keys; elsewhere empty.",
+    ).tag(config=True)
+    activity_seconds = Float(
+        30.0, min=0.0, help="While runs of this server are active, the server counts as active, "
+        "looked at each time so many seconds have passed: culling and idle shutdown spare it. "
+        "0: runs do not count.",
+    ).tag(config=True)  # fmt: skip
     max_body_bytes = Integer(
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
@@ -265,6 +274,11 @@ class MelleaApp(ExtensionApp):
     def _default_owner_resolver(self) -> OwnerResolver:
         return resolve_owner
 
+    @default("server_name")
+    def default_server_name(self) -> str:
+        """The server's path on a hub, which is different for each user and named server."""
+        return os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
+
     @default("data_dir")
     def default_data_dir(self) -> str:
         """Where runs are kept when no setting says so."""
@@ -291,7 +305,8 @@ class MelleaApp(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called by the server when its loop runs: tell kernels where we are, then get ready."""
         self._advertise(serverapp)
-        self._activity = asyncio.create_task(self._report_activity(), name="mellea-activity")
+        reporting = self._report_activity(serverapp)
+        self._activity = asyncio.create_task(reporting, name="mellea-activity")
         self._warm_up = asyncio.create_task(self._build_in_background(), name="mellea-start")
 
     async def _build_in_background(self) -> None:
@@ -376,6 +391,7 @@ class MelleaApp(ExtensionApp):
                 ),
                 kernel=self._kernel_options(),
                 keep_kernel_seconds=self.keep_kernel_seconds,
+                server_name=self.server_name,
                 channels=channels.all,
                 otlp=OtlpSettings(self.otlp_endpoint, self.otlp_headers_file, self.otlp_content),
                 mail=MailDesk(
@@ -419,15 +435,20 @@ class MelleaApp(ExtensionApp):
 
     def current_activity(self) -> dict[str, int] | None:
         """Active runs, so that an idle server with runs does not shut itself down."""
-        active = self._services.active_runs if self._services is not None else 0
+        active = self._services.active_runs if self._services and self.activity_seconds else 0
         return {"mellea_runs": active} if active else None
 
-    async def _report_activity(self) -> None:
-        """Keep a hub's culler away while runs are active."""
-        while True:
+    async def _report_activity(self, serverapp: ServerApp) -> None:
+        """Keep a hub's culler away while runs are active.
+
+        Jupyter Server takes every setting of its own whose name ends so as a time of activity, and
+        tells the hub of the latest one. `self.settings` is a copy that it reads once.
+        """
+        settings = serverapp.web_app.settings
+        while self.activity_seconds:
             if self._services is not None and self._services.active_runs:
-                self.settings["mellea_jupyter_last_activity"] = datetime.now(UTC)
-            await asyncio.sleep(ACTIVITY_SECONDS)
+                settings["mellea_jupyter_last_activity"] = datetime.now(UTC)
+            await asyncio.sleep(self.activity_seconds)
 
     def _advertise(self, serverapp: ServerApp) -> None:
         """Let this server's kernels find it: they inherit the environment."""

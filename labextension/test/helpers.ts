@@ -72,7 +72,8 @@ export function makeRun(change: Partial<Run> = {}): Run {
       capture_content: true,
       max_cost_usd: null,
       max_llm_calls: null,
-      on_budget: 'stop'
+      on_budget: 'stop',
+      keep_kernel: false
     },
     waiting: null,
     budget: null,

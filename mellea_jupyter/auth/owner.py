@@ -93,7 +93,7 @@ def _is_stock(kind: type) -> bool:
 
 
 def _is_hub_admin(hub_user: dict[str, Any]) -> bool:
-    """A hub tells `admin` only to tokens that may read it; unfiltered scopes say it as well."""
+    """Hubs of today always tell `admin`; of a token with administrators' scopes these tell it."""
     return hub_user.get("admin") is True or not _HUB_ADMIN_SCOPES.isdisjoint(
         hub_user.get("scopes") or ()
     )

@@ -33,7 +33,8 @@ def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdent
     Args:
         run_id: processes that carry it in their environment belong to the run.
         roots: processes known to belong to it, dead ones included. With each belong its session,
-            its process group, and all descendants.
+            its process group, and all descendants. A root that is this process, or above it, was
+            named by a forged journal and counts for nothing.
 
     Raises:
         OSError: the processes can not be looked at.
@@ -42,9 +43,12 @@ def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdent
     if sys.platform != "linux":  # nothing to search; see the module's docstring
         return {root for root in roots if root.is_alive()}
     processes = {p.pid: p for p in iter_processes() if p.is_alive}
-    known = {root for root in roots if root.boot_id == boot}
+    judges = _own_ancestry(processes)
+    known = {root for root in roots if root.boot_id == boot and root.pid not in judges}
     found: dict[int, Process] = {}
     for process in processes.values():
+        if process.pid in judges:
+            continue
         if (named := _run_id_of(process)) is not None:
             belongs = named == run_id
         else:
@@ -52,8 +56,6 @@ def find_tree(run_id: str, roots: Iterable[ProcessIdentity]) -> set[ProcessIdent
         if belongs:
             found[process.pid] = process
     _add_descendants(found, processes)
-    for ours in _own_ancestry(processes):
-        found.pop(ours, None)
     return {ProcessIdentity(p.pid, p.start, boot) for p in found.values()}
 
 

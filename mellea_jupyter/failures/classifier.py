@@ -169,6 +169,9 @@ def _by_signal(evidence: Evidence) -> Finding | None:
         if limit is not None and evidence.peak_memory_mb >= NEAR_LIMIT * limit:
             said = f"killed at {evidence.peak_memory_mb:.0f} MB of {limit:.0f} MB"
             return Finding(T.OUT_OF_MEMORY, 0.8, said)
+    if evidence.executor == "kernel" and code < 0:
+        return Finding(T.KERNEL_DIED, 0.8, f"the kernel was ended by signal {number}")
+    if number == SIGKILL:
         return Finding(T.UNCLASSIFIED, 0.4, "killed by SIGKILL, nobody says by whom")
     if number in _CRASHES:
         return Finding(T.RUNTIME_ERROR, 0.7, f"the interpreter crashed ({_CRASHES[number]})")

@@ -1,6 +1,7 @@
 """The queue: takes runs in their turn, within the limits, and has them placed.
 
-Limits count the placed runs of all services that share the store, inside the claiming transaction.
+Limits count the placed runs of all services of one server name (`MelleaApp.server_name`) on the
+store, inside the claiming transaction; what other servers are to execute is none of its business.
 A queued run's position and reason are what the last look at the queue found.
 """
 
@@ -44,6 +45,7 @@ class Dispatcher:
         broker: Broker,
         offload: Offload,
         lease: str,
+        server: str,
         host: str,
         limit: int,
         owner_limit: int,
@@ -52,13 +54,15 @@ class Dispatcher:
     ) -> None:
         """Put together a queue.
 
-        `place` is called with every claimed run, and must not raise or wait for its end; `pulling`
+        `server` is the name under which runs are this service's to execute. `place` is called with
+        every claimed run, and must not raise or wait for its end; `pulling`
         are the executors whose runs need an image.
         """
         self._store = store
         self._broker = broker
         self._offload = offload
         self._lease = lease
+        self._server = server
         self._host = host
         self._limit = limit
         self._owner_limit = owner_limit
@@ -84,6 +88,11 @@ class Dispatcher:
         """A queued run's place, as of the last look; None before there was one."""
         return self._places.get(run_id)
 
+    @property
+    def waiting(self) -> int:
+        """How many runs are queued for this server, as of the last look."""
+        return len(self._places)
+
     async def run(self) -> None:
         """Claim until cancelled. A failure is logged and tried again, never the end of the loop."""
         while True:
@@ -97,7 +106,10 @@ class Dispatcher:
                     await self._kick.wait()
 
     async def _claim_all(self) -> None:
-        if not self._queue_grew and not await self._offload.io(self._store.has_queued):
+        has_queued = self._queue_grew or await self._offload.io(
+            self._store.has_queued, self._server
+        )
+        if not has_queued:
             self._places = {}
             return
         while (run := await self._claim()) is not None:
@@ -114,6 +126,7 @@ class Dispatcher:
         return await self._offload.write(
             self._store.claim,
             lease=self._lease,
+            server=self._server,
             limit=self._limit,
             owner_limit=self._owner_limit,
             change=self._claimed,
@@ -132,10 +145,11 @@ class Dispatcher:
     async def _look_at_queue(self) -> None:
         waiting = [
             run
-            for run in await self._offload.io(self._store.list_waiting)
+            for run in await self._offload.io(self._store.list_waiting, self._server)
             if run.status == RunStatus.QUEUED
         ]
-        placed = [run for run, _ in await self._offload.io(self._store.list_placed)]
+        placements = await self._offload.io(self._store.list_placed, self._server)
+        placed = [run for run, _ in placements]
         by_owner = Counter(run.owner_id for run in placed)
         before, self._places = self._places, {}
         for position, run in enumerate(waiting, start=1):

@@ -110,6 +110,11 @@ class Placer:
         self._pulls: dict[str, Pull] = {}
         self._filling: dict[str, threading.Event] = {}  # runs whose data is fetched now
 
+    @property
+    def held(self) -> int:
+        """How many runs tasks of this service are at work on."""
+        return len(self._tasks)
+
     def holds(self, run_id: str) -> bool:
         """Whether a task of this service is at work on the run."""
         return run_id in self._tasks

@@ -43,6 +43,7 @@ class Reconciler:
         broker: Broker,
         offload: Offload,
         lease: ServiceLease,
+        server: str,
         placer: Placer,
         dispatcher: Dispatcher,
     ) -> None:
@@ -51,6 +52,7 @@ class Reconciler:
         self._broker = broker
         self._offload = offload
         self._lease = lease
+        self._server = server
         self._placer = placer
         self._dispatcher = dispatcher
         self._changes: int | None = None
@@ -67,7 +69,7 @@ class Reconciler:
 
     async def reconcile(self) -> None:
         """One look at everything."""
-        for run, placement in await self._offload.io(self._store.list_placed):
+        for run, placement in await self._offload.io(self._store.list_placed, self._server):
             try:
                 await self._look_after(run, placement)
             except Exception:
@@ -96,7 +98,7 @@ class Reconciler:
 
     async def _queue_forgotten(self) -> None:
         """Queue runs whose service died between recording and queueing them."""
-        for run in await self._offload.io(self._store.list_created):
+        for run in await self._offload.io(self._store.list_created, self._server):
             if clock.now() - run.created_at < CREATED_FOR:
                 continue
             try:

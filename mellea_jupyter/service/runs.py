@@ -69,6 +69,7 @@ class RunDefaults:
     max_timeout_seconds: float
     grace_seconds: float
     max_group_runs: int = 100
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ class RunService:
             entry_point=asset.entry_point,
             program_dir=asset.program_dir,
             kind=asset.kind,
+            server=self._defaults.server,
         )
         request = request.model_copy(update={"config": config})
         return _Plan(request, asset, environment, placement)
@@ -376,6 +378,10 @@ class RunService:
             entry_point=placement.entry_point,
             program_dir=placement.program_dir,
             kind=placement.kind,
+            # What somebody else repeats stays where it was: with its owner's keys, not with theirs.
+            server=self._defaults.server
+            if user.owner_id == original.owner_id
+            else placement.server,
         )
         create = RunCreate(
             asset_id=original.asset_id,

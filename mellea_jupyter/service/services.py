@@ -106,6 +106,7 @@ class ServiceOptions:
     docker: DockerOptions = field(default_factory=DockerOptions)
     kernel: KernelOptions = field(default_factory=KernelOptions)
     keep_kernel_seconds: float = 1800.0
+    server_name: str = ""
     channels: Sequence[Channel] = ()
     mail: MailDesk = field(default_factory=MailDesk)
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
@@ -234,6 +235,7 @@ class Services:
             broker=self.broker,
             offload=self._offload,
             lease=self._lease.id,
+            server=options.server_name,
             host=platform.node(),
             limit=options.max_runs,
             owner_limit=options.max_runs_per_owner,
@@ -246,6 +248,7 @@ class Services:
             broker=self.broker,
             offload=self._offload,
             lease=self._lease,
+            server=options.server_name,
             placer=self._placer,
             dispatcher=self._dispatcher,
         )
@@ -266,6 +269,7 @@ class Services:
                 options.max_timeout_seconds,
                 options.grace_seconds,
                 options.max_group_runs,
+                options.server_name,
             ),
         )
         self.forecasts = Forecasts(store=self._store, offload=self._offload)
@@ -320,8 +324,14 @@ class Services:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
-        self.active_runs = 0
-        """Placed and waiting runs, as of the last change; keeps the server from idle shutdown."""
+
+    @property
+    def active_runs(self) -> int:
+        """Runs that this server executes or has queued; they keep it from being culled.
+
+        Runs of other servers on the same store do not count: those keep their own server.
+        """
+        return self._placer.held + self._dispatcher.waiting
 
     def _slot_freed(self) -> None:
         self._dispatcher.kick()
@@ -353,16 +363,10 @@ class Services:
         self._tasks.append(asyncio.create_task(guarded(), name=f"mellea-{name}"))
 
     async def _watch_changes(self, subscription: Subscription) -> None:
-        """Complete log streams of runs that end, and know how many are active."""
-        active: set[str] = set()
+        """Complete log streams of runs that end."""
         async for event in subscription:
             if isinstance(event, RunChanged):
-                run = event.run
-                self.logs.run_changed(run)
-                (active.discard if run.is_terminal else active.add)(run.id)
-            else:
-                active.discard(event.run_id)
-            self.active_runs = len(active)
+                self.logs.run_changed(event.run)
 
     async def price_list(self) -> PriceListReply:
         """Where prices come from."""

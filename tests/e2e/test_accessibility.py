@@ -116,6 +116,7 @@ def test_axe_finds_nothing_serious_in_cards_and_notices(
     form.get_by_role("button", name="Cancel").click()
     dashboard = lab.open_dashboard()
     dashboard.filter("Search runs").fill("failing.py")
+    dashboard.expect_idle()
     for row in range(2):
         dashboard.rows.filter(has_text="failing.py").nth(row).get_by_role("checkbox").check()
     found["compare"] = violations(dashboard.compare(), rules)

@@ -37,13 +37,23 @@ def test_a_console_opens_on_the_kernel_that_a_failed_run_has_left(
     lab: LabPage, server: JupyterServer, http: httpx.Client, environment: str
 ) -> None:
     server.write("wrong.ipynb", notebook("found = 6 * 7", "raise ValueError('look closer')"))
-    run = server.create(http, "wrong.ipynb", environment_id=environment, keep_kernel=True)
-    server.wait_for(http, run["id"], ["failed"])
-    tab = lab.open_run(run["id"])
+    lab.open()
+    files = lab.page.get_by_role("region", name="File Browser Section")
+    files.get_by_role("listitem").filter(has_text="wrong.ipynb").click(button="right")
+    lab.page.get_by_role("menuitem", name="Run with Mellea…").click()
+    keep = lab.dialog.get_by_label("Keep the kernel")
+    expect(lab.dialog.get_by_label("Program")).to_have_value("wrong.ipynb")
+    expect(keep).to_have_count(0)
+    lab.dialog.get_by_label("Environment").select_option(environment)
+    keep.check()
+    lab.dialog.get_by_role("button", name="Run", exact=True).click()
+    tab = lab.run_tab
     tab.expect_status("failed")
+    [run] = http.get("api/runs", params={"search": "wrong.ipynb"}).json()["runs"]
     tab.controls.get_by_role("button", name="Open console").click()
     console = lab.page.locator(".jp-ConsolePanel")
     prompt = console.locator(".jp-CodeConsole-input .cm-content")
+    expect(console).to_contain_text("IPython")  # the prompt is made anew with the banner
     expect(prompt).to_be_visible()
     prompt.click()
     lab.page.keyboard.type("print('it is', found)")

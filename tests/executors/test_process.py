@@ -571,8 +571,13 @@ def test_a_journal_that_names_the_server_itself_harms_nobody(
     spec = new_run("")
     _forge_journal(spec.run_dir, me.pid, me.start, me.boot_id)
     handle = RunHandle(executor="process", run_id=spec.run_id, host="h", boot_id=me.boot_id)
-    assert me not in find_tree(spec.run_id, {me})
-    assert executor.kill(handle, spec.run_dir)
+    with subprocess.Popen(["sleep", "600"]) as child:
+        try:
+            assert find_tree(spec.run_id, {me}) == set()
+            assert executor.kill(handle, spec.run_dir)
+            assert child.poll() is None
+        finally:
+            child.kill()
 
 
 def test_processes_of_another_run_are_left_alone(

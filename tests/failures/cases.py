@@ -52,8 +52,6 @@ TYPES: Final[dict[str, tuple[str, ...]]] = {
 """The categories and types that runs are labelled with."""
 
 CATEGORY_OF: Final = {type_: category for category, types in TYPES.items() for type_ in types}
-IMPOSSIBLE_TODAY: Final = frozenset({"kernel_died"})
-"""Types that nothing can produce before there is a kernel executor."""
 
 
 @dataclass(frozen=True)
@@ -618,6 +616,10 @@ INFRASTRUCTURE: Final = [
          server="own-engine", meddling="restart_engine"),
     Case("engine-killed", "engine_error", "machine/sleeps.py", environment="bare",
          server="own-engine", meddling="kill_engine"),
+    Case("kernel-killed", "kernel_died", "machine/sleeps.py", environment="kernel",
+         meddling="kill_kernel"),
+    Case("kernel-crashed", "kernel_died", "machine/sleeps.py", environment="kernel",
+         meddling="crash_kernel"),
     Case("supervisor-killed", "lost", "machine/sleeps.py", meddling="kill_supervisor"),
     Case("supervisor-killed-fresh", "lost", "machine/computes.py", config={"isolation": "fresh"},
          meddling="kill_supervisor"),

@@ -47,6 +47,20 @@ def _terminate_supervisor(scene: Scene) -> None:
     _signal_supervisor(scene, signal.SIGTERM)
 
 
+def _signal_kernel(scene: Scene, number: signal.Signals) -> None:
+    _when_it_prints(scene)
+    [program] = frames(scene.server.data_dir / "runs" / scene.run["id"], "program")
+    os.kill(program["pid"], number)
+
+
+def _kill_kernel(scene: Scene) -> None:
+    _signal_kernel(scene, signal.SIGKILL)
+
+
+def _crash_kernel(scene: Scene) -> None:
+    _signal_kernel(scene, signal.SIGBUS)
+
+
 def _container_of(scene: Scene) -> tuple[Any, str]:
     import docker
 
@@ -89,6 +103,8 @@ def _kill_engine(scene: Scene) -> None:
 ACTS: Final[dict[str, Callable[[Scene], None]]] = {
     "kill_supervisor": _kill_supervisor,
     "terminate_supervisor": _terminate_supervisor,
+    "kill_kernel": _kill_kernel,
+    "crash_kernel": _crash_kernel,
     "remove_container": _remove_container,
     "stop_container": _stop_container,
     "restart_engine": _restart_engine,

@@ -49,6 +49,7 @@ ENVIRONMENTS: Final[dict[str, dict[str, Any]]] = {
     "crashes": {"python": "{home}/crashes/python"},
     "dangling": {"python": "{home}/dangling/bin/python"},
     "nowhere": {"executor": "slurm"},
+    "kernel": {"executor": "kernel", "kernel_name": "python3"},
     "bare": {"executor": "docker", "image": BARE_IMAGE, "network": "none"},
     "mellea": {"executor": "docker", "image": MELLEA_IMAGE},
     "small-container": {"executor": "docker", "image": BARE_IMAGE, "memory_mb": 64},

@@ -56,6 +56,32 @@ def test_a_run_of_a_server_that_died_is_taken_up_by_another(
         assert second.wait_for(two, run["id"])["status"] == "succeeded"
 
 
+def test_servers_of_different_names_execute_their_own_runs(
+    start_server: Callable[..., JupyterServer],
+) -> None:
+    """As the servers of a hub's users do: what one of them queued waits for it."""
+    first = start_server("one", options=["--MelleaApp.server_name=one", "--MelleaApp.max_runs=1"])
+    second = start_server(
+        "two", data_dir=first.data_dir, root=first.root, options=["--MelleaApp.server_name=two"]
+    )
+    path = first.write("long.py", "import time\ntime.sleep(600)\n")
+    quick = first.write("quick.py", "print('done')\n")
+    with first.http() as one, second.http() as two:
+        long = first.create(one, path)["id"]
+        first.wait_for(one, long, ["running"])
+        waiting = first.create(one, quick)["id"]
+        assert second.wait_for(two, second.create(two, quick)["id"])["status"] == "succeeded"
+        assert two.get(f"api/runs/{waiting}").json()["status"] == "queued"
+        first.kill()
+        # The other one had looked for work before and after its own run: it took neither.
+        assert second.wait_for(two, second.create(two, quick)["id"])["status"] == "succeeded"
+        assert two.get(f"api/runs/{waiting}").json()["status"] == "queued"
+        first.start()
+        assert one.delete(f"api/runs/{long}").is_success
+        assert first.wait_for(one, waiting)["status"] == "succeeded"
+        assert first.wait_for(one, long)["status"] == "cancelled"
+
+
 def test_a_suspended_server_keeps_its_lease(
     start_server: Callable[..., JupyterServer],
 ) -> None:

@@ -116,6 +116,8 @@ class Hook:
     url: str = ""
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    location: str = ""
+    """Where its answers redirect to."""
 
 
 @pytest.fixture
@@ -129,6 +131,8 @@ def hook() -> Iterator[Hook]:
             found.posts.append((dict(self.headers), body))
             self.send_response(found.answers.pop(0) if found.answers else 204)
             self.send_header("Content-Length", "0")
+            if found.location:
+                self.send_header("Location", found.location)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:

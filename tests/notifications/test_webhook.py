@@ -70,6 +70,16 @@ def test_the_answer_says_whether_to_try_again(hook: Hook, answer: int, *, is_fin
     assert "in-the-address" not in str(caught.value)
 
 
+def test_a_redirect_is_not_followed(hook: Hook) -> None:
+    """Else whoever runs the endpoint could send us to addresses that only we can reach."""
+    hook.answers += [307]
+    hook.location = hook.url.replace("/hook", "/private")
+    with pytest.raises(DeliveryFailed, match="307") as caught:
+        post(hook, message(), secret=SECRET)
+    assert caught.value.is_final
+    assert len(hook.posts) == 1
+
+
 def test_an_endpoint_that_is_not_there_is_tried_again(hook: Hook) -> None:
     gone = Hook(url="http://127.0.0.1:9/hook?key=in-the-address")
     with pytest.raises(DeliveryFailed) as caught:

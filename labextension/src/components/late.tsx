@@ -10,26 +10,35 @@ export function Late<T extends { trans: ITranslation }>(props: {
   with: T;
 }): ReactElement {
   const { load } = props;
-  const [Loaded, setLoaded] = useState<ComponentType<T> | null>(null);
-  const [isMissing, setMissing] = useState(false);
+  // React keeps this state when another tab draws another part in the same place.
+  const [found, setFound] = useState<IFound<T> | null>(null);
   useEffect(() => {
     let isCurrent = true;
-    load().then(
-      found => isCurrent && setLoaded(() => found),
-      () => isCurrent && setMissing(true)
-    );
+    const tell = (part: ComponentType<T> | null): void => {
+      if (isCurrent) {
+        setFound({ by: load, part });
+      }
+    };
+    load().then(tell, () => tell(null));
     return () => {
       isCurrent = false;
     };
   }, [load]);
-  if (Loaded === null) {
+  const isDone = found?.by === load;
+  if (!isDone || found.part === null) {
     return (
-      <p className="jp-MelleaRun-message" role={isMissing ? 'alert' : undefined}>
-        {isMissing
+      <p className="jp-MelleaRun-message" role={isDone ? 'alert' : undefined}>
+        {isDone
           ? props.with.trans.__('This part of the page could not be loaded. Reload the page.')
           : props.with.trans.__('Loading…')}
       </p>
     );
   }
-  return <Loaded {...props.with} />;
+  return <found.part {...props.with} />;
+}
+
+interface IFound<T> {
+  by: unknown;
+  /** Null: it could not be loaded. */
+  part: ComponentType<T> | null;
 }

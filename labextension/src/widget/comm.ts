@@ -55,7 +55,8 @@ export class CommTransport implements ITransport {
 
   constructor(private readonly model: ICommModel) {
     model.on('msg:custom', this.receive);
-    this.pings = window.setInterval(() => this.ping(), PING_MS);
+    this.pings = window.setInterval(this.ping, PING_MS);
+    document.addEventListener('visibilitychange', this.ping);
     this.post({ kind: 'hello' });
   }
 
@@ -116,6 +117,7 @@ export class CommTransport implements ITransport {
     this.post({ kind: 'bye' });
     this.isDisposed = true;
     window.clearInterval(this.pings);
+    document.removeEventListener('visibilitychange', this.ping);
     this.model.off('msg:custom', this.receive);
     for (const [id, { reject }] of [...this.waiting]) {
       this.forget(id);
@@ -161,7 +163,11 @@ export class CommTransport implements ITransport {
     }
   }
 
-  private ping(): void {
+  /** Each message makes the kernel, and so its server, count as active: none that nobody needs. */
+  private readonly ping = (): void => {
+    if (document.hidden || this.sockets.size === 0) {
+      return;
+    }
     this.post({ kind: 'ping' });
     for (const socket of [...this.sockets.values()]) {
       if (Date.now() - socket.heardAt > SILENCE_MS) {
@@ -169,7 +175,7 @@ export class CommTransport implements ITransport {
         socket.broken(); // the kernel was restarted, or does not get to answering
       }
     }
-  }
+  };
 
   private readonly receive = (content: unknown, buffers?: DataView[]): void => {
     const message = content as Partial<IIncoming> | null;

@@ -214,3 +214,15 @@ test('a budget is asked about only where there is one', () => {
     on_budget: 'ask'
   });
 });
+
+test('a kernel is kept where that was asked for, and a retry keeps the answer', () => {
+  const values = { ...emptyValues('trip.py'), keepKernel: true };
+  expect(configOf(emptyValues('trip.py'))).toMatchObject({ keep_kernel: false });
+  expect(configOf(values)).toMatchObject({ keep_kernel: true });
+  const config = { ...makeRun().config, keep_kernel: true };
+  expect(valuesOf('trip.py', config, [])).toMatchObject({ keepKernel: true });
+  const found = [
+    { field: 'config.keep_kernel', message: 'no kernel', hint: '', severity: 'error' as const }
+  ];
+  expect(problemsOf(found, values)).toMatchObject([{ field: 'keepKernel' }]);
+});

@@ -166,3 +166,25 @@ test('a kernel that falls silent is noticed', async () => {
   expect(stream.state).not.toBe('open');
   stream.dispose();
 });
+
+test('an idle view keeps no kernel awake: no pings while hidden, or with nothing to listen to', async () => {
+  const pings = (): number => model.sent.filter(each => each.kind === 'ping').length;
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(pings()).toBe(0);
+  const stream = startStream();
+  stream.subscribe('runs', {});
+  await vi.advanceTimersByTimeAsync(0);
+  model.say({ kind: 'opened', socket: model.last('open').socket });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(pings()).toBe(2);
+
+  const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect([pings(), stream.state]).toEqual([2, 'open']);
+  hidden.mockReturnValue(false);
+  document.dispatchEvent(new Event('visibilitychange'));
+  expect(pings()).toBe(3);
+  expect(stream.state).toBe('reconnecting'); // what came meanwhile is asked for
+  hidden.mockRestore();
+  stream.dispose();
+});

@@ -40,6 +40,9 @@ class Placement(Model):
     entry_point: str = Field("", description="What is started in it.")
     program_dir: str | None = Field(None, description="The program's own folder.")
     kind: str = Field("file", description="The asset's kind.")
+    server: str = Field(
+        "", description="Name of the servers that may execute the run; empty: any server."
+    )
 
 
 class NewRun(Model):
@@ -199,14 +202,15 @@ class RunStore(ABC):
 
     @abstractmethod
     def claim(
-        self, *, lease: str, limit: int, owner_limit: int,
+        self, *, lease: str, server: str, limit: int, owner_limit: int,
         change: Callable[[Run, str], Run],
     ) -> Run | None:  # fmt: skip
         """Take the next queued run whose turn it is, or None.
 
-        In one transaction: counts placed runs of all services (`limit` in all, `owner_limit` an
-        owner), picks the oldest queued run that both allow, stores `change(run, executor)` with the
-        name of its executor, and the lease.
+        In one transaction: counts the placed runs that are this server's to execute, whichever
+        service holds them (`limit` in all, `owner_limit` an owner), picks the oldest queued run of
+        this server that both allow, stores `change(run, executor)` with the name of its executor,
+        and the lease.
         """
 
     @abstractmethod
@@ -218,24 +222,24 @@ class RunStore(ABC):
         """Give the lease up, if held."""
 
     @abstractmethod
-    def list_placed(self) -> list[tuple[Run, Placement]]:
-        """All `pulling_image`, `starting` and `running` runs, oldest first."""
+    def list_placed(self, server: str) -> list[tuple[Run, Placement]]:
+        """The server's `pulling_image`, `starting` and `running` runs, oldest first."""
 
     @abstractmethod
-    def has_queued(self) -> bool:
-        """Whether any run is `queued`. Cheap: asked about once a second by every service."""
+    def has_queued(self, server: str) -> bool:
+        """Whether the server has a `queued` run. Cheap: every service asks about once a second."""
 
     @abstractmethod
-    def list_created(self) -> list[Run]:
-        """All `created` runs, oldest first: normally none, as runs are recorded as queued."""
+    def list_created(self, server: str) -> list[Run]:
+        """The server's `created` runs, oldest first: normally none, as runs begin as queued."""
 
     @abstractmethod
     def list_expired(self, now: datetime, *, limit: int) -> list[Run]:
         """Runs whose `expires_at` has come, those that expired first come first."""
 
     @abstractmethod
-    def list_waiting(self) -> list[Run]:
-        """All `created` and `queued` runs in the order in which they will be claimed."""
+    def list_waiting(self, server: str) -> list[Run]:
+        """The server's `created` and `queued` runs in the order they will be claimed in."""
 
     @abstractmethod
     def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:

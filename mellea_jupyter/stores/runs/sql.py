@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Select,
     delete,
     func,
     insert,
@@ -173,11 +174,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
     # The queue
 
     def claim(
-        self, *, lease: str, limit: int, owner_limit: int, change: Callable[[Run, str], Run]
-    ) -> Run | None:
+        self, *, lease: str, server: str, limit: int, owner_limit: int,
+        change: Callable[[Run, str], Run],
+    ) -> Run | None:  # fmt: skip
         with self._writing() as connection:
             placed = (
-                select(runs.c.owner_id, func.count())
+                _of_server(select(runs.c.owner_id, func.count()), server)
                 .where(runs.c.status.in_([s.value for s in PLACED]))
                 .group_by(runs.c.owner_id)
             )
@@ -185,7 +187,8 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
             if sum(placed_by_owner.values()) >= limit or owner_limit <= 0:
                 return None
             full = [owner for owner, count in placed_by_owner.items() if count >= owner_limit]
-            waiting = select(runs.c.doc).where(runs.c.status == RunStatus.QUEUED.value)
+            queued_here = _of_server(select(runs.c.doc), server)
+            waiting = queued_here.where(runs.c.status == RunStatus.QUEUED.value)
             if full:
                 waiting = waiting.where(runs.c.owner_id.not_in(full))
             doc = connection.scalar(waiting.order_by(*_QUEUE_ORDER).limit(1))
@@ -216,23 +219,24 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
         with self._writing() as connection:
             connection.execute(held.values(lease=None))
 
-    def list_placed(self) -> list[tuple[Run, Placement]]:
+    def list_placed(self, server: str) -> list[tuple[Run, Placement]]:
         query = (
-            select(runs.c.doc, placements)
-            .join(placements, placements.c.run_id == runs.c.id)
+            _of_server(select(runs.c.doc, placements), server)
             .where(runs.c.status.in_([s.value for s in PLACED]))
             .order_by(*_QUEUE_ORDER)
         )
         with self._reading() as connection:
             return [(load_run(row.doc), _placement(row)) for row in connection.execute(query)]
 
-    def has_queued(self) -> bool:
-        queued = select(runs.c.id).where(runs.c.status == RunStatus.QUEUED.value).limit(1)
+    def has_queued(self, server: str) -> bool:
+        queued = _of_server(select(runs.c.id), server)
+        queued = queued.where(runs.c.status == RunStatus.QUEUED.value).limit(1)
         with self._reading() as connection:
             return connection.scalar(queued) is not None
 
-    def list_created(self) -> list[Run]:
-        query = select(runs.c.doc).where(runs.c.status == RunStatus.CREATED.value)
+    def list_created(self, server: str) -> list[Run]:
+        query = _of_server(select(runs.c.doc), server)
+        query = query.where(runs.c.status == RunStatus.CREATED.value)
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query.order_by(*_QUEUE_ORDER))]
 
@@ -242,9 +246,9 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
             docs = connection.scalars(query.order_by(runs.c.expires_ms, runs.c.id).limit(limit))
             return [load_run(doc) for doc in docs]
 
-    def list_waiting(self) -> list[Run]:
+    def list_waiting(self, server: str) -> list[Run]:
         waiting = runs.c.status.in_([s.value for s in WAITING])
-        query = select(runs.c.doc).where(waiting).order_by(*_QUEUE_ORDER)
+        query = _of_server(select(runs.c.doc), server).where(waiting).order_by(*_QUEUE_ORDER)
         with self._reading() as connection:
             return [load_run(doc) for doc in connection.scalars(query)]
 
@@ -319,6 +323,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
         columns = {"at_ms": to_ms(at), "user": user, "action": action, "run_id": run_id}
         with self._writing() as connection:
             connection.execute(insert(audit), {**columns, "details": json.dumps(details)})
+
+
+def _of_server(query: Select[Any], server: str) -> Select[Any]:
+    """The query, joined with the placements of the runs that this server may execute."""
+    mine = placements.c.server.in_(("", server))
+    return query.join(placements, placements.c.run_id == runs.c.id).where(mine)
 
 
 def _run_row(connection: Connection, run_id: str) -> Row[Any]:

@@ -113,6 +113,7 @@ placements = Table(
     Column("entry_point", String, nullable=False),
     Column("program_dir", String),
     Column("kind", String, nullable=False),
+    Column("server", String, nullable=False, server_default=""),  # "": any server may execute it
 )
 
 idempotency_keys = Table(

@@ -30,7 +30,14 @@ from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
-from mellea_jupyter.stores.runs.base import CallRow, LoopRow, Reports, RunStore
+from mellea_jupyter.stores.runs.base import (
+    CallRow,
+    LoopRow,
+    NewRun,
+    Placement,
+    Reports,
+    RunStore,
+)
 from tests.stores.runs.conftest import NOON, Add, make_run, new
 
 
@@ -176,9 +183,12 @@ class TestCreate:
 
 class TestQueue:
     @staticmethod
-    def claim(store: RunStore, limit: int = 10, owner_limit: int = 10) -> Run | None:
+    def claim(
+        store: RunStore, limit: int = 10, owner_limit: int = 10, server: str = ""
+    ) -> Run | None:
         return store.claim(
             lease="me",
+            server=server,
             limit=limit,
             owner_limit=owner_limit,
             change=lambda run, _: run.changed(status=RunStatus.STARTING),
@@ -193,8 +203,8 @@ class TestQueue:
         assert claimed == early.changed(status=RunStatus.STARTING)
         assert store.get_run(early.id) == claimed
         assert store.get_placement(early.id).lease == "me"
-        assert [run.id for run, _ in store.list_placed()] == [early.id]
-        assert [run.id for run in store.list_waiting()][1:] == [late.id]
+        assert [run.id for run, _ in store.list_placed("")] == [early.id]
+        assert [run.id for run in store.list_waiting("")][1:] == [late.id]
 
     def test_limits_count_the_placed_runs_of_all(self, store: RunStore, add: Add) -> None:
         add(status=RunStatus.RUNNING)
@@ -207,6 +217,28 @@ class TestQueue:
         assert claimed.id == bobs.id
         assert self.claim(store, owner_limit=1) is None
 
+    def test_a_server_has_its_own_runs_and_those_of_none(self, store: RunStore) -> None:
+        def add(minute: int, server: str, **fields: Any) -> str:
+            run = make_run(minute, **fields)
+            placement = Placement(run_id=run.id, server=server)
+            return store.create_run(NewRun(run=run, placement=placement)).run.id
+
+        add(0, "/user/bob/", status=RunStatus.CREATED)
+        bobs, anyones, adas = add(1, "/user/bob/"), add(2, ""), add(3, "/user/ada/")
+        add(4, "/user/bob/", status=RunStatus.RUNNING)
+        assert store.list_placed("/user/ada/") == []
+        assert store.list_created("/user/ada/") == []
+        assert [run.id for run in store.list_waiting("/user/ada/")] == [anyones, adas]
+        # What runs on other servers fills no slot of this one.
+        for expected in (anyones, adas):
+            claimed = self.claim(store, limit=2, owner_limit=2, server="/user/ada/")
+            assert claimed is not None
+            assert claimed.id == expected
+        assert self.claim(store, server="/user/ada/") is None
+        assert not store.has_queued("/user/ada/")
+        assert store.has_queued("/user/bob/")
+        assert [run.id for run in store.list_waiting("/user/bob/")][1:] == [bobs]
+
     def test_an_empty_queue_gives_nothing(self, store: RunStore) -> None:
         assert self.claim(store) is None
 
@@ -217,7 +249,7 @@ class TestQueue:
             raise KeyError
 
         with pytest.raises(KeyError):
-            store.claim(lease="me", limit=1, owner_limit=1, change=refuse)
+            store.claim(lease="me", server="", limit=1, owner_limit=1, change=refuse)
         assert store.get_run(run.id) == run
         assert self.claim(store) is not None
 

@@ -63,6 +63,8 @@ export function LaunchForm(props: IFormProps): ReactElement {
   const { onChange } = props;
   useEffect(() => onChange(values, isValid), [onChange, values, isValid]);
   const set = (change: Partial<ILaunchValues>): void => setValues({ ...values, ...change });
+  const hasKernel = (id: string): boolean =>
+    props.environments.some(each => each.id === id && each.executor === 'kernel');
   const text = (field: LaunchField, label: string, input?: object): ReactElement => (
     <Field label={label} field={field} problems={problems}>
       {(id, described) => (
@@ -148,6 +150,22 @@ export function LaunchForm(props: IFormProps): ReactElement {
           </Field>
         )}
       </div>
+      {(values.keepKernel || hasKernel(values.environmentId || props.defaultEnvironmentId)) && (
+        <Field label={trans.__('Keep the kernel')} field="keepKernel" problems={problems}>
+          {(id, described) => (
+            <span className="jp-MelleaLaunch-check">
+              <input
+                id={id}
+                type="checkbox"
+                aria-describedby={described}
+                checked={values.keepKernel}
+                onChange={event => set({ keepKernel: event.target.checked })}
+              />
+              {trans.__('if the run fails, to open a console on it')}
+            </span>
+          )}
+        </Field>
+      )}
       {forecast !== null && (
         <p className="jp-MelleaLaunch-forecast" role="status">
           {forecastText(forecast, trans)}

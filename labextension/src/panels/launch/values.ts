@@ -32,6 +32,8 @@ export interface ILaunchValues {
   maxLlmCalls: string;
   /** `stop` or `ask`. */
   onBudget: string;
+  /** Whether the kernel of a run that fails stays, to look around in it. */
+  keepKernel: boolean;
   tags: string;
 }
 
@@ -75,6 +77,7 @@ export function emptyValues(path: string): ILaunchValues {
     maxCostUsd: '',
     maxLlmCalls: '',
     onBudget: 'stop',
+    keepKernel: false,
     tags: ''
   };
 }
@@ -96,6 +99,7 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     quotaMb: String(config.artifact_quota_mb),
     maxCostUsd: config.max_cost_usd ?? '',
     onBudget: config.on_budget,
+    keepKernel: config.keep_kernel,
     maxLlmCalls: config.max_llm_calls === null ? '' : String(config.max_llm_calls),
     tags: tags.join(', ')
   };
@@ -135,7 +139,8 @@ export function configOf(values: ILaunchValues): RunConfigInput {
     artifact_quota_mb: Number(values.quotaMb),
     max_cost_usd: values.maxCostUsd.trim() === '' ? null : values.maxCostUsd.trim(),
     max_llm_calls: values.maxLlmCalls.trim() === '' ? null : Number(values.maxLlmCalls),
-    on_budget: hasBudget(values) && values.onBudget === 'ask' ? 'ask' : 'stop'
+    on_budget: hasBudget(values) && values.onBudget === 'ask' ? 'ask' : 'stop',
+    keep_kernel: values.keepKernel
   };
 }
 
@@ -264,7 +269,8 @@ const FIELDS: Record<string, LaunchField> = {
   'config.artifact_quota_mb': 'quotaMb',
   'config.max_cost_usd': 'maxCostUsd',
   'config.max_llm_calls': 'maxLlmCalls',
-  'config.on_budget': 'onBudget'
+  'config.on_budget': 'onBudget',
+  'config.keep_kernel': 'keepKernel'
 };
 
 /** What the server found in values, next to the fields and rows it is about. */
