@@ -253,7 +253,7 @@ class ApiHandler(ErrorShape, APIHandler):
         self._refusal: Exception | None = None
         self._reads_on = False
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own APIHandler
         """Let nobody send a body in vain."""
         said = self.request.headers.get("Content-Length", "0")
         length = int(said) if said.isdecimal() else 0
