@@ -8,7 +8,7 @@ PIP   := "$(PY)" -m pip --disable-pip-version-check
 ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint format bench clean
+.PHONY: help demo test lab lint format bench audit clean
 
 help:
 	@echo "make demo    run an example program as a managed run and check its numbers"
@@ -16,6 +16,7 @@ help:
 	@echo "make lab     open JupyterLab on the examples"
 	@echo "make lint    ruff and mypy                    (make format rewrites)"
 	@echo "make bench   measure, and print ratios        (make bench ARGS=logs)"
+	@echo "make audit   known vulnerabilities of what is installed (needs a network)"
 	@echo "make clean   remove .venv and caches"
 
 demo: $(VENV)/.installed
@@ -38,6 +39,9 @@ format: $(VENV)/.linters
 
 bench: $(VENV)/.installed
 	@"$(PY)" -m benchmarks $(ARGS)
+
+audit: $(VENV)/.installed
+	@"$(PY)" -m tools.audit
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

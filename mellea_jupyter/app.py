@@ -19,6 +19,7 @@ from traitlets import Bool, Callable, Dict, Enum, Float, Integer, List, TraitErr
 
 from mellea_jupyter.auth.owner import OwnerResolver, resolve_owner
 from mellea_jupyter.exceptions import InvalidInput, InvalidSettings
+from mellea_jupyter.handlers.rates import Rate, RateLimits
 from mellea_jupyter.handlers.routes import routes
 from mellea_jupyter.handlers.streams import OpenStreams
 
@@ -235,6 +236,18 @@ class MelleaApp(ExtensionApp):
     max_body_bytes = Integer(
         8 << 20, min=1024, help="Largest request body that is accepted, in bytes."
     ).tag(config=True)
+    max_creates_per_minute = Integer(
+        600, min=0, help="Most runs that one user may create in a minute, those of groups and "
+        "retries included; further requests get 429. 0: no limit.",
+    ).tag(config=True)  # fmt: skip
+    max_heavy_requests_per_minute = Integer(
+        1200, min=0, help="Most requests of one user in a minute that read or compute much: "
+        "registering, checking, comparing, previews, searches, downloads of logs and archives, "
+        "pricing anew. 0: no limit.",
+    ).tag(config=True)  # fmt: skip
+    max_test_mails_per_minute = Integer(
+        10, min=0, help="Most test mails that one user may send in a minute. 0: no limit."
+    ).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -283,6 +296,13 @@ class MelleaApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Let handlers find this app."""
         self.settings["mellea_jupyter"] = self
+        self.rates = RateLimits(
+            {
+                Rate.CREATES: self.max_creates_per_minute,
+                Rate.HEAVY: self.max_heavy_requests_per_minute,
+                Rate.TEST_MAILS: self.max_test_mails_per_minute,
+            }
+        )
         if self.serverapp is not None and self.serverapp.event_logger is not None:
             # Before other extensions ask for its events.
             self.serverapp.event_logger.register_event_schema(SCHEMA_PATH)

@@ -36,16 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jupyter mellea {flags.command} takes no program arguments", file=sys.stderr)
         return EXIT_USAGE
     from mellea_jupyter.client.errors import ClientError
+    from mellea_jupyter.client.terminal import escape
 
     module, function = COMMANDS[flags.command]
     flags.program_args = program_args
     try:
         return int(getattr(import_module(f"mellea_jupyter.cli.{module}"), function)(flags))
     except UsageError as exc:
-        print(exc, file=sys.stderr)
+        print(escape(str(exc)), file=sys.stderr)
         return EXIT_USAGE
     except ClientError as exc:
-        print(exc, file=sys.stderr)
+        print(escape(str(exc)), file=sys.stderr)
         return EXIT_USAGE if exc.code in ("invalid_program", "invalid_input") else EXIT_REFUSED
     except KeyboardInterrupt as exc:
         print(f"\n{exc}" if str(exc) else "", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from mellea_jupyter.cli.picking import open_client, pick_run
 from mellea_jupyter.cli.tables import console
 from mellea_jupyter.client import phrases
 from mellea_jupyter.client.flags import UsageError
+from mellea_jupyter.client.terminal import json_text
 from mellea_jupyter.models.calls import LlmCall, LoopAttempt, SamplingLoop, Verdict
 
 _STYLES = {
@@ -33,7 +33,7 @@ def calls(flags: argparse.Namespace) -> int:
         made = [call for call in made if call.loop in numbers]
     if flags.json:
         shown = {"loops": [_json(loop) for loop in loops], "calls": [_json(call) for call in made]}
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json_text(shown))
         return 0
     out = console()
     for loop in loops:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from mellea_jupyter.client import phrases, side_by_side
 from mellea_jupyter.client.flags import UsageError
 from mellea_jupyter.client.group import RunGroupHandle
 from mellea_jupyter.client.handle import RunHandle
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.comparisons import LEAST_COMPARED, MOST_COMPARED, RunComparison
 from mellea_jupyter.models.run import Run
 
@@ -49,10 +49,11 @@ def print_comparison(
 ) -> None:
     """As wide as the terminal; a pipe gets `PIPE_WIDTH`."""
     if as_json:
-        print(json.dumps(found.to_json(), ensure_ascii=False), file=file)
+        print(json_text(found.to_json()), file=file)
         return
     width = console().width if file.isatty() else PIPE_WIDTH
-    print(side_by_side.as_text(found, width=width, shows_same=shows_same, diffs=diffs), file=file)
+    text = side_by_side.as_text(found, width=width, shows_same=shows_same, diffs=diffs)
+    print(text, file=file)
 
 
 def follow_group(group: RunGroupHandle, file: TextIO, should_leave: Callable[[], bool]) -> bool:
@@ -75,7 +76,7 @@ def follow_group(group: RunGroupHandle, file: TextIO, should_leave: Callable[[],
             for handle in group:
                 if handle.run.is_terminal and handle.id not in told:
                     told.add(handle.id)
-                    file.write(f"{_ended_line(handle)}\n")
+                    file.write(f"{escape_line(_ended_line(handle))}\n")
             if group.has_ended:
                 file.flush()
                 return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -17,6 +16,7 @@ from mellea_jupyter.cli.tables import console
 from mellea_jupyter.client.console import print_rows
 from mellea_jupyter.client.phrases import count
 from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.datasets import Dataset
 from mellea_jupyter.models.pages import MAX_PAGE
 
@@ -30,7 +30,7 @@ def dataset(flags: argparse.Namespace) -> int:
 def _add(client: MelleaClient, flags: argparse.Namespace) -> int:
     added = client.datasets.add(flags.what, name=flags.name)
     if flags.json:
-        print(json.dumps(added.to_json(), ensure_ascii=False))
+        print(json_text(added.to_json()))
         return 0
     latest = added.latest
     rows = [
@@ -42,14 +42,14 @@ def _add(client: MelleaClient, flags: argparse.Namespace) -> int:
     ]
     print_rows(console(), rows)
     for each in latest.skipped:
-        print(f"left out: {each.path}: {each.reason}", file=sys.stderr)
+        print(escape_line(f"left out: {each.path}: {each.reason}"), file=sys.stderr)
     return 0
 
 
 def _ls(client: MelleaClient, flags: argparse.Namespace) -> int:
     found = list(_iter_all(client))
     if flags.json:
-        print(json.dumps([each.to_json() for each in found], ensure_ascii=False))
+        print(json_text([each.to_json() for each in found]))
     elif found:
         console().print(_table(found))
     else:
@@ -60,7 +60,7 @@ def _ls(client: MelleaClient, flags: argparse.Namespace) -> int:
 def _versions(client: MelleaClient, flags: argparse.Namespace) -> int:
     found = client.datasets.versions(_pick(client, flags.dataset))
     if flags.json:
-        print(json.dumps([each.to_json() for each in found], ensure_ascii=False))
+        print(json_text([each.to_json() for each in found]))
         return 0
     for each in found:
         at = each.created_at.astimezone().strftime("%Y-%m-%d %H:%M")

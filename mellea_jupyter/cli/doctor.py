@@ -20,7 +20,6 @@ from typing import Final, Literal
 import httpx
 import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_path
-from rich.console import Console
 from rich.text import Text
 
 from mellea_jupyter import __version__
@@ -28,7 +27,9 @@ from mellea_jupyter.app import SETTINGS_HINT, MelleaApp
 from mellea_jupyter.client import discovery
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
+from mellea_jupyter.client.safe_console import SafeConsole
 from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.client.terminal import json_text
 from mellea_jupyter.client.variables import provider_variables
 from mellea_jupyter.environments.configured import configured_environments
 from mellea_jupyter.exceptions import InvalidInput, LaunchFailed
@@ -65,9 +66,9 @@ def doctor(flags: argparse.Namespace) -> int:
     checks = list(iter_checks(flags.url))
     if flags.json:
         report = {"version": __version__, "checks": [asdict(check) for check in checks]}
-        print(json.dumps(report, ensure_ascii=False))
+        print(json_text(report))
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = SafeConsole(soft_wrap=True)
         for check in checks:
             mark, style = _MARKS[check.state]
             console.print(Text.assemble((mark, style), f" {check.name}: {check.finding}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Final
 
 from rich.table import Table
@@ -14,6 +13,7 @@ from mellea_jupyter.cli.run import parse_overrides
 from mellea_jupyter.cli.tables import console
 from mellea_jupyter.client.console import print_rows
 from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.client.terminal import json_text
 from mellea_jupyter.models.environments import Environment
 
 _FIELDS: Final = (
@@ -31,7 +31,7 @@ def env(flags: argparse.Namespace) -> int:
 def _ls(client: MelleaClient, flags: argparse.Namespace) -> int:
     found = client.environments.list(refresh=flags.refresh)
     if flags.json:
-        print(json.dumps([each.to_json() for each in found], ensure_ascii=False))
+        print(json_text([each.to_json() for each in found]))
     else:
         console().print(_table(found))
     return 0
@@ -79,7 +79,7 @@ def _pick(client: MelleaClient, given: str) -> str:
 
 def _print(environment: Environment, *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps(environment.to_json(), ensure_ascii=False))
+        print(json_text(environment.to_json()))
         return 0
     fields = environment.definition()
     optional = [

@@ -20,7 +20,7 @@ def logs(flags: argparse.Namespace) -> int:
     """`jupyter mellea logs RUN`."""
     if flags.tail is not None and flags.tail < 1:
         raise UsageError("--tail must be at least 1")
-    console = RunConsole(out=sys.stdout, err=sys.stderr, shows_status=False)
+    console = RunConsole(out=sys.stdout, err=sys.stderr, shows_status=False, raw=flags.raw)
     with open_client(flags) as client:
         run_id = pick_run(client, flags.run)
         position = _print_written(client, run_id, flags, console)

@@ -89,7 +89,7 @@ def _add_run(commands: Any) -> None:
         "run",
         help="run a program and show it until it ends",
         description="Run a mellea program as a managed run. Its stdout and stderr appear here as "
-        "they are; everything else goes to stderr.",
+        "they are, on a terminal as text and colours; everything else goes to stderr.",
         epilog=_EXIT_CODES,
         usage="jupyter mellea run PROGRAM [options] [-- PROGRAM ARGS]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -104,6 +104,7 @@ def _add_run(commands: Any) -> None:
         "--json", action="store_true", help="print the final run on stdout, all else on stderr; "
         "of a group, the comparison",
     )  # fmt: skip
+    _add_raw(run)
 
 
 def _add_ls(commands: Any) -> None:
@@ -145,6 +146,14 @@ def _add_logs(commands: Any) -> None:
     logs.add_argument("--level", choices=LEVELS, help="only this level")
     logs.add_argument("--tail", type=int, metavar="N", help="only the last lines")
     logs.add_argument("--search", metavar="TEXT", help="only lines with this text")
+    _add_raw(logs)
+
+
+def _add_raw(parser: Any) -> None:
+    parser.add_argument(
+        "--raw", action="store_true",
+        help="let all that the program wrote reach the terminal, not only text and colours",
+    )  # fmt: skip
 
 
 def _add_calls(commands: Any) -> None:
@@ -195,6 +204,7 @@ def _add_retry(commands: Any) -> None:
         "--wait", action=argparse.BooleanOptionalAction, default=True, help="show it (default)"
     )
     retry.add_argument("--json", action="store_true", help="print the final run on stdout")
+    _add_raw(retry)
 
 
 def _add_compare(commands: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,7 @@ from mellea_jupyter.cli.picking import open_client, pick_run
 from mellea_jupyter.client import phrases
 from mellea_jupyter.client.budget import STOP, more
 from mellea_jupyter.client.flags import UsageError
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.prices import RepriceRequest
 from mellea_jupyter.models.run import Run
 
@@ -51,13 +51,14 @@ def reprice(flags: argparse.Namespace) -> int:
     with open_client(flags) as client:
         reply = client.reprice(request)
     if flags.json:
-        print(json.dumps(reply.to_json(), ensure_ascii=False))
+        print(json_text(reply.to_json()))
         return 0
     for run in reply.runs:
         before = phrases.cost_of(run.before_usd, run.unpriced_before)
         after = phrases.cost_of(run.after_usd, run.unpriced_after)
         calls = phrases.count(run.calls, "call")
-        print(f"{phrases.short_id(run.run_id)} {run.asset_name}  {before} → {after}  ({calls})")
+        name = escape_line(run.asset_name)
+        print(f"{phrases.short_id(run.run_id)} {name}  {before} → {after}  ({calls})")
     if reply.runs_changed > len(reply.runs):
         print(f"and {phrases.count(reply.runs_changed - len(reply.runs), 'more run')}")
     verb = "would change" if reply.dry_run else "changed"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from mellea_jupyter.cli.picking import open_client, pick_run
 from mellea_jupyter.client import phrases
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.requests import RunPatch
 
 
@@ -34,12 +34,13 @@ def sweep(flags: argparse.Namespace) -> int:
         reply = client.sweep(dry_run=flags.dry_run)
         kept = client.get_retention()
     if flags.json:
-        print(json.dumps(reply.to_json(), ensure_ascii=False))
+        print(json_text(reply.to_json()))
         return 1 if reply.failed else 0
     for run in reply.runs:
         expired = run.expired_at.astimezone().strftime("%Y-%m-%d %H:%M")
         size = phrases.size(run.size_bytes)
-        print(f"{phrases.short_id(run.run_id)} {run.asset_name}  expired {expired}  {size}")
+        name = escape_line(run.asset_name)
+        print(f"{phrases.short_id(run.run_id)} {name}  expired {expired}  {size}")
     verb = "would be removed" if reply.dry_run else "removed"
     print(f"{phrases.count(len(reply.runs), 'run')}, {phrases.size(reply.size_bytes)} {verb}")
     if reply.failed:

@@ -26,6 +26,7 @@ from mellea_jupyter.client.flags import (
 from mellea_jupyter.client.group import RunGroupHandle
 from mellea_jupyter.client.handle import RunHandle, come_back
 from mellea_jupyter.client.sync import MelleaClient
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.budget import Forecast
 from mellea_jupyter.models.config import RunConfig
 from mellea_jupyter.models.run import Run, RunStatus
@@ -46,7 +47,7 @@ def run(flags: argparse.Namespace) -> int:
         started = launch.start_group(client, program, config, **group, **labels_of(flags))
         return present_group(started, waits=flags.wait, as_json=flags.json)
     handle = launch.start_run(client, program, config, **labels_of(flags))
-    return present(handle, waits=flags.wait, as_json=flags.json)
+    return present(handle, waits=flags.wait, as_json=flags.json, raw=flags.raw)
 
 
 def check(
@@ -55,11 +56,11 @@ def check(
     """Say what would be wrong with such a run and what it usually takes; 1 for an error."""
     reply = launch.check_run(client, program, config)
     if as_json:
-        print(json.dumps(reply.to_json(), ensure_ascii=False))
+        print(json_text(reply.to_json()))
     else:
         for problem in reply.problems:
             hint = f" {problem.hint}" if problem.hint else ""
-            print(f"{problem.severity}: {problem.field}: {problem.message}{hint}")
+            print(escape_line(f"{problem.severity}: {problem.field}: {problem.message}{hint}"))
         print(phrases.forecast(reply.forecast or Forecast(runs=0)))
     return EXIT_FAILED if any(each.severity == "error" for each in reply.problems) else 0
 
@@ -71,7 +72,7 @@ def retry(flags: argparse.Namespace) -> int:
         overrides["env_vars"] = {**overrides.get("env_vars", {}), **variables}
     with open_client(flags) as client:
         handle = RunHandle(client, client.retry_run(pick_run(client, flags.run), overrides))
-        return present(handle, waits=flags.wait, as_json=flags.json)
+        return present(handle, waits=flags.wait, as_json=flags.json, raw=flags.raw)
 
 
 def parse_overrides(flags: list[str]) -> dict[str, Any]:
@@ -92,9 +93,9 @@ def parse_overrides(flags: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def present(handle: RunHandle, *, waits: bool, as_json: bool) -> int:
+def present(handle: RunHandle, *, waits: bool, as_json: bool, raw: bool = False) -> int:
     """Show the run until it ends, or say how to come back; the exit code."""
-    console = RunConsole(out=sys.stderr if as_json else sys.stdout, err=sys.stderr)
+    console = RunConsole(out=sys.stderr if as_json else sys.stdout, err=sys.stderr, raw=raw)
     where = f" · {handle.url}" if handle.url else ""
     console.say(f"run {handle.id}{where}")
     if not waits:
@@ -206,4 +207,4 @@ def _answer() -> str:
 
 
 def _print_run(run: Run, file: TextIO, *, as_json: bool) -> None:
-    print(json.dumps(run.to_json(), ensure_ascii=False) if as_json else run.id, file=file)
+    print(json_text(run.to_json()) if as_json else run.id, file=file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from itertools import islice
@@ -18,6 +17,7 @@ from mellea_jupyter.client import phrases
 from mellea_jupyter.client.console import print_rows
 from mellea_jupyter.client.errors import invalid_config
 from mellea_jupyter.client.flags import UsageError
+from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.pages import MAX_PAGE, RunQuery
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.models.sharing import RunRole
@@ -52,7 +52,7 @@ def ls(flags: argparse.Namespace) -> int:
     with open_client(flags) as client:
         runs = list(islice(client.iter_runs(query), flags.limit))
     if flags.json:
-        print(json.dumps([run.to_json() for run in runs], ensure_ascii=False))
+        print(json_text([run.to_json() for run in runs]))
     elif runs:
         console().print(_table(runs))
     else:
@@ -66,7 +66,7 @@ def show(flags: argparse.Namespace) -> int:
         handle = client.handle(pick_run(client, flags.run))
     run = handle.run
     if flags.json:
-        print(json.dumps(run.to_json(), ensure_ascii=False))
+        print(json_text(run.to_json()))
         return 0
     rows = [("program", f"{run.asset_name} {run.asset_version}"), *phrases.summary_rows(run)]
     config = run.config
@@ -131,7 +131,7 @@ def _report(outcomes: dict[str, str]) -> int:
         is_error = outcome.startswith("error")
         refused += is_error
         text = f"{phrases.short_id(run_id)} {outcome}"
-        print(text, file=sys.stderr if is_error else sys.stdout)
+        print(escape_line(text), file=sys.stderr if is_error else sys.stdout)
     return EXIT_REFUSED if refused else 0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from mellea_jupyter.client.safe_console import SafeConsole
 
 
-def console() -> Console:
+def console() -> SafeConsole:
     """As wide as the terminal; a pipe gets every column whole."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=400)
+    found = SafeConsole()
+    return found if found.is_terminal else SafeConsole(width=400)

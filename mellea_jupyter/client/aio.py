@@ -24,6 +24,7 @@ from mellea_jupyter.client.stream import LogCursor, follow_log_async
 from mellea_jupyter.client.transport import (
     REPLY_TIMEOUT,
     STREAM_TIMEOUT,
+    Patience,
     arguments,
     httpx_errors,
     options,
@@ -60,7 +61,8 @@ class AsyncMelleaClient:
 
     Every method raises `ConnectionFailed`, `ServerError` (the server refused) and
     `UnexpectedReply`. What can be repeated without harm is sent a second time when the
-    connection breaks.
+    connection breaks, and what the server answers with "too many requests" when it says so, for
+    two minutes at most.
     """
 
     def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
@@ -344,9 +346,13 @@ class AsyncMelleaClient:
         return await self._send_once(call)
 
     async def _send_once(self, call: Call[Reply]) -> Reply:
-        with httpx_errors(self.connection):
-            response = await self._http.request(**arguments(call))
-        return call.read(response.status_code, response.content)
+        patience = Patience()
+        while True:
+            with httpx_errors(self.connection):
+                response = await self._http.request(**arguments(call))
+            if (seconds := patience.delay(response)) is None:
+                return call.read(response.status_code, response.content)
+            await anyio.sleep(seconds)
 
     @asynccontextmanager
     async def _open_stream(self, call: Call[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,6 +1,7 @@
 """Shows a run in a terminal, or as text in a notebook, until it ends.
 
-The program's stdout goes to `out` and its stderr to `err`, unchanged. Everything of ours goes to
+The program's stdout goes to `out` and its stderr to `err`: unchanged into a file, a pipe or a
+notebook, and to a terminal as text and colours (`client/terminal.py`). Everything of ours goes to
 `err`: one status line that rewrites itself where that is a terminal, dimmed system lines, and the
 closing table.
 """
@@ -16,6 +17,7 @@ from mellea_jupyter.client import phrases
 from mellea_jupyter.client.errors import ConnectionFailed
 from mellea_jupyter.client.following import LogFollower
 from mellea_jupyter.client.handle import RunHandle
+from mellea_jupyter.client.terminal import OutputFilter, escape_line
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogStream
 from mellea_jupyter.models.run import Run, RunStatus
 
@@ -33,14 +35,22 @@ class RunConsole:
         out: gets the program's stdout.
         err: gets its stderr, and everything of ours.
         shows_status: whether to keep a status line.
+        raw: whether a terminal gets all that the program wrote.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, shows_status: bool = True) -> None:
-        from rich.console import Console
+    def __init__(
+        self, out: TextIO, err: TextIO, *, shows_status: bool = True, raw: bool = False
+    ) -> None:
+        from mellea_jupyter.client.safe_console import SafeConsole
 
         self._out = out
         self._err = err
-        self._console: Console = Console(file=err, highlight=False, soft_wrap=True)
+        self._filters = {
+            name: OutputFilter()
+            for name, file in ((LogStream.STDOUT, out), (LogStream.STDERR, err))
+            if file.isatty() and not raw
+        }
+        self._console: Console = SafeConsole(file=err, soft_wrap=True)
         self._shares_screen = self._console.is_terminal and out.isatty()
         self._rewrites = (
             shows_status and self._console.is_terminal and not self._console.is_dumb_terminal
@@ -65,7 +75,7 @@ class RunConsole:
         """Rewrite the status line; nothing where lines can not be rewritten."""
         if not self._rewrites or self._open is not None:
             return  # never in the middle of a line of the program
-        text = phrases.one_line(run) + (f" · {self._attempt}" if self._attempt else "")
+        text = escape_line(phrases.one_line(run) + (f" · {self._attempt}" if self._attempt else ""))
         width = self._console.width - 1
         text = text if len(text) <= width else f"{text[: width - 1]}…"
         if text != self._shown:
@@ -104,7 +114,10 @@ class RunConsole:
         stream = self._out if frame.stream is LogStream.STDOUT else self._err
         if self._open is not None and self._open is not stream and self._shares_screen:
             self._end_line()
-        stream.write(frame.message if frame.partial else f"{frame.message}\n")
+        text = frame.message
+        if (shown := self._filters.get(frame.stream)) is not None:
+            text = shown.feed(text, ends=not frame.partial)
+        stream.write(text if frame.partial else f"{text}\n")
         self._open = stream if frame.partial else None
 
     def _system(self, frame: LogFrame) -> None:
@@ -140,7 +153,9 @@ def print_rows(
     width = max((len(label) for label, _ in rows), default=0) + 2
     for label, value in rows:
         style = _STATUS_STYLES.get(status, "") if status and label == "status" else ""
-        console.print(Text.assemble((label.ljust(width), "dim"), (value, style)))
+        # Lines of a value stay under it: none can look like a row of its own.
+        below = value.replace("\n", f"\n{'':<{width}}")
+        console.print(Text.assemble((label.ljust(width), "dim"), (below, style)))
 
 
 def attempt_of(frame: LogFrame) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mellea_jupyter.client import phrases
+from mellea_jupyter.client.terminal import escape
 from mellea_jupyter.models.comparisons import (
     ComparedColumn,
     ComparedRow,
@@ -134,7 +135,7 @@ def as_text(
             lines += ["", f"{each.change} {each.path}: {names}"]
             lines.append(each.diff if each.diff is not None else "(binary, or too large)")
             lines += ["(cut)"] if each.truncated else []
-    return "\n".join(lines)
+    return escape("\n".join(lines))
 
 
 def _cells(row: ComparedRow) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from mellea_jupyter.client.stream import LogCursor, follow_log
 from mellea_jupyter.client.transport import (
     REPLY_TIMEOUT,
     STREAM_TIMEOUT,
+    Patience,
     arguments,
     httpx_errors,
     options,
@@ -63,7 +65,8 @@ class MelleaClient:
 
     Every method raises `ConnectionFailed`, `ServerError` (the server refused) and
     `UnexpectedReply`. What can be repeated without harm is sent a second time when the
-    connection breaks.
+    connection breaks, and what the server answers with "too many requests" when it says so, for
+    two minutes at most.
     """
 
     def __init__(self, connection: Connection, *, timeout: httpx.Timeout = REPLY_TIMEOUT) -> None:
@@ -306,9 +309,13 @@ class MelleaClient:
         return self._send_once(call)
 
     def _send_once(self, call: Call[Reply]) -> Reply:
-        with httpx_errors(self.connection):
-            response = self._http.request(**arguments(call))
-        return call.read(response.status_code, response.content)
+        patience = Patience()
+        while True:
+            with httpx_errors(self.connection):
+                response = self._http.request(**arguments(call))
+            if (seconds := patience.delay(response)) is None:
+                return call.read(response.status_code, response.content)
+            time.sleep(seconds)
 
     @contextmanager
     def _open_stream(self, call: Call[bytes]) -> Iterator[Iterator[bytes]]:

@@ -6,6 +6,7 @@ host only.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +23,9 @@ REPLY_SECONDS: Final = 60.0
 # The server sends a keep-alive every 15 s; three that are missed mean that nobody is there.
 SILENCE_SECONDS: Final = 45.0
 REPLY_TIMEOUT: Final = httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS)
+PATIENCE_SECONDS: Final = 120.0
+"""How long a request is kept back, all in all, because the server says that there were too many."""
+_TOO_MANY: Final = 429
 STREAM_TIMEOUT: Final = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
 
 
@@ -54,6 +58,27 @@ def arguments(call: Call[Any]) -> dict[str, Any]:
         "content": call.content,
         "headers": headers,
     }
+
+
+class Patience:
+    """How long one request waits where the server answers that there are too many of its kind.
+
+    Such a request was not carried out, so any may be sent again.
+    """
+
+    def __init__(self) -> None:
+        self._left = PATIENCE_SECONDS
+
+    def delay(self, response: httpx.Response) -> float | None:
+        """Seconds until the request is to be sent again; None when the reply is to be read."""
+        asked = response.headers.get("Retry-After", "")
+        if response.status_code != _TOO_MANY or not asked.isdecimal():
+            return None
+        seconds = int(asked) + random.random()  # noqa: S311 - spreads requests, guards nothing
+        if seconds > self._left:
+            return None
+        self._left -= seconds
+        return seconds
 
 
 @contextmanager

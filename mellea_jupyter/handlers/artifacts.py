@@ -16,6 +16,7 @@ from tornado.iostream import StreamClosedError
 
 from mellea_jupyter.handlers.base import ApiHandler, RequestError, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.service.services import Services
 
 _ZIP = "application/zip"
+_ANY = "*/*"  # what the name of the file says
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -82,13 +84,14 @@ class ArtifactsZipHandler(DownloadHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(media=(_ZIP,), errors=(410,))
+    @endpoint(media=(_ZIP,), errors=(410, 429))
     async def get(self, run_id: str) -> None:
         """Download all artifacts as one zip archive, under their relative paths.
 
         Made while it is sent, so its length is not known beforehand. Files that the run did not
         keep are in the list of artifacts.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         run = await services.runs.get(run_id, self.user)
         program = PurePosixPath(run.asset_name).stem or "run"
@@ -141,7 +144,7 @@ class ArtifactHandler(ArtifactDownloadHandler):
     @web.authenticated
     @authorized(resource="runs")
     @endpoint(
-        media=("application/octet-stream",),
+        media=(_ANY,),
         errors=(416,),
         headers={"Range": "One range of bytes, to go on with a download (206)."},
     )
@@ -157,12 +160,13 @@ class ArtifactPreviewHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(429,))
     async def get(self, run_id: str, artifact_id: str) -> ArtifactPreview:
         """What an artifact begins with, as text, JSON or rows, with secret values masked.
 
         At most 256 KiB of text, 1 MiB of JSON, 500 rows. The download has the bytes themselves.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.results.preview(run_id, artifact_id, self.user)
 
@@ -191,7 +195,7 @@ class SignedArtifactHandler(ArtifactDownloadHandler):
     """`/runs/{run_id}/artifacts/{artifact_id}/signed`."""
 
     @allow_unauthenticated
-    @endpoint(media=("application/octet-stream",), errors=(416,), is_open=True)
+    @endpoint(media=(_ANY,), errors=(416,), is_open=True)
     async def get(self, run_id: str, artifact_id: str, query: LinkQuery) -> None:
         """Download an artifact by a link. Needs no token; the link is bound to who made it.
 

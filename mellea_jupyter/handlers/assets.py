@@ -8,6 +8,7 @@ from tornado import web
 
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import AssetQuery, ForecastQuery
@@ -30,9 +31,10 @@ class AssetsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="assets")
-    @endpoint(status=201)
+    @endpoint(status=201, errors=(429,))
     async def post(self, body: AssetCreate) -> Asset:
         """Register a program. The same program gets the same id, with its present version."""
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.assets.register(body, self.user)
 

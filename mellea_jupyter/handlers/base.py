@@ -6,6 +6,7 @@ the server starts, so models and pydantic are imported inside the functions that
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,10 +23,14 @@ from mellea_jupyter.auth.owner import promoted, resolve_owner
 
 if TYPE_CHECKING:
     from mellea_jupyter.auth.owner import OwnerResolver, User
+    from mellea_jupyter.handlers.rates import Rate, RateLimits
     from mellea_jupyter.handlers.streams import OpenStreams
     from mellea_jupyter.service.services import Services
 
 SETTING = "mellea_jupyter"
+
+_MOST_UNSEEN = 64 << 20
+"""Bytes of a refused body that are read, and not kept, so that the client gets its answer."""
 
 Verb = Callable[..., Awaitable[Any]]
 
@@ -58,6 +63,7 @@ _CODE_OF_STATUS = {
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
+    429: "too_many_requests",
     503: "unavailable",
 }
 
@@ -76,6 +82,7 @@ class Extension(Protocol):
     admin_users: Sequence[str]
     admin_groups: Sequence[str]
     max_body_bytes: int
+    rates: RateLimits
     heartbeat_seconds: float
     streams: OpenStreams
 
@@ -152,6 +159,10 @@ def encode(value: Any) -> bytes:
     from pydantic_core import to_json
 
     return to_json(value, inf_nan_mode="null")
+
+
+def _exc_info(error: Exception) -> tuple[type[Exception], Exception, None]:
+    return type(error), error, None
 
 
 class ErrorShape(JupyterHandler):
@@ -231,8 +242,103 @@ class ErrorShape(JupyterHandler):
         )
 
 
+@web.stream_request_body
 class ApiHandler(ErrorShape, APIHandler):
-    """A handler of the REST API; its verbs are written with `handlers.endpoint`."""
+    """A handler of the REST API; its verbs are written with `handlers.endpoint`.
+
+    Tornado would keep a body of any size up to the server's own limit, 512 MB, and ask us then.
+    So bodies come in pieces, and nothing is kept of one that is too long or whose sender is not
+    let in. A request that is refused is answered behind its body, since a client that still sends
+    loses the reply when the connection is closed; but at once where the client waits for our word,
+    and where the body is longer than `_MOST_UNSEEN`.
+    """
+
+    def initialize(self, **kwargs: Any) -> None:
+        """Set up what one request holds."""
+        super().initialize(**kwargs)
+        self._received = bytearray()
+        self._seen_bytes = 0
+        self._refusal: Exception | None = None
+        self._reads_on = False
+
+    async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own APIHandler
+        """Let nobody send a body in vain."""
+        said = self.request.headers.get("Content-Length", "0")
+        length = int(said) if said.isdecimal() else 0
+        has_body = length > 0 or "Transfer-Encoding" in self.request.headers
+        waits = self.request.headers.get("Expect", "").lower() == "100-continue"
+        try:
+            await super().prepare()
+            self._check_body(length, has_body=has_body)
+        except Exception as error:
+            if waits or length > _MOST_UNSEEN:
+                raise
+            self._refuse(error)
+        self._reads_on = True
+
+    def _check_body(self, length: int, *, has_body: bool) -> None:
+        if has_body and not self.current_user:
+            raise web.HTTPError(403)
+        if length > self.app.max_body_bytes:
+            raise self._too_large(f"has {length} bytes")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body."""
+        if self._finished:
+            return
+        self._seen_bytes += len(chunk)
+        if self._refusal is None:
+            self._received += chunk
+            if len(self._received) > self.app.max_body_bytes:
+                self._refuse(self._too_large("goes on"))
+        if self._refusal is not None and self._seen_bytes > _MOST_UNSEEN:
+            self._reads_on = False
+            self.send_error(status_of(self._refusal), exc_info=_exc_info(self._refusal))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say so where tornado closes the connection: what it was sent has not all been read."""
+        if not self._reads_on:
+            self.set_header("Connection", "close")
+        super().write_error(status_code, **kwargs)
+
+    def _refuse(self, error: Exception) -> None:
+        """Answer with this error when the body has ended, whatever verb was asked for."""
+
+        def verb(*_: str, **__: str) -> None:
+            raise error
+
+        self._refusal = error
+        self._received.clear()
+        setattr(self, str(self.request.method).lower(), verb)  # where tornado looks for it
+
+    @property
+    def body(self) -> bytes:
+        """The whole body, no longer than `max_body_bytes`."""
+        return bytes(self._received)
+
+    def _too_large(self, found: str) -> RequestError:
+        return RequestError(
+            413,
+            f"The body {found}, and at most {self.app.max_body_bytes} bytes are accepted",
+            hint="Put large inputs into files beside the program, or into a dataset.",
+        )
+
+    def spend(self, rate: Rate, amount: int = 1) -> None:
+        """Count a request of this user.
+
+        Raises:
+            RequestError: 429, there were too many in the last minute.
+        """
+        rates = self.app.rates
+        seconds = rates.take(rate, self.user.owner_id, amount)
+        if seconds:
+            wait = max(1, math.ceil(seconds))
+            raise RequestError(
+                429,
+                f"Too many {rate}: a user has {rates.limit_of(rate)} a minute",
+                hint=f"Ask again in {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
 
     def reply(self, value: Any) -> None:
         """Finish with `value` as JSON."""

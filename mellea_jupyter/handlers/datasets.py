@@ -8,6 +8,7 @@ from tornado import web
 
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import DatasetQuery
@@ -32,13 +33,14 @@ class DatasetsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="datasets")
-    @endpoint(status=201)
+    @endpoint(status=201, errors=(429,))
     async def post(self, body: DatasetCreate) -> Dataset:
         """Register a file, a folder or objects, as they are now.
 
         The same path or URL gets the same id, and a version that follows from the content. The
         reply comes when all bytes are read.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.datasets.register(body, self.user)
 

@@ -14,9 +14,10 @@ from mellea_jupyter.handlers.endpoint import endpoint
 class OpenApiHandler(ApiHandler):
     """`/openapi.json`."""
 
-    def initialize(self, *, prefix: str) -> None:
+    def initialize(self, **kwargs: Any) -> None:
         """Remember under which prefix this was asked for; the document speaks of that one."""
-        self._prefix = prefix
+        self._prefix = str(kwargs.pop("prefix"))
+        super().initialize(**kwargs)
 
     @web.authenticated
     @authorized(resource="runs")

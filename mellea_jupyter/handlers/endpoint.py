@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
 import types
 import typing
@@ -39,6 +40,8 @@ JSON: Final = "application/json"
 # Parameters that are about the request and may stand in any query: Jupyter's own, and the number
 # that browsers' clients append so that no cache answers.
 _ANYWHERE = re.compile(r"token|_xsrf|no_track_activity|_|\d+")
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 # What curl and tornado's client say of a body when they are not told what it is.
 _UNSPECIFIED_TYPE = "application/x-www-form-urlencoded"
@@ -67,6 +70,7 @@ class Endpoint:
     Attributes:
         method: the verb as written.
         status: HTTP status of a success.
+        also: other statuses of a success.
         errors: statuses besides those that follow from the signature.
         media: content types of a success.
         headers: request headers it reads, with a description.
@@ -76,6 +80,7 @@ class Endpoint:
 
     method: Callable[..., Awaitable[Any]]
     status: int
+    also: tuple[int, ...]
     errors: tuple[int, ...]
     media: tuple[str, ...]
     headers: Mapping[str, str]
@@ -127,13 +132,7 @@ class Endpoint:
             handler.reply(result)
 
     def _read_body(self, handler: ApiHandler, model: type[BaseModel]) -> BaseModel | None:
-        raw = handler.request.body
-        if len(raw) > handler.app.max_body_bytes:
-            raise RequestError(
-                413,
-                f"The body has {len(raw)} bytes, more than {handler.app.max_body_bytes}",
-                hint="Put large inputs into files beside the program.",
-            )
+        raw = handler.body
         if not raw.strip() and self.is_body_optional:
             return None
         said = handler.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -154,6 +153,7 @@ def _without_none(hint: Any) -> Any:
 def endpoint(
     *,
     status: int = 200,
+    also: tuple[int, ...] = (),
     errors: tuple[int, ...] = (),
     media: tuple[str, ...] = (JSON,),
     headers: Mapping[str, str] = types.MappingProxyType({}),
@@ -163,7 +163,7 @@ def endpoint(
     """Make an annotated method a verb of the API. See `Endpoint` for the parameters."""
 
     def decorate(method: Verb) -> Callable[..., Awaitable[None]]:
-        described = Endpoint(method, status, errors, media, headers, fixed, is_open)
+        described = Endpoint(method, status, also, errors, media, headers, fixed, is_open)
 
         @functools.wraps(method)
         async def verb(self: ApiHandler, **path: str) -> None:
@@ -234,7 +234,26 @@ def read_body(raw: bytes, model: type[BaseModel]) -> BaseModel:
         orjson.loads(raw)  # stricter than pydantic's parser: no NaN, no lone surrogates
     except orjson.JSONDecodeError as error:
         raise RequestError(400, f"The body is not JSON: {error}") from error
+    if _LONG_NUMBER.search(raw):
+        _refuse_large_numbers(raw)
     return _validate(lambda: model.model_validate_json(raw, strict=True), "body")
+
+
+def _refuse_large_numbers(raw: bytes) -> None:
+    """What is kept of a body is JSON that holds 64 bits; pydantic would let any number in."""
+
+    def parse(digits: str) -> int:
+        number = int(digits) if len(digits) <= 20 else 1 << 64
+        if not -(1 << 63) <= number < 1 << 64:
+            raise InvalidInput(
+                "body", "holds a whole number of more than 64 bits", hint="Send it as a string."
+            )
+        return number
+
+    try:
+        json.loads(raw, parse_int=parse)
+    except RecursionError as error:
+        raise RequestError(400, "The body is nested too deeply") from error
 
 
 def _validate(read: Callable[[], BaseModel], whole: str) -> BaseModel:

@@ -8,6 +8,7 @@ from tornado import web
 
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import EnvironmentQuery
@@ -24,15 +25,17 @@ class EnvironmentsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="environments")
-    @endpoint()
+    @endpoint(errors=(429,))
     async def get(self, query: EnvironmentQuery) -> EnvironmentList:
         """List the environments that you may use, with the reason where one does not work."""
+        if query.refresh:
+            self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.environments.list(self.user, refresh=query.refresh)
 
     @web.authenticated
     @authorized(resource="environments")
-    @endpoint(status=201, errors=(403, 409))
+    @endpoint(status=201, also=(200,), errors=(403, 409))
     async def post(self, body: EnvironmentCreate) -> Environment:
         """Make an environment, or get the one that is described the same.
 
@@ -51,9 +54,11 @@ class EnvironmentHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="environments")
-    @endpoint()
+    @endpoint(errors=(429,))
     async def get(self, environment_id: str, query: EnvironmentQuery) -> Environment:
         """Read an environment, and whether runs can start in it."""
+        if query.refresh:
+            self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.environments.get(environment_id, self.user, refresh=query.refresh)
 

@@ -15,6 +15,7 @@ from tornado.iostream import StreamClosedError
 from mellea_jupyter.handlers.artifacts import DownloadHandler
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import JSON, endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import LogPageQuery, LogStreamQuery
@@ -34,11 +35,13 @@ class LogsHandler(DownloadHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(media=(JSON, "text/plain", "application/x-ndjson"))
+    @endpoint(media=(JSON, "text/plain", "application/x-ndjson"), errors=(429,))
     async def get(self, run_id: str, query: LogPageQuery) -> LogPage | None:
         """Read a stretch of a run's log, or all of it as a file (`download`)."""
         from mellea_jupyter.stores.journals.base import LogQuery
 
+        if query.download is not None or query.search is not None:
+            self.spend(Rate.HEAVY)
         services = await self.app.services()
         if query.download is not None:
             await self._download(run_id, query.download)
@@ -122,6 +125,7 @@ class LogStreamHandler(ApiHandler):
 
     def on_connection_close(self) -> None:
         """End at once when the client goes away, not at the next line."""
+        super().on_connection_close()
         if self._pump is not None:
             self._pump.cancel()
 

@@ -8,6 +8,7 @@ from tornado import web
 
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import NoticeQuery
@@ -88,9 +89,10 @@ class TestMailHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="notifications")
-    @endpoint(errors=(409,))
+    @endpoint(errors=(409, 429))
     async def post(self, body: TestMailRequest | None) -> TestMailReply:
         """Send a mail now; 409 says why it could not be sent."""
+        self.spend(Rate.TEST_MAILS)
         services = await self.app.services()
         address = None if body is None else body.email_address
         return await services.notices.send_test_mail(self.user, address)

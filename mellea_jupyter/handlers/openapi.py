@@ -31,6 +31,13 @@ _REF = "#/components/schemas/{model}"
 _VERBS = ("get", "post", "put", "patch", "delete")
 _ALWAYS = (403, 500, 503)  # not let in; a fault of ours; the store is busy
 
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds until asking again may help.",
+        "schema": {"type": "integer"},
+    }
+}
+
 _PARAMETER_TEXTS = {
     "run_id": "A run's id.",
     "asset_id": "An asset's id.",
@@ -250,8 +257,11 @@ def _other_parameters(described: Endpoint, schemas: _Schemas) -> Iterator[dict[s
 
 
 def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
+    # Of files a schema could say nothing, and of events not what tools take it for.
     success: dict[str, Any] = {
-        media: {"schema": {"type": "string"}} for media in described.media if media != JSON
+        media: {"schema": {"type": "string"}} if media.startswith("text/plain") else {}
+        for media in described.media
+        if media != JSON
     }
     if described.reply is not None:
         success[JSON] = {"schema": schemas.of("serialization", described.reply)}
@@ -260,7 +270,7 @@ def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
         codes.add(404)
     if described.body is not None:
         codes |= {400, 413, 415}
-    good = {described.status}
+    good = {described.status, *described.also}
     if "Idempotency-Key" in described.headers:
         good.add(200)
     if "Range" in described.headers:
@@ -268,7 +278,14 @@ def _responses(described: Endpoint, schemas: _Schemas) -> dict[str, Any]:
     error = {JSON: {"schema": schemas.of("serialization", ErrorBody)}}
     return {
         **{str(code): {"description": reasons[code], "content": success} for code in sorted(good)},
-        **{str(code): {"description": reasons[code], "content": error} for code in sorted(codes)},
+        **{
+            str(code): {
+                "description": reasons[code],
+                **({"headers": _RETRY_AFTER} if code in (429, 503) else {}),
+                "content": error,
+            }
+            for code in sorted(codes)
+        },
     }
 
 

@@ -38,7 +38,9 @@ class RunAuditQuery(Model):
 class CompareQuery(Model):
     """What to compare: two to ten runs, or a group."""
 
-    run_id: tuple[str, ...] = Field((), description="The runs, in the order of their columns.")
+    run_id: tuple[str, ...] = Field(
+        (), max_length=100, description="The runs, in the order of their columns."
+    )
     group_id: str | None = Field(None, description="Or, without runs, all of this group.")
 
 

@@ -8,6 +8,7 @@ from tornado import web
 
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.models.prices import PriceListReply, RepriceReply, RepriceRequest
@@ -30,12 +31,13 @@ class RepriceHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="prices")
-    @endpoint()
+    @endpoint(errors=(429,))
     async def post(self, body: RepriceRequest) -> RepriceReply:
         """Price the calls of ended runs anew: of your runs, for administrators of all.
 
         The operator's file is read again before. Each call gets the price of the time when it was
         made, from its stored tokens.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.repricing.reprice(body, self.user)

@@ -9,6 +9,7 @@ from tornado import web
 from mellea_jupyter.exceptions import InvalidInput
 from mellea_jupyter.handlers.base import ApiHandler, authorized
 from mellea_jupyter.handlers.endpoint import endpoint
+from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
     from mellea_jupyter.handlers.parameters import (
@@ -73,10 +74,11 @@ class RunsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, headers=_IDEMPOTENCY)
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(404, 429))
     async def post(self, body: RunCreate) -> Run:
         """Create a run of an asset and put it into the queue."""
         key = _idempotency_key(self)
+        self.spend(Rate.CREATES)
         services = await self.app.services()
         created = await services.runs.create(body, self.user, idempotency_key=key)
         if created.replayed:
@@ -89,7 +91,7 @@ class BulkCreateHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, headers=_IDEMPOTENCY)
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(404, 429))
     async def post(self, body: RunGroupCreate) -> RunGroup:
         """Create a group: runs of one asset that differ in configuration, or repeat it.
 
@@ -98,6 +100,7 @@ class BulkCreateHandler(ApiHandler):
         from mellea_jupyter.models.pages import RunGroup
 
         key = _idempotency_key(self)
+        self.spend(Rate.CREATES, len(body.variants) * body.repeat)
         services = await self.app.services()
         created = await services.runs.create_group(body, self.user, idempotency_key=key)
         if created.replayed:
@@ -110,13 +113,14 @@ class CompareHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(404, 429))
     async def get(self, query: CompareQuery) -> RunComparison:
         """Put runs side by side: what was asked, what came of it, and the difference in source.
 
         Two to ten runs, or a group. A group of more than ten has a column a configuration, with
         means over its runs.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         if query.group_id is not None and not query.run_id:
             return await services.comparing.compare_group(query.group_id, self.user)
@@ -128,13 +132,14 @@ class CheckHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(404, 429))
     async def post(self, body: RunCheck) -> CheckReply:
         """Say what would be wrong with a run; nothing is created.
 
         An error is what `POST /runs` would refuse, or what could not start; a warning is a guess:
         the model's key is not set, or its endpoint does not answer.
         """
+        self.spend(Rate.HEAVY)
         services = await self.app.services()
         return await services.preflight.check(body, self.user)
 
@@ -156,7 +161,7 @@ class KernelHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint()
+    @endpoint(errors=(409,))
     async def post(self, run_id: str) -> KeptKernel:
         """Open the kernel that a failed run has left; the server knows it by its id then."""
         services = await self.app.services()
@@ -200,7 +205,7 @@ class RetryHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(409,))
+    @endpoint(status=201, headers=_IDEMPOTENCY, errors=(409, 429))
     async def post(self, run_id: str, body: RetryRequest | None) -> Run:
         """Make a new run of the same source and config, with overrides.
 
@@ -209,6 +214,7 @@ class RetryHandler(ApiHandler):
         from mellea_jupyter.models.requests import RetryRequest
 
         key = _idempotency_key(self)
+        self.spend(Rate.CREATES)
         services = await self.app.services()
         created = await services.runs.retry(
             run_id, body or RetryRequest(), self.user, idempotency_key=key

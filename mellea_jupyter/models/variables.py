@@ -9,8 +9,9 @@ from pydantic import StringConstraints
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
-SERVER_PREFIXES: Final = ("JPY", "JUPYTER", "MELLEA_JUPYTER_")
-"""How the names of the Jupyter server's own variables begin: no program inherits those."""
+SERVER_PREFIXES: Final = ("JPY", "JUPYTER", "MELLEA_JUPYTER_", "CONFIGPROXY_")
+"""How the names of the Jupyter server's own variables begin, and those of a hub and its proxy: no
+program inherits those."""
 
 PROVIDER_VARIABLES: Final = frozenset(
     {

@@ -1,15 +1,18 @@
 """Keep known secret values out of the journal.
 
-Only exact values are found, so nothing else is lost; a program that prints a secret encoded, cut
-in two or spread over two unfinished lines still shows it. In frames only the fields that hold free
-text are searched: a key may be an ordinary word (local servers take any), and what names a model,
-a kind or a stream must not change by that.
+Only exact values are found, so nothing else is lost, and those that JSON, Python or a URL spells
+otherwise in that spelling, since errors quote values, URLs and bodies. A program that prints a
+secret in base64, reversed, cut in two or spread over two unfinished lines still shows it. In frames
+only the fields that hold free text are searched: a key may be an ordinary word (local servers take
+any), and what names a model, a kind or a stream must not change by that.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any, Dict, Iterable, List, Tuple
+import string
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 MASK = "••••"
 MIN_LENGTH = 8  # shorter values ("true", "none", "ollama") are words of ordinary output
@@ -19,6 +22,8 @@ FREE_TEXT_FIELDS = frozenset(
      "metadata")
 )  # fmt: skip
 """Fields of frames, at any depth, whose texts are a program's, a model's or an error's."""
+
+_UNRESERVED = string.ascii_letters + string.digits + "_.-~"
 
 PROTOCOL_REASONS = frozenset(("started", "gap", "stop", "end"))
 """Kinds of frames whose `reason` is one of ours."""
@@ -35,7 +40,8 @@ class Redactor:
         parts = {
             part.strip() for value in values if not _is_path(value) for part in value.splitlines()
         }
-        needles = sorted((p for p in parts if len(p) >= MIN_LENGTH), key=len, reverse=True)
+        spelled = {form for p in parts if len(p) >= MIN_LENGTH for form in _spellings(p)}
+        needles = sorted(spelled, key=len, reverse=True)
         self._texts: List[str] = needles
         self._bytes: List[Tuple[bytes, bytes]] = [
             (needle.encode("utf-8", "surrogateescape"), MASK.encode()) for needle in needles
@@ -107,6 +113,24 @@ class Redactor:
             masked = self.text(written)
             return value if masked == written else masked
         return value
+
+
+def _spellings(part: str) -> Iterator[str]:
+    """A value as it is, in JSON, in Python and in URLs; all the same for most keys."""
+    yield part
+    yield repr(part)[1:-1]
+    yield json.dumps(part)[1:-1]
+    yield json.dumps(part, ensure_ascii=False)[1:-1]
+    for safe in ("/", ""):
+        quoted = _quoted(part, _UNRESERVED + safe)
+        yield quoted
+        yield quoted.replace("%20", "+")
+
+
+def _quoted(part: str, safe: str) -> str:
+    """As `urllib.parse.quote`, which would have to be imported before each program."""
+    data = part.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if chr(byte) in safe else "%%%02X" % byte for byte in data)
 
 
 def _is_path(value: str) -> bool:

@@ -249,8 +249,8 @@ class NoticeService:
     def tell(self, run: Run, readers: Sequence[str] = ()) -> tuple[Tell, ...]:
         """Who is told that this run ended, and what; for the transaction that ends it.
 
-        Its owner, and the `readers` whom it is shared with. `run.seen` is what its owner is told
-        of how often it has failed so.
+        Its owner, and the `readers` whom it is shared with. `run.seen` is what its owner is told of
+        how often it has failed so.
         """
         at = clock.now()
         shared = (self._tell(run, reader, NoticeType.SHARED_RUN_COMPLETE, at) for reader in readers)

@@ -19,7 +19,7 @@ from mellea_jupyter.service.failures import explained
 from mellea_jupyter.service.notices import NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.notices.base import Tell
-from mellea_jupyter.stores.runs.base import NewAudit, RunStore
+from mellea_jupyter.stores.runs.base import NewAudit, RunStore, Viewer
 
 
 class RunRecords:
@@ -90,9 +90,8 @@ class RunRecords:
         why, at = run.error_classification, run.finished_at
         if why is None or at is None:
             return run
-        before = self._store.find_seen(
-            why.fingerprint, owner_id=run.owner_id, visible_to=run.owner_id
-        )
+        owner = run.owner_id
+        before = self._store.find_seen(why.fingerprint, owner_id=owner, visible_to=Viewer(owner))
         seen = FailureSeen(
             count=1 if before is None else before.count + 1,
             first_seen_at=at if before is None else before.first_seen_at,

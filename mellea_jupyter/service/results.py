@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mellea_jupyter import clock
+from mellea_jupyter.assets.reading import MAX_FILES, MAX_SOURCE_BYTES
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.auth.signing import LinkSigner, SignedLink
 from mellea_jupyter.exceptions import ArtifactNotFound, PermissionDenied
@@ -199,17 +202,39 @@ class RunResults:
 
 
 def _source_files(folder: Path) -> tuple[SourceFile, ...]:
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file():
-            continue
-        size = path.stat().st_size
-        text: str | None = None
-        if size <= SOURCE_TEXT_LIMIT:
-            try:
-                text = path.read_text("utf-8")
-            except (UnicodeDecodeError, OSError):
-                text = None
-        relative = path.relative_to(folder).as_posix()
-        found.append(SourceFile(path=relative, size_bytes=size, text=text))
-    return tuple(found)
+    """The files, ordered by path.
+
+    The program may have replaced any of them, and the folder itself: no link is followed, only
+    files are read, and there is an end to it.
+    """
+    found: list[SourceFile] = []
+    left = MAX_SOURCE_BYTES
+    for base, _, names, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in names:
+            path = PurePosixPath(base, name).relative_to(folder).as_posix()
+            file = _source_file(path, name, descriptor, min(left, SOURCE_TEXT_LIMIT))
+            if file is not None:
+                found.append(file)
+                left -= file.size_bytes if file.text is not None else 0
+        if len(found) > MAX_FILES:
+            break
+    return tuple(sorted(found[:MAX_FILES], key=lambda file: PurePosixPath(file.path)))
+
+
+def _source_file(path: str, name: str, folder: int, text_limit: int) -> SourceFile | None:
+    """One file of an open folder, without text where it is too long or no text; None: no file."""
+    try:
+        path.encode()
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            content = file.read(text_limit + 1) if status.st_size <= text_limit else None
+    except (UnicodeEncodeError, OSError):
+        return None
+    try:
+        text = None if content is None else content.decode()
+    except UnicodeDecodeError:
+        text = None
+    return SourceFile(path=path, size_bytes=status.st_size, text=text)

@@ -44,7 +44,7 @@ from mellea_jupyter.models.requests import (
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.models.sharing import Principal, RunRole, ShareList, ShareRequest
 from mellea_jupyter.service import secrets
-from mellea_jupyter.service.access import Action, visible_to
+from mellea_jupyter.service.access import Action
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.broker import Broker
@@ -468,7 +468,7 @@ class RunService:
             self._store.find_seen,
             why.fingerprint,
             owner_id=run.owner_id,
-            visible_to=visible_to(user),
+            visible_to=viewer_of(user),
         )
         return run.model_copy(update={"seen": seen})
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from mellea_jupyter.client import phrases, side_by_side
+from mellea_jupyter.client import phrases, side_by_side, terminal
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.models.artifacts import ArtifactRef, StructuredOutput
 from mellea_jupyter.models.calls import SamplingLoop
@@ -61,10 +61,13 @@ _CELL: Final = "text-align: left; padding: 2px 16px 2px 0"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A view as it was: `text/plain` and `text/html`."""
+    """A view as it was: `text/plain`, which a terminal may show, and `text/html`."""
 
     text: str
     html: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", terminal.escape(self.text))
 
 
 def of_message(message: str) -> Snapshot:

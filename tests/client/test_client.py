@@ -196,3 +196,26 @@ def test_paths_are_named_from_the_servers_root(fake: FakeServer, tmp_path: Path)
 def test_masked_secrets_pass_through(fake: FakeServer, client: MelleaClient) -> None:
     run = fake.add(a_run(config=RunConfig(env_vars={"OPENAI_API_KEY": "••••"})))
     assert client.get_run(run.id).config.env_vars == {"OPENAI_API_KEY": "••••"}
+
+
+async def test_a_request_is_sent_again_when_the_server_says_that_there_were_too_many(
+    fake: FakeServer, client: MelleaClient
+) -> None:
+    for _ in range(2):
+        fake.answer("GET", "/api/environments", 429, b"{}", **{"Retry-After": "0"})
+        client.list_environments()
+    fake.answer("GET", "/api/environments", 429, b"{}", **{"Retry-After": "0"})
+    async with AsyncMelleaClient(fake.connection) as awaiting:
+        await awaiting.list_environments()
+    assert len(fake.seen("GET", "/api/environments")) == 6
+
+
+@pytest.mark.parametrize("asked", ["121", "tomorrow", ""])
+def test_nobody_waits_for_longer_than_two_minutes_or_for_nothing(
+    fake: FakeServer, client: MelleaClient, asked: str
+) -> None:
+    fake.answer("GET", "/api/environments", 429, b"{}", **{"Retry-After": asked})
+    with pytest.raises(ServerError) as caught:
+        client.list_environments()
+    assert caught.value.status == 429
+    assert len(fake.seen("GET", "/api/environments")) == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -19,6 +21,20 @@ def test_values_are_masked_and_the_longest_wins() -> None:
     redactor = Redactor(["hunter22", "hunter22hunter22", "short"])
     assert redactor.data(b"a hunter22hunter22 b hunter22\n") == "a •••• b ••••\n".encode()
     assert redactor.data(b"short\n") == b"short\n"
+
+
+def test_a_value_is_found_as_json_python_and_urls_spell_it() -> None:
+    odd = "pass\"w\\ö'r d/+"
+    redactor = Redactor([odd])
+    spelled = (
+        odd, json.dumps(odd), json.dumps(odd, ensure_ascii=False), repr([odd]), quote(odd),
+        quote(odd, safe=""), quote_plus(odd), quote_plus(odd, safe="/"),
+    )  # fmt: skip
+    for each in spelled:
+        masked = redactor.text(f"<{each}>")
+        assert masked.strip("<>[]\"'") == "••••", each
+        assert redactor.data(each.encode()).strip(b"[]\"'") == "••••".encode(), each
+    assert len(Redactor(["hunter2-hunter2"])._texts) == 1  # an ordinary key costs one search
 
 
 @pytest.mark.parametrize(

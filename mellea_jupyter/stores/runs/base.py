@@ -323,7 +323,7 @@ class RunStore(ABC):
 
     @abstractmethod
     def find_seen(
-        self, fingerprint: str, *, owner_id: str, visible_to: str | None
+        self, fingerprint: str, *, owner_id: str, visible_to: Viewer | None
     ) -> FailureSeen | None:
         """How often an owner's runs have failed so, and when; None: no run that may be seen has.
 

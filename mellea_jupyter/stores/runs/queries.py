@@ -34,9 +34,9 @@ SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
 """What each `RunSort` sorts by; the id decides between equals."""
 
 _EXACT: Final = ("status", "owner_id", "asset_id", "model")
-_ENOUGH_COUNTED: Final = 10  # times what makes a walk the better way
 _FEW: Final = ("group_id", "fingerprint")
 """Filters that few runs pass: these are fetched, in whichever order."""
+_ENOUGH_COUNTED: Final = 10  # times what makes a walk the better way
 
 
 def conditions(filters: RunFilters, part: Part, *, walk: bool = False) -> list[ColumnElement[bool]]:
@@ -103,7 +103,7 @@ def prefers_walk(connection: Connection, query: RunQuery, order: Order, part: Pa
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    if query.group_id or query.fingerprint:
+    if any(getattr(query, name) for name in _FEW):
         return False
     if not part.is_shared and _index_has_order(query, order):
         return False

@@ -53,7 +53,7 @@ from mellea_jupyter.stores.runs.base import (
     RunFigures,
     Viewer,
 )
-from mellea_jupyter.stores.runs.parts import Part, parts_of
+from mellea_jupyter.stores.runs.parts import parts_of
 from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms, to_time
 from mellea_jupyter.stores.runs.sql_assets import SqlAssets
 from mellea_jupyter.stores.runs.sql_audit import SqlAudit
@@ -311,17 +311,24 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
     # Listings
 
     def find_seen(
-        self, fingerprint: str, *, owner_id: str, visible_to: str | None
+        self, fingerprint: str, *, owner_id: str, visible_to: Viewer | None
     ) -> FailureSeen | None:
         alike = RunFilters(fingerprint=(fingerprint,), owner_id=(owner_id,))
         ended = runs.c.finished_ms
         query = select(func.count(ended), func.min(ended), func.max(ended))
         with self._reading() as connection:
-            where = queries.conditions(alike, Part(visible_to))
-            count, first, last = connection.execute(query.where(*where)).one()
-        if not count:
+            found = [
+                connection.execute(query.where(*queries.conditions(alike, part))).one()
+                for part in parts_of(connection, alike, visible_to)
+            ]
+        found = [row for row in found if row[0]]
+        if not found:
             return None
-        return FailureSeen(count=count, first_seen_at=to_time(first), last_seen_at=to_time(last))
+        return FailureSeen(
+            count=sum(row[0] for row in found),
+            first_seen_at=to_time(min(row[1] for row in found)),
+            last_seen_at=to_time(max(row[2] for row in found)),
+        )
 
     def list_runs(self, query: RunQuery, *, visible_to: Viewer | None) -> RunPage:
         order = queries.Order.of(query)

@@ -642,21 +642,21 @@ class TestFailures:
             first_seen_at=NOON + timedelta(minutes=1),
             last_seen_at=NOON + timedelta(minutes=10),
         )
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) == seen
         assert store.find_seen("f1", owner_id="ada", visible_to=None) == seen
-        assert store.find_seen("f1", owner_id="ada", visible_to="bob") is None
-        assert store.find_seen("f3", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("bob")) is None
+        assert store.find_seen("f3", owner_id="ada", visible_to=Viewer("ada")) is None
 
     def test_a_run_counts_from_its_failure_to_its_deletion(self, store: RunStore, add: Add) -> None:
         run = add(status=RunStatus.RUNNING)
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
         ended = failed(id=run.id, version=1)
         store.save_run(ended, expected_version=0)
-        seen = store.find_seen("f1", owner_id="ada", visible_to="ada")
+        seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
         assert seen is not None
         assert seen.count == 1
         store.delete_run(run.id, expected_version=1)
-        assert store.find_seen("f1", owner_id="ada", visible_to="ada") is None
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
 
     def test_runs_are_listed_and_summed_by_their_failure(self, store: RunStore, add: Add) -> None:
         add()

@@ -150,7 +150,7 @@ def test_runs_that_failed_before_are_found_by_their_failure(tmp_path: Path) -> N
         )
     engine.dispose()
     store = SqlRunStore.open(path)
-    seen = store.find_seen("f1", owner_id="ada", visible_to="ada")
+    seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
     assert seen is not None
     assert seen.count == 1202
     assert len(store.list_runs(RunQuery(fingerprint=("f1",)), visible_to=Viewer("ada")).runs) == 50

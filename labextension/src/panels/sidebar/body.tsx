@@ -124,13 +124,14 @@ function HeaderButton(props: { icon: IconName; label: string; onClick: () => voi
 
 /** Whether all words occur in what is known of the run. */
 function matches(run: Run, filter: string): boolean {
+  const why = run.error_classification?.summary ?? '';
   const shared = isOwn(run) ? [] : [run.owner_id, 'shared'];
   const text = [
     runTitle(run),
     run.asset_name,
     runModel(run),
     run.status,
-    run.error_classification?.summary ?? '',
+    why,
     run.id,
     ...run.tags,
     ...shared
