@@ -20,8 +20,11 @@ from pathlib import Path
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunFilters, RunQuery
 from mellea_jupyter.models.run import RunStatus
+from mellea_jupyter.stores.runs.base import Viewer
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.testing.seeding import FIRST, seed_runs
+
+FEW, MANY = "group:few", "group:many"
 
 
 def cases(store: SqlRunStore, days: int) -> dict[str, Callable[[], object]]:
@@ -39,6 +42,14 @@ def cases(store: SqlRunStore, days: int) -> dict[str, Callable[[], object]]:
             filters, visible_to=None, group_by=group, utc_offset_minutes=offset  # type: ignore[arg-type]
         )  # fmt: skip
 
+    def view(viewer: Viewer, **fields: object) -> Callable[[], object]:
+        query = RunQuery.model_validate(fields)
+        return lambda: store.list_runs(query, visible_to=viewer)
+
+    def totals(viewer: Viewer) -> Callable[[], object]:
+        return lambda: store.summarize(RunFilters(), visible_to=viewer)
+
+    few, many, none = (Viewer("owner-3", (name,)) for name in (FEW, MANY, "user:nobody"))
     deep = store.list_runs(RunQuery(limit=1000), visible_to=None).next
     one = store.list_runs(RunQuery(limit=1), visible_to=None).runs[0]
     clock = iter(range(1, 1 << 30))
@@ -63,6 +74,14 @@ def cases(store: SqlRunStore, days: int) -> dict[str, Callable[[], object]]:
         "  page: tag": page(tags=("paper",)),
         "  page: search, frequent words": page(search="bad luck"),
         "  page: search, prefix of one program": page(search="program_17.p"),
+        "* view: own, nothing is shared": view(none),
+        "* view: own, and 200 that are shared": view(few),
+        "* view: own, and half of all that is shared": view(many),
+        "  view: the 200, by cost": view(few, sort="-cost", shared="with_me"),
+        "  view: half of all, by cost": view(many, sort="-cost", shared="with_me"),
+        "  view: half of all, failed": view(many, status=failed),
+        "  summary of a view: 200 are shared": totals(few),
+        "  summary of a view: half of all is shared": totals(many),
         "* summary: all": summary(),
         "* summary: by owner": summary("owner"),
         "* summary: by status": summary("status"),
@@ -73,6 +92,16 @@ def cases(store: SqlRunStore, days: int) -> dict[str, Callable[[], object]]:
         "  summary: by day at UTC+5:30 (from the runs)": summary("day", 330),
         "  read and save metrics": tick,
     }
+
+
+def share_some(store: SqlRunStore, runs: int) -> None:
+    """Share 200 runs with one group, and every other run with another one."""
+    with store.transactions.writing() as connection:
+        ids = list(connection.exec_driver_sql("SELECT id FROM runs ORDER BY n").scalars())
+        step = max(runs // 200, 1)
+        rows = [(run_id, FEW) for run_id in ids[::step]] + [(run_id, MANY) for run_id in ids[::2]]
+        insert = "INSERT INTO shares (run_id, principal, role, shared_by, shared_ms) VALUES"
+        connection.exec_driver_sql(f"{insert} (?, ?, 'viewer', 'x', 0)", rows)
 
 
 def main() -> None:
@@ -87,6 +116,7 @@ def main() -> None:
         try:
             began = time.perf_counter()
             seed_runs(store, options.runs, days=options.days)
+            share_some(store, options.runs)
             print(f"{options.runs} runs seeded in {time.perf_counter() - began:.1f} s")
             timed = cases(store, options.days)
             times: dict[str, list[float]] = {name: [] for name in timed}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
     from traitlets.config import Config
 
+    from mellea_jupyter.auth.owner import User
     from mellea_jupyter.executors.kernel.executor import KernelOptions
     from mellea_jupyter.notifications.mail import Security
     from mellea_jupyter.notifications.setup import Channels
@@ -133,6 +134,14 @@ class MelleaApp(ExtensionApp):
         help="Function (handler) -> mellea_jupyter.auth.owner.User that "
         "says whose runs a request means. By default the user name where the identity provider "
         "names users, otherwise one owner who is also administrator.",
+    ).tag(config=True)
+    admin_users = List(
+        Unicode(),
+        help="Users who may see, stop, share and delete everybody's runs, e.g. ['ada'].",
+    ).tag(config=True)
+    admin_groups = List(
+        Unicode(),
+        help="Groups whose members may do the same, as the identity provider names them.",
     ).tag(config=True)
     prewarm = Bool(
         True, help="Keep a prepared interpreter ready, so that runs start in milliseconds."
@@ -344,6 +353,11 @@ class MelleaApp(ExtensionApp):
                         raise
                     self._services = services
         return self._services
+
+    def met(self, user: User) -> None:
+        """Told by handlers who makes a request."""
+        if self._services is not None:
+            self._services.sharing.met(user)
 
     def _build(self) -> Services:
         from mellea_jupyter.executors.docker.config import Limits

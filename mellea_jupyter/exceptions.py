@@ -5,7 +5,7 @@
     MelleaJupyterError
     ├── NotFound (LookupError)
     │   ├── RunNotFound · AssetNotFound · EnvironmentNotFound · DatasetNotFound · ArtifactNotFound
-    │   ├── CallNotFound · GroupNotFound · NoticeNotFound
+    │   ├── CallNotFound · GroupNotFound · NoticeNotFound · ShareNotFound
     ├── InvalidInput (ValueError)          a request that can not be accepted; names the field
     │   ├── InvalidCursor
     │   └── InvalidProgram                 a path or source that can not become an asset
@@ -114,6 +114,13 @@ class NoticeNotFound(NotFound):
 
     code = "notice_not_found"
     noun = "notice"
+
+
+class ShareNotFound(NotFound):
+    """It is not shared with them."""
+
+    code = "share_not_found"
+    noun = "share"
 
 
 class InvalidInput(MelleaJupyterError, ValueError):

@@ -16,12 +16,14 @@ export namespace CommandIDs {
   export const answerBudget = 'mellea:run-budget';
   export const retryRun = 'mellea:run-retry';
   export const retryEdited = 'mellea:run-retry-edited';
+  export const takeNextStep = 'mellea:run-next-step';
   export const cloneRun = 'mellea:run-clone';
   export const openConsole = 'mellea:run-console';
   export const copyId = 'mellea:run-copy-id';
   export const copyLink = 'mellea:run-copy-link';
   export const downloadLogs = 'mellea:run-download-logs';
   export const downloadArtifacts = 'mellea:run-download-artifacts';
+  export const shareRun = 'mellea:run-share';
   export const deleteRun = 'mellea:run-delete';
   export const cancelRuns = 'mellea:runs-cancel';
   export const deleteRuns = 'mellea:runs-delete';

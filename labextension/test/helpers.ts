@@ -3,11 +3,13 @@
 import type {
   ArtifactPreview,
   ArtifactRef,
+  ErrorClassification,
   GetRunsRunIdLogsQuery,
   LlmCall,
   LogFrame,
   LogPage,
   LoopAttempt,
+  NextStep,
   Notice,
   NoticeRun,
   NotificationSettings,
@@ -85,6 +87,8 @@ export function makeRun(change: Partial<Run> = {}): Run {
     exit_code: null,
     error_message: null,
     error: null,
+    error_classification: null,
+    seen: null,
     artifacts: [],
     artifacts_skipped: [],
     artifacts_purged: false,
@@ -140,6 +144,36 @@ export function makeRun(change: Partial<Run> = {}): Run {
     kill_at: null,
     progress: null,
     models_used: [],
+    ...change
+  };
+}
+
+/** Why a run failed: the provider refused a call. */
+export function makeWhy(change: Partial<ErrorClassification> = {}): ErrorClassification {
+  return {
+    category: 'external_service',
+    type: 'rate_limited',
+    confidence: 0.9,
+    evidence: ['openai.RateLimitError: 429'],
+    retryable: true,
+    summary: 'rate limit',
+    explanation: 'The provider refused a call.',
+    suggestion: 'Wait, then try again.',
+    next_step: makeStep(),
+    stack_trace: null,
+    location: null,
+    fingerprint: 'f00dcafe',
+    ...change
+  };
+}
+
+export function makeStep(change: Partial<NextStep> = {}): NextStep {
+  return {
+    action: 'retry',
+    label: 'Retry',
+    command: null,
+    value: null,
+    overrides: null,
     ...change
   };
 }
@@ -267,6 +301,7 @@ export function makeNoticeRun(change: Partial<NoticeRun> = {}): NoticeRun {
     name: 'trip.py',
     status: 'succeeded',
     reason: '',
+    failure: null,
     owner_id: 'ann',
     finished_at: '2026-01-15T10:30:00.000Z',
     total_duration_ms: 3200,

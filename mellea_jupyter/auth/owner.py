@@ -10,8 +10,8 @@ Imported when the server starts: standard library only.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ class User:
         owner_id: whose runs they start and list.
         is_admin: whether they may see and stop everybody's runs.
         name: how they are shown.
+        groups: groups they are in, in order; what is shared with one of them is shared with them.
     """
 
     id: str
     owner_id: str
     is_admin: bool = False
     name: str = ""
+    groups: tuple[str, ...] = ()
 
 
 OwnerResolver = Callable[["JupyterHandler"], User]
@@ -65,7 +67,19 @@ def owner_of(jupyter_user: JupyterUser, provider: IdentityProvider) -> User:
     user_id = jupyter_user.username
     if hub_user.get("kind") == "service":  # a hub service may have the name of a user
         user_id = f"service:{user_id}"
-    return User(id=user_id, owner_id=user_id, is_admin=_is_hub_admin(hub_user), name=name)
+    return User(
+        id=user_id,
+        owner_id=user_id,
+        is_admin=_is_hub_admin(hub_user),
+        name=name,
+        groups=_groups_of(jupyter_user, hub_user),
+    )
+
+
+def promoted(user: User, admin_users: Collection[str], admin_groups: Collection[str]) -> User:
+    """The user, as administrator where the operator's settings name them or a group of theirs."""
+    is_named = user.owner_id in admin_users or not set(admin_groups).isdisjoint(user.groups)
+    return replace(user, is_admin=True) if is_named else user
 
 
 def names_people(provider: IdentityProvider) -> bool:
@@ -97,3 +111,9 @@ def _is_hub_admin(hub_user: dict[str, Any]) -> bool:
     return hub_user.get("admin") is True or not _HUB_ADMIN_SCOPES.isdisjoint(
         hub_user.get("scopes") or ()
     )
+
+
+def _groups_of(jupyter_user: JupyterUser, hub_user: dict[str, Any]) -> tuple[str, ...]:
+    """What the hub says (to tokens that may read it), or the `groups` of a provider's own user."""
+    found = hub_user.get("groups") or getattr(jupyter_user, "groups", None) or ()
+    return tuple(sorted({str(group) for group in found}))

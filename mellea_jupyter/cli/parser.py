@@ -25,6 +25,10 @@ COMMANDS: Final = {
     "pin": ("retention", "pin"),
     "unpin": ("retention", "unpin"),
     "sweep": ("retention", "sweep"),
+    "share": ("sharing", "share"),
+    "unshare": ("sharing", "unshare"),
+    "shares": ("sharing", "shares"),
+    "audit": ("sharing", "audit"),
     "budget": ("prices", "budget"),
     "reprice": ("prices", "reprice"),
     "doctor": ("doctor", "doctor"),
@@ -36,6 +40,11 @@ STATUSES: Final = (
 )  # fmt: skip
 STREAMS: Final = ("stdout", "stderr", "system")
 NETWORKS: Final = ("none", "bridge", "internal")
+ROLES: Final = ("viewer", "operator")
+AUDITED: Final = (
+    "create", "cancel", "retry", "patch", "pin", "unpin", "delete", "share", "unshare", "budget",
+    "kernel", "share_asset", "unshare_asset", "reprice", "sweep",
+)  # fmt: skip
 LEVELS: Final = ("debug", "info", "warn", "error")
 
 _EXIT_CODES: Final = """exit codes:
@@ -67,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_build(commands)
     _add_env(commands)
     _add_dataset(commands)
+    _add_sharing(commands)
     _add_retention(commands)
     _add_prices(commands)
     doctor = commands.add_parser("doctor", help="check what runs need, with next steps")
@@ -104,7 +114,14 @@ def _add_ls(commands: Any) -> None:
     )
     listing.add_argument("--tag", action="append", default=[], help="only with this label")
     listing.add_argument("--group", metavar="GROUP", help="only those started together")
+    listing.add_argument(
+        "--failure", action="append", default=[], metavar="FINGERPRINT",
+        help="only those that failed so, as `show` names it; repeatable",
+    )  # fmt: skip
     listing.add_argument("--asset", action="append", default=[], metavar="ID", help="of an asset")
+    listing.add_argument(
+        "--shared-with-me", action="store_true", help="only those that others share with you"
+    )
     listing.add_argument("--search", metavar="WORDS", help="in name, note, program, model, error")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="at most (default 20)")
     listing.add_argument("--json", action="store_true", help="print the runs as a JSON array")
@@ -269,6 +286,43 @@ def _add_dataset(commands: Any) -> None:
     rm = verbs.add_parser("rm", help="delete some with all their versions")
     rm.add_argument("datasets", metavar="DATASET", nargs="+", help="id, first digits, name or path")
     for each in (add, listing, versions):
+        each.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _add_sharing(commands: Any) -> None:
+    thing = {"metavar": "RUN", "help": "id, or its first digits; or a program's id, prog_…"}
+    share = commands.add_parser(
+        "share",
+        help="let others see a run",
+        description="Share a run. A viewer reads all of it; an operator cancels and retries it as "
+        "well. Of a program: let others run it.",
+    )
+    share.add_argument("thing", **thing)
+    share.add_argument("--as", dest="role", choices=ROLES, help="default: viewer")
+    unshare = commands.add_parser("unshare", help="revoke that")
+    unshare.add_argument("thing", **thing)
+    for each in (share, unshare):
+        each.add_argument(
+            "--with", dest="with_", action="append", required=True, metavar="WHO",
+            help="user:NAME, group:NAME or everyone; repeatable",
+        )  # fmt: skip
+    shares = commands.add_parser("shares", help="list with whom a run is shared")
+    shares.add_argument("thing", **thing)
+    audit = commands.add_parser(
+        "audit",
+        help="who did what",
+        description="Who did what to a run, the latest first, also after it was deleted; without "
+        "a run, to all of them, for administrators.",
+    )
+    audit.add_argument("run", metavar="RUN", nargs="?", help="id, or its first digits")
+    audit.add_argument("--user", action="append", default=[], metavar="NAME", help="done by them")
+    audit.add_argument(
+        "--action", action="append", default=[], choices=AUDITED, metavar="ACTION",
+        help=", ".join(AUDITED),
+    )  # fmt: skip
+    audit.add_argument("--since", metavar="WHEN", help="since 2026-03-01, or 7d ago")
+    audit.add_argument("--limit", type=int, default=50, metavar="N", help="at most (default 50)")
+    for each in (share, unshare, shares, audit):
         each.add_argument("--json", action="store_true", help="print it as JSON")
 
 

@@ -20,6 +20,7 @@ from mellea_jupyter.client.flags import UsageError
 from mellea_jupyter.client.terminal import escape_line, json_text
 from mellea_jupyter.models.pages import MAX_PAGE, RunQuery
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.models.sharing import RunRole
 
 EXIT_REFUSED = 3
 
@@ -41,7 +42,9 @@ def ls(flags: argparse.Namespace) -> int:
             tags=tuple(flags.tag),
             asset_id=tuple(flags.asset),
             group_id=(flags.group,) if flags.group else (),
+            fingerprint=tuple(flags.failure),
             search=flags.search,
+            shared="with_me" if flags.shared_with_me else None,
             limit=min(flags.limit, MAX_PAGE),
         )
     except ValidationError as exc:
@@ -74,6 +77,7 @@ def show(flags: argparse.Namespace) -> int:
         ("tags", ", ".join(run.tags)),
         ("args", " ".join(config.args)),
         ("variables", ", ".join(f"{name}={value}" for name, value in config.env_vars.items())),
+        ("owner", _owner(run)),
         ("group", run.group_id),
         ("retry of", run.retry_of and f"{run.retry_of} (attempt {run.attempt})"),
         ("kept", ", ".join(ref.path for ref in run.artifacts)),
@@ -85,6 +89,11 @@ def show(flags: argparse.Namespace) -> int:
     if run.error is not None and run.error.stack_trace:
         console().print(Text(run.error.stack_trace.rstrip()))
     return 0
+
+
+def _owner(run: Run) -> str | None:
+    """Whose a run is, where it is not one's own, and what one may do."""
+    return None if run.role in {None, RunRole.OWNER} else f"{run.owner_id} (you: {run.role})"
 
 
 def cancel(flags: argparse.Namespace) -> int:

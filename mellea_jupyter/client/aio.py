@@ -19,6 +19,7 @@ from mellea_jupyter.client.datasets import AsyncDatasets
 from mellea_jupyter.client.environments import AsyncEnvironments
 from mellea_jupyter.client.errors import ConnectionFailed, UnexpectedReply
 from mellea_jupyter.client.requests import Call
+from mellea_jupyter.client.sharing import AsyncSharing
 from mellea_jupyter.client.stream import LogCursor, follow_log_async
 from mellea_jupyter.client.transport import (
     REPLY_TIMEOUT,
@@ -68,6 +69,7 @@ class AsyncMelleaClient:
         self.connection = connection
         self.environments = AsyncEnvironments(self._send)
         self.datasets = AsyncDatasets(connection, self._send)
+        self.sharing = AsyncSharing(self._send)
         self._http = httpx.AsyncClient(**options(connection), timeout=timeout)
 
     async def __aenter__(self) -> Self:

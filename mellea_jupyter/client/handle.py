@@ -16,6 +16,7 @@ from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, Usag
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.models.sharing import ShareList
 
 if TYPE_CHECKING:
     from mellea_jupyter.client.connection import Connection
@@ -167,6 +168,19 @@ class RunHandle:
         """Refuse a run that waits at its budget any further call: it gets `BudgetExceeded`."""
         self._run = self._client.answer_budget(self.id, STOP)
         return self
+
+    def share(self, with_: str, role: str = "viewer") -> ShareList:
+        """Let others see the run; with whom it is shared then.
+
+        Args:
+            with_: `user:ada`, `group:lab` or `everyone`.
+            role: `viewer` reads it, `operator` cancels and retries it as well.
+        """
+        return self._client.sharing.share(self.id, with_, role)
+
+    def unshare(self, with_: str) -> ShareList:
+        """Revoke a share; those that are left."""
+        return self._client.sharing.unshare(self.id, with_)
 
     def retry(self, **overrides: Any) -> RunHandle:
         """A new run of the same source with the same config and secrets.

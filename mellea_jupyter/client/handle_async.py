@@ -29,6 +29,7 @@ from mellea_jupyter.models.calls import CallContent, LlmCall, SamplingLoop, Usag
 from mellea_jupyter.models.frames import LogFrame
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.models.sharing import ShareList
 
 
 class AsyncRunHandle:
@@ -136,6 +137,16 @@ class AsyncRunHandle:
         async with self._client() as client:
             self._run = await client.answer_budget(self.id, STOP)
         return self
+
+    async def share(self, with_: str, role: str = "viewer") -> ShareList:
+        """Let others see the run; with whom it is shared then. Arguments as of the twin."""
+        async with self._client() as client:
+            return await client.sharing.share(self.id, with_, role)
+
+    async def unshare(self, with_: str) -> ShareList:
+        """Revoke a share; those that are left."""
+        async with self._client() as client:
+            return await client.sharing.unshare(self.id, with_)
 
     async def retry(self, **overrides: Any) -> AsyncRunHandle:
         """A new run of the same source and config, with fields of `RunConfig` replaced."""

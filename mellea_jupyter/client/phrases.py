@@ -136,7 +136,14 @@ def elapsed_seconds(run: Run, now: datetime | None = None) -> float:
 
 
 def ending(run: Run) -> str:
-    """The status and why: `failed (exit code 3)`, `cancelled by ann`."""
+    """The status and why: `failed: rate limit`, `cancelled by ann`."""
+    if run.status is RunStatus.FAILED and run.error_classification is not None:
+        return f"failed: {run.error_classification.summary}"
+    return _status(run)
+
+
+def _status(run: Run) -> str:
+    """The status and how it came to it: `failed (exit code 3)`."""
     if run.status is RunStatus.CANCELLED and run.cancelled_by:
         return f"cancelled by {run.cancelled_by}"
     if run.status is not RunStatus.FAILED:
@@ -194,7 +201,7 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         tokens += f", {count(used.calls_without_usage, 'call')} without usage"
     rows = [
         ("run", run.id),
-        ("status", ending(run)),
+        ("status", _status(run)),
         ("duration", duration(elapsed_seconds(run))),
         ("calls", _with(used.llm_calls, failed=used.failed_calls, cancelled=used.cancelled_calls)),
         ("tokens", tokens),
@@ -214,8 +221,22 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         rows.insert(2, ("error", run.error_message))
     if run.error_classification is not None:
         at = [label for label, _ in rows].index("duration")
-        rows[at:at] = [("failure", failure(run.error_classification)), ("next", next_step(run))]
+        rows[at:at] = failure_rows(run, run.error_classification)
     return rows
+
+
+def failure_rows(run: Run, why: ErrorClassification) -> list[tuple[str, str]]:
+    """Why it failed, what to do and with which command, and how often that was seen."""
+    again = f"jupyter mellea ls --failure {why.fingerprint}"
+    told = seen(run)
+    rows = [
+        ("failure", failure(why)),
+        ("why", why.explanation),
+        ("next", why.suggestion),
+        ("command", next_command(run) or ""),
+        ("seen", told and f"{told} ({again})"),
+    ]
+    return [(label, value) for label, value in rows if value]
 
 
 def failure(why: ErrorClassification) -> str:
@@ -224,16 +245,33 @@ def failure(why: ErrorClassification) -> str:
     return f"{why.summary} ({why.category.replace('_', ' ')}){place}"
 
 
-def next_step(run: Run) -> str:
-    """What to do about a failed run, with the command for it where there is one."""
+def failure_sentence(why: ErrorClassification) -> str:
+    """`Rate limit. The provider refused a call: too many …`, for people."""
+    return f"{why.summary[:1].upper()}{why.summary[1:]}. {why.explanation}".strip()
+
+
+def next_command(run: Run) -> str | None:
+    """The next step after a failure as a command; None where there is none."""
     why = run.error_classification
-    if why is None:
+    if why is None or why.next_step is None:
+        return None
+    return why.next_step.command_for(run.id, run.environment_id)
+
+
+def seen(run: Run, now: datetime | None = None) -> str:
+    """`4 times since Tuesday`; empty for a failure that is new."""
+    if run.seen is None or run.seen.count < 2:
         return ""
-    step = why.next_step
-    command = None if step is None else step.command
-    if command is None and why.retryable:
-        command = f"jupyter mellea retry {short_id(run.id)}"
-    return why.suggestion if command is None else f"{why.suggestion} `{command}`"
+    first = run.seen.first_seen_at.astimezone()
+    today = (now or clock.now()).astimezone().date()
+    days = (today - first.date()).days
+    since = (
+        f"{first:%H:%M}" if days <= 0
+        else "yesterday" if days == 1
+        else f"{first:%A}" if days < 7
+        else f"{first:%Y-%m-%d}"
+    )  # fmt: skip
+    return f"{run.seen.count:,} times since {since}"
 
 
 def size(size_bytes: int) -> str:

@@ -16,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mellea_jupyter.client.errors import ServerError, UnexpectedReply
 from mellea_jupyter.models.artifacts import ArtifactList, StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetCreate
+from mellea_jupyter.models.audit import AuditPage, AuditQuery
+from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.budget import BudgetDecision, Forecast
 from mellea_jupyter.models.calls import CallContent, CallPage, LoopPage, UsageSeries
 from mellea_jupyter.models.comparisons import RunComparison
@@ -55,6 +57,7 @@ from mellea_jupyter.models.requests import (
 )
 from mellea_jupyter.models.retention import RetentionReply, SweepReply, SweepRequest
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.models.sharing import AssetShareList, Principal, ShareList, ShareRequest
 
 Reply = TypeVar("Reply")
 Params = tuple[tuple[str, str], ...]
@@ -324,6 +327,50 @@ def delete_runs(run_ids: Sequence[str]) -> Call[dict[str, str]]:
     return Call("POST", "api/runs/bulk/delete", _BULK.validate_json, content=body)
 
 
+def list_shares(run_id: str) -> Call[ShareList]:
+    """`GET /api/runs/{id}/shares`."""
+    return Call("GET", _run(run_id, "shares"), ShareList.model_validate_json)
+
+
+def share_run(run_id: str, request: ShareRequest) -> Call[ShareList]:
+    """`POST /api/runs/{id}/share`."""
+    path = _run(run_id, "share")
+    return Call("POST", path, ShareList.model_validate_json, content=_body(request))
+
+
+def unshare_run(run_id: str, principal: Principal) -> Call[ShareList]:
+    """`DELETE /api/runs/{id}/share`."""
+    path = _run(run_id, "share")
+    params = _filter_params(principal)
+    return Call("DELETE", path, ShareList.model_validate_json, params, is_repeatable=False)
+
+
+def list_asset_shares(asset_id: str) -> Call[AssetShareList]:
+    """`GET /api/assets/{id}/shares`."""
+    return Call("GET", _asset(asset_id, "shares"), AssetShareList.model_validate_json)
+
+
+def share_asset(asset_id: str, principal: Principal) -> Call[AssetShareList]:
+    """`POST /api/assets/{id}/share`."""
+    path = _asset(asset_id, "share")
+    return Call("POST", path, AssetShareList.model_validate_json, content=_body(principal))
+
+
+def unshare_asset(asset_id: str, principal: Principal) -> Call[AssetShareList]:
+    """`DELETE /api/assets/{id}/share`."""
+    path = _asset(asset_id, "share")
+    params = _filter_params(principal)
+    return Call("DELETE", path, AssetShareList.model_validate_json, params, is_repeatable=False)
+
+
+def list_audit(run_id: str | None, query: AuditQuery) -> Call[AuditPage]:
+    """`GET /api/runs/{id}/audit`, which takes no filters, or `GET /api/audit`."""
+    if run_id is None:
+        return Call("GET", "api/audit", AuditPage.model_validate_json, _filter_params(query))
+    params = _params({"limit": query.limit, "cursor": query.cursor})
+    return Call("GET", _run(run_id, "audit"), AuditPage.model_validate_json, params)
+
+
 def retry_run(run_id: str, config_overrides: dict[str, Any]) -> Call[Run]:
     """`POST /api/runs/{id}/retry`. Not repeatable: each one makes a run."""
     body = _body(RetryRequest(config_overrides=config_overrides))
@@ -483,11 +530,15 @@ def _body(value: BaseModel) -> bytes:
     return orjson.dumps(value.model_dump(mode="json"))
 
 
+def _asset(asset_id: str, *parts: str) -> str:
+    return "/".join(("api/assets", quote(asset_id, safe=""), *parts))
+
+
 def _params(values: dict[str, Any]) -> Params:
     return tuple((name, str(value)) for name, value in values.items() if value is not None)
 
 
-def _filter_params(filters: RunFilters) -> Params:
+def _filter_params(filters: Model) -> Params:
     """Query parameters of a filter: sequences repeat their name, absent fields are left out."""
     pairs: list[tuple[str, str]] = []
     for name, value in filters.model_dump(mode="json", exclude_defaults=True).items():

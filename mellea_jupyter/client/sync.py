@@ -18,6 +18,7 @@ from mellea_jupyter.client.datasets import Datasets
 from mellea_jupyter.client.environments import Environments
 from mellea_jupyter.client.errors import ConnectionFailed
 from mellea_jupyter.client.requests import Call
+from mellea_jupyter.client.sharing import Sharing
 from mellea_jupyter.client.stream import LogCursor, follow_log
 from mellea_jupyter.client.transport import (
     REPLY_TIMEOUT,
@@ -72,6 +73,7 @@ class MelleaClient:
         self.connection = connection
         self.environments = Environments(self._send)
         self.datasets = Datasets(connection, self._send)
+        self.sharing = Sharing(self._send)
         self._http = httpx.Client(**options(connection), timeout=timeout)
 
     def __enter__(self) -> Self:

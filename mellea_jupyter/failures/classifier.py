@@ -100,7 +100,7 @@ def classify(evidence: Evidence) -> ErrorClassification:
     )
     raised = finding.raised
     user = _user_frame(evidence.exception if evidence.exception is not None else raised)
-    advice = advise(finding, evidence)
+    advice = advise(finding, evidence, user)
     said = [finding.evidence]
     if evidence.exception is not None and raised is not evidence.exception:
         said.append(headline(evidence.exception))
@@ -113,6 +113,7 @@ def classify(evidence: Evidence) -> ErrorClassification:
         evidence=tuple(dict.fromkeys(said)),
         retryable=advice.retryable,
         summary=advice.summary,
+        explanation=advice.explanation,
         suggestion=advice.suggestion,
         next_step=advice.next_step,
         stack_trace=_stack_trace(evidence.exception),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from mellea_jupyter.models.failures import SourceLocation
@@ -116,6 +117,9 @@ class Evidence:
         memory_limit_mb: what its environment allows.
         asset: the program's name; a failure is compared with those of the same program.
         model: the model that was asked for.
+        timeout_seconds: the longest time it was given.
+        max_cost_usd: its budget in US dollars, as it was in the end.
+        max_llm_calls: its budget in calls, as it was in the end.
     """
 
     phase: str
@@ -132,6 +136,9 @@ class Evidence:
     memory_limit_mb: float | None = None
     asset: str = ""
     model: str | None = None
+    timeout_seconds: float | None = None
+    max_cost_usd: Decimal | None = None
+    max_llm_calls: int | None = None
 
 
 def builtin_bases(name: str) -> tuple[str, ...]:

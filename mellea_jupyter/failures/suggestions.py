@@ -1,4 +1,4 @@
-"""What to do about a failure: its name, one sentence, and a button or a command.
+"""What people are told of a failure: its name, what happened, what to do, a button or a command.
 
 **Source:** the suggestions for infrastructure failures are those of spec.md §5.8.1.
 """
@@ -8,12 +8,17 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
-from mellea_jupyter.failures.evidence import Evidence
+from pydantic import JsonValue
+
+from mellea_jupyter.failures.evidence import Evidence, Frame
 from mellea_jupyter.failures.exceptions import Finding
+from mellea_jupyter.models.config import MAX_TIMEOUT_SECONDS
 from mellea_jupyter.models.failures import FailureType as T
 from mellea_jupyter.models.failures import NextAction, NextStep
+from mellea_jupyter.models.run import StatusReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,7 @@ class Advice:
     """What people are told."""
 
     summary: str
+    explanation: str
     suggestion: str
     retryable: bool
     next_step: NextStep | None
@@ -133,6 +139,29 @@ _TEXTS: Final[dict[T, tuple[str, str, bool]]] = {
     T.UNCLASSIFIED: ("failed", "See the end of the log.", False),
 }  # fmt: skip
 
+# What happened, where the type says it all. Nothing that a program or a provider wrote.
+_EXPLANATIONS: Final[dict[T, str]] = {
+    T.GENERATIVE_ERROR: "A model's reply could not be made what was asked for.",
+    T.REQUIREMENTS_UNMET: "A sampling loop ended before its requirements were met.",
+    T.PRECONDITION_FAILED: "A function was given arguments that its preconditions do not allow.",
+    T.AUTHENTICATION_ERROR: "A service refused the key of the call, or there was none.",
+    T.RATE_LIMITED: "The provider refused a call: too many of them in too short a time.",
+    T.PROVIDER_QUOTA_EXCEEDED: "The provider refused a call: the account's quota is used up.",
+    T.CONTEXT_LENGTH_EXCEEDED: "A prompt was longer than its model can read.",
+    T.PROVIDER_ERROR: "The provider failed while it served a call.",
+    T.PROVIDER_TIMEOUT: "The provider did not answer in time.",
+    T.CONNECTION_ERROR: "A service that the program called could not be reached.",
+    T.IMAGE_PULL_FAILED: "The container image could not be pulled.",
+    T.NETWORK_ERROR: "The engine, the registry or a store could not be reached.",
+    T.PERMISSION_ERROR: "A file or a service that the run needs is not open to it.",
+    T.STORAGE_ERROR: "There was no space left for what the run wrote.",
+    T.ENVIRONMENT_UNAVAILABLE: "The run's environment could not be started.",
+    T.ENGINE_ERROR: "The container engine could not run the program.",
+    T.KERNEL_DIED: "The kernel died while the program ran in it.",
+    T.LOST: "What watched over the run is gone, so nobody can say how it ended.",
+    T.SERVER_STOPPED: "The run was ended from outside before its program was done.",
+}  # fmt: skip
+
 _KEY_OF_PROVIDER: Final = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -148,11 +177,12 @@ _EXTRA: Final = re.compile(r"pip install ['\"]?([A-Za-z0-9_.\[\],-]+)")
 _MODEL_NAME: Final = re.compile(r"[Mm]odel:? ['\"`]([^'\"`\s]+)['\"`]")
 
 
-def advise(finding: Finding, evidence: Evidence) -> Advice:
-    """Name, suggestion and next step of a finding."""
+def advise(finding: Finding, evidence: Evidence, user: Frame | None) -> Advice:
+    """Name, sentence, suggestion and next step of a finding; `user` is the user's own line."""
     summary, suggestion, retryable = _TEXTS[finding.type]
     return Advice(
         summary=summary or _class_name(finding),
+        explanation=_explanation(finding, evidence, user),
         suggestion=suggestion,
         retryable=retryable,
         next_step=_next_step(finding, evidence, retryable=retryable),
@@ -166,8 +196,66 @@ def _class_name(finding: Finding) -> str:
     return finding.raised.type.rpartition(".")[2][:60]
 
 
+def _explanation(finding: Finding, evidence: Evidence, user: Frame | None) -> str:
+    """What happened, one sentence: figures and places, nothing that the program wrote."""
+    place = "" if user is None else f" at line {user.line} of {user.file[-80:]}"
+    match finding.type:
+        case T.SYNTAX_ERROR:
+            return f"The program is not valid Python{place}."
+        case T.VALIDATION_ERROR:
+            return f"Data did not fit the model it was checked against{place}."
+        case T.MISSING_DEPENDENCY:
+            package = _package(_said(finding))
+            what = "A package" if package is None else f"The package {package}"
+            return f"{what} that the program imports is not in its environment."
+        case T.MODEL_NOT_FOUND:
+            return f"The provider has no model {evidence.model or 'of this name'}."
+        case T.TIMEOUT | T.BUDGET_EXCEEDED | T.OUT_OF_MEMORY:
+            return _limit(finding.type, evidence)
+        case T.RUNTIME_ERROR | T.PYTHON_ERROR | T.UNCLASSIFIED:
+            return _ending(finding, evidence, place)
+    return _EXPLANATIONS[finding.type]
+
+
+def _limit(kind: T, evidence: Evidence) -> str:
+    """Which limit ended it."""
+    if kind == T.BUDGET_EXCEEDED:
+        return f"The next call would have passed the budget{_budget(evidence)}."
+    if kind == T.OUT_OF_MEMORY:
+        limit = evidence.memory_limit_mb
+        had = "there was" if limit is None else f"the {limit:g} MB it may have"
+        return f"It needed more memory than {had}."
+    if evidence.reason != StatusReason.TIMEOUT or evidence.timeout_seconds is None:
+        return "It was stopped at a limit of its time."
+    return f"It was stopped at its time limit of {evidence.timeout_seconds:g} s."
+
+
+def _ending(finding: Finding, evidence: Evidence, place: str) -> str:
+    """How a program ended of which no more is known than that."""
+    code = evidence.exit_code
+    if finding.raised is not None:
+        return f"{_class_name(finding)} was raised{place}."
+    if code is not None and code < 0:
+        return f"Its process was ended by signal {-code}."
+    unknown = ", and nothing says why" if finding.type == T.UNCLASSIFIED else ""
+    return f"It ended{f' with exit code {code}' if code else ''}{unknown}."
+
+
+def _budget(evidence: Evidence) -> str:
+    said = []
+    if evidence.max_cost_usd is not None:
+        said.append(f"${evidence.max_cost_usd:f}")
+    if evidence.max_llm_calls is not None:
+        said.append(f"{evidence.max_llm_calls} calls")
+    return f" of {' and '.join(said)}" if said else ""
+
+
+def _said(finding: Finding) -> str:
+    return finding.raised.message if finding.raised is not None else finding.evidence
+
+
 def _next_step(finding: Finding, evidence: Evidence, *, retryable: bool) -> NextStep | None:
-    message = finding.raised.message if finding.raised is not None else finding.evidence
+    message = _said(finding)
     match finding.type:
         case T.OUT_OF_MEMORY if evidence.memory_limit_mb is not None:
             return NextStep(
@@ -176,10 +264,16 @@ def _next_step(finding: Finding, evidence: Evidence, *, retryable: bool) -> Next
                 value=f"{2 * evidence.memory_limit_mb:.0f}",
             )
         case T.TIMEOUT:
-            return NextStep(action=NextAction.RETRY_WITH_MORE_TIME, label="Retry with more time…")
+            return NextStep(
+                action=NextAction.RETRY_WITH_MORE_TIME,
+                label="Retry with more time…",
+                overrides=_more_time(evidence),
+            )
         case T.BUDGET_EXCEEDED:
             return NextStep(
-                action=NextAction.RETRY_WITH_MORE_BUDGET, label="Retry with a larger budget…"
+                action=NextAction.RETRY_WITH_MORE_BUDGET,
+                label="Retry with a larger budget…",
+                overrides=_more_budget(evidence, message),
             )
         case T.AUTHENTICATION_ERROR:
             key = _key_name(finding, evidence, message)
@@ -193,6 +287,26 @@ def _next_step(finding: Finding, evidence: Evidence, *, retryable: bool) -> Next
     if evidence.exception is not None and finding.is_of_user_code:
         return NextStep(action=NextAction.OPEN_SOURCE, label="Show the line")
     return None
+
+
+def _more_time(evidence: Evidence) -> dict[str, JsonValue] | None:
+    """Twice as much as it had."""
+    had = evidence.timeout_seconds
+    if had is None or evidence.reason != StatusReason.TIMEOUT or had >= MAX_TIMEOUT_SECONDS:
+        return None
+    more = min(2 * had, MAX_TIMEOUT_SECONDS)
+    return {"timeout_seconds": int(more) if more == int(more) else more}
+
+
+def _more_budget(evidence: Evidence, message: str) -> dict[str, JsonValue] | None:
+    """Twice the limit that was met; twice both where that is not said."""
+    cost, calls = evidence.max_cost_usd, evidence.max_llm_calls
+    doubled: dict[str, JsonValue] = {}
+    if cost is not None and (calls is None or "max_llm_calls" not in message):
+        doubled["max_cost_usd"] = f"{2 * Decimal(cost):f}"
+    if calls is not None and (cost is None or "max_cost_usd" not in message):
+        doubled["max_llm_calls"] = 2 * calls
+    return doubled or None
 
 
 def _key_name(finding: Finding, evidence: Evidence, message: str) -> str | None:
@@ -227,12 +341,15 @@ def _pull(finding: Finding, evidence: Evidence, message: str) -> NextStep | None
     )
 
 
-def _install(message: str) -> NextStep | None:
-    package = None
+def _package(message: str) -> str | None:
     if found := _EXTRA.search(message):
-        package = found[1]
-    elif found := _MODULE.search(message):
-        package = found[1].partition(".")[0]
+        return found[1]
+    found = _MODULE.search(message)
+    return found[1].partition(".")[0] if found else None
+
+
+def _install(message: str) -> NextStep | None:
+    package = _package(message)
     if package is None:
         return None
     return NextStep(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mellea_jupyter.models.assets import Asset, AssetCreate
     from mellea_jupyter.models.budget import Forecast
     from mellea_jupyter.models.pages import AssetPage, RunPage, RunQuery
+    from mellea_jupyter.models.sharing import AssetShareList, Principal
 
 
 class AssetsHandler(ApiHandler):
@@ -24,7 +25,7 @@ class AssetsHandler(ApiHandler):
     @authorized(resource="assets")
     @endpoint()
     async def get(self, query: AssetQuery) -> AssetPage:
-        """List the assets that you may see, most recently registered first."""
+        """List the assets that you may execute, most recently registered first."""
         services = await self.app.services()
         return await services.assets.list(self.user, limit=query.limit, cursor=query.cursor)
 
@@ -62,6 +63,41 @@ class AssetRunsHandler(ApiHandler):
         asset = await services.assets.get(asset_id, self.user)
         of_asset = query.model_copy(update={"asset_id": (asset.id,)})
         return await services.runs.list(of_asset, self.user)
+
+
+class AssetSharesHandler(ApiHandler):
+    """`/assets/{asset_id}/shares`."""
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint(errors=(403,))
+    async def get(self, asset_id: str) -> AssetShareList:
+        """List who may execute an asset besides its owner. For its owner and administrators."""
+        services = await self.app.services()
+        return await services.assets.shares(asset_id, self.user)
+
+
+class AssetShareHandler(ApiHandler):
+    """`/assets/{asset_id}/share`."""
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint(errors=(403, 413))
+    async def post(self, asset_id: str, body: Principal) -> AssetShareList:
+        """Let a user, a group or everyone execute an asset. The reply lists all who may.
+
+        Their runs are their own. Of the runs of others they see no more than before.
+        """
+        services = await self.app.services()
+        return await services.assets.share(asset_id, body, self.user)
+
+    @web.authenticated
+    @authorized(resource="assets")
+    @endpoint(errors=(403,))
+    async def delete(self, asset_id: str, query: Principal) -> AssetShareList:
+        """Revoke it; runs that were started go on. The reply lists who is left."""
+        services = await self.app.services()
+        return await services.assets.unshare(asset_id, query, self.user)
 
 
 class ForecastHandler(ApiHandler):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http.client import responses
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -19,7 +19,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from mellea_jupyter import exceptions as errors
-from mellea_jupyter.auth.owner import resolve_owner
+from mellea_jupyter.auth.owner import promoted, resolve_owner
 
 if TYPE_CHECKING:
     from mellea_jupyter.auth.owner import OwnerResolver, User
@@ -79,6 +79,8 @@ class Extension(Protocol):
     """What handlers need of the extension app, which is `settings["mellea_jupyter"]`."""
 
     owner_resolver: OwnerResolver | None
+    admin_users: Sequence[str]
+    admin_groups: Sequence[str]
     max_body_bytes: int
     rates: RateLimits
     heartbeat_seconds: float
@@ -86,6 +88,9 @@ class Extension(Protocol):
 
     async def services(self) -> Services:
         """The service, built on the first call."""
+
+    def met(self, user: User) -> None:
+        """Told who makes a request."""
 
 
 class RequestError(web.HTTPError):
@@ -181,7 +186,10 @@ class ErrorShape(JupyterHandler):
     @property
     def user(self) -> User:
         """Who makes the request, as the service knows them."""
-        return (self.app.owner_resolver or resolve_owner)(self)
+        found = (self.app.owner_resolver or resolve_owner)(self)
+        found = promoted(found, self.app.admin_users, self.app.admin_groups)
+        self.app.met(found)
+        return found
 
     def set_default_headers(self) -> None:
         """Nothing of ours is to be kept by a cache, unless a verb says so."""

@@ -17,15 +17,18 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from mellea_jupyter.exceptions import MelleaJupyterError
+from mellea_jupyter.exceptions import MelleaJupyterError, RunNotFound
 from mellea_jupyter.handlers.base import ErrorShape, RequestError, describe, encode, status_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from mellea_jupyter.auth.owner import User
     from mellea_jupyter.models.base import Model
     from mellea_jupyter.models.calls import CallsChanged
     from mellea_jupyter.models.events import RunEvent
     from mellea_jupyter.models.notifications import NoticeEvent
+    from mellea_jupyter.service.broker import AccessChanged
     from mellea_jupyter.service.services import Services
     from mellea_jupyter.stores.journals.base import EncodedBatch
 
@@ -143,11 +146,11 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
         kind, _, run_id = topic.removesuffix("/logs").removesuffix("/calls").partition("/")
         try:
             if topic.endswith("/logs"):
-                await self._follow_logs(topic, run_id, after)
+                await self._while_seen(run_id, lambda: self._follow_logs(topic, run_id, after))
             elif topic.endswith("/calls"):
-                await self._follow_calls(topic, run_id)
+                await self._while_seen(run_id, lambda: self._follow_calls(topic, run_id))
             elif kind == "run":
-                await self._follow_run(topic, run_id)
+                await self._while_seen(run_id, lambda: self._follow_run(topic, run_id))
             elif kind == "runs":
                 await self._follow_runs(topic)
             else:
@@ -160,32 +163,79 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
             body = describe(error, status_of(error), self.request_id)
             await self._refuse(body["code"], body["message"], hint=body["hint"], topic=topic)
 
-    async def _follow_runs(self, topic: str) -> None:
-        from mellea_jupyter.service.access import visible_to
+    async def _while_seen(
+        self, run_id: str, follow: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Follow something of a run for as long as the user may see it.
 
-        owner_id = visible_to(self._user)
+        Raises:
+            RunNotFound: they may not, or not any more.
+        """
+        run = await self._services.runs.get(run_id, self._user)
+        losing = asyncio.ensure_future(self._services.sharing.until_lost(run, self._user))
+        following = asyncio.ensure_future(follow())
+        try:
+            await asyncio.wait({following, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            else:
+                losing.result()
+                raise RunNotFound(run_id)
+        finally:
+            await _end(losing)
+            await _end(following)
+
+    async def _follow_runs(self, topic: str) -> None:
+        """Changes of runs that the user may see; one they may see no more is deleted for them."""
+        from mellea_jupyter.models.events import RunChanged, RunDeleted
+
+        sharing, user = self._services.sharing, self._user
         async with self._services.broker.subscribe() as events:
             await self._confirm(topic)
             async for event in events:
-                if owner_id is None or owner_id == _owner_of(event):
-                    await self._send_event(topic, event)
+                if isinstance(event, RunChanged):
+                    shown = await sharing.seen_by(event.run, user)
+                    if shown is not None:
+                        await self._send_event(topic, RunChanged(run=shown))
+                elif isinstance(event, RunDeleted):
+                    if user.is_admin or event.owner_id == user.owner_id:
+                        await self._send_event(topic, event)
+                elif sharing.concerns(event, user):
+                    await self._send_event(topic, await self._as_seen(event))
+
+    async def _as_seen(self, change: AccessChanged) -> RunEvent:
+        """A change of access, as what becomes of the run for this user."""
+        from mellea_jupyter.models.events import RunChanged, RunDeleted
+
+        try:
+            run = await self._services.runs.get(change.run_id, self._user)
+        except RunNotFound:
+            return RunDeleted(run_id=change.run_id, owner_id=change.owner_id)
+        return RunChanged(run=run)
 
     async def _follow_run(self, topic: str, run_id: str) -> None:
         """Begins with the run as it is, so that nothing is lost between reading and asking."""
-        from mellea_jupyter.models.events import RunChanged
+        from mellea_jupyter.models.events import RunChanged, RunDeleted
 
+        sharing, user = self._services.sharing, self._user
         async with self._services.broker.subscribe() as events:
-            run = await self._services.runs.get(run_id, self._user)
+            run = await self._services.runs.get(run_id, user)
             await self._confirm(topic)
             await self._send_event(topic, RunChanged(run=run))
             async for event in events:
                 if isinstance(event, RunChanged):
                     if event.run.id != run_id or event.run.version <= run.version:
                         continue
-                    run = event.run
+                    run = await sharing.seen_by(event.run, user) or run
+                    if run.version == event.run.version:
+                        await self._send_event(topic, RunChanged(run=run))
                 elif event.run_id != run_id:
                     continue
-                await self._send_event(topic, event)
+                elif isinstance(event, RunDeleted):
+                    await self._send_event(topic, event)
+                elif sharing.concerns(event, user):
+                    run = await self._services.runs.get(run_id, user)
+                    await self._send_event(topic, RunChanged(run=run))
 
     async def _follow_notices(self, topic: str) -> None:
         async with aclosing(self._services.notices.watch(self._user)) as events:
@@ -207,7 +257,6 @@ class RunsChannel(WebSocketMixin, WebSocketHandler, ErrorShape):
     async def _follow_logs(self, topic: str, run_id: str, after: str | None) -> None:
         from mellea_jupyter.models.websocket import Complete, Lagged
 
-        await self._services.runs.get(run_id, self._user)
         async with self._services.logs.subscribe(run_id, after) as subscription:
             await self._confirm(topic)
             while subscription.ended is None:
@@ -277,10 +326,13 @@ def logs_message(topic: str, batch: EncodedBatch) -> bytes:
     )
 
 
-def _owner_of(event: RunEvent) -> str:
-    from mellea_jupyter.models.events import RunChanged
-
-    return event.run.owner_id if isinstance(event, RunChanged) else event.owner_id
+async def _end(task: asyncio.Future[None]) -> None:
+    """Cancel what still runs, and wait until it has ended."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
 
 
 def _explain(error: Any) -> str:

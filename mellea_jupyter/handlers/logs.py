@@ -82,15 +82,23 @@ class LogStreamHandler(ApiHandler):
 
         Replays the lines after the cursor, then gives new ones as they come: `event: log`, with
         the line's cursor as `id` and a `LogFrame` as data. Ends with `event: complete` and
-        `{"status": …}`, the final status. A comment keeps the connection alive in between.
+        `{"status": …}`, the final status. A comment keeps the connection alive in between. It ends
+        without that event when a share is revoked; asking again is answered with 404 then.
         """
         services = await self.app.services()
-        await services.runs.get(run_id, self.user)
+        user = self.user
+        run = await services.runs.get(run_id, user)
         after = self.request.headers.get("Last-Event-ID") or query.after
         async with services.logs.subscribe(run_id, after) as subscription:
             self._pump = self.app.streams.start(self._send(subscription, after))
-            await asyncio.wait({self._pump})
-        if not self._pump.cancelled():  # cancelled: the client went away, or the server stops
+            losing = asyncio.ensure_future(services.sharing.until_lost(run, user))
+            await asyncio.wait({self._pump, losing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (losing, self._pump):
+                task.cancel()
+            await asyncio.wait({self._pump, losing})
+            if not losing.cancelled():
+                losing.result()
+        if not self._pump.cancelled():  # access was revoked, the client left, the server stops
             self._pump.result()
 
     async def _send(self, subscription: LogSubscription, cursor: str | None) -> None:

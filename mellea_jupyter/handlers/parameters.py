@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mellea_jupyter.models.audit import DEFAULT_AUDIT_PAGE, MAX_AUDIT_PAGE
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.frames import LogLevel, LogStream
 from mellea_jupyter.models.notifications import DEFAULT_NOTICE_PAGE, MAX_NOTICE_PAGE
@@ -23,6 +24,15 @@ class SummaryQuery(RunFilters):
     utc_offset_minutes: int = Field(
         0, ge=-14 * 60, le=14 * 60, description="Where a day begins: minutes east of UTC."
     )
+
+
+class RunAuditQuery(Model):
+    """A page of what was done to a run."""
+
+    limit: int = Field(
+        DEFAULT_AUDIT_PAGE, ge=1, le=MAX_AUDIT_PAGE, description="Entries on a page."
+    )
+    cursor: str | None = Field(None, description="Opaque, from the page before.")
 
 
 class CompareQuery(Model):

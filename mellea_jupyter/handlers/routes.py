@@ -19,6 +19,8 @@ from mellea_jupyter.handlers.assets import (
     AssetHandler,
     AssetRunsHandler,
     AssetsHandler,
+    AssetShareHandler,
+    AssetSharesHandler,
     ForecastHandler,
 )
 from mellea_jupyter.handlers.channel import RunsChannel
@@ -40,6 +42,7 @@ from mellea_jupyter.handlers.notifications import (
 from mellea_jupyter.handlers.prices import PricesHandler, RepriceHandler
 from mellea_jupyter.handlers.retention import RetentionHandler, SweepHandler
 from mellea_jupyter.handlers.runs import (
+    AuditHandler,
     BudgetHandler,
     BulkCancelHandler,
     BulkCreateHandler,
@@ -55,8 +58,11 @@ from mellea_jupyter.handlers.runs import (
     OutputsHandler,
     OwnRunsHandler,
     RetryHandler,
+    RunAuditHandler,
     RunHandler,
     RunsHandler,
+    ShareHandler,
+    SharesHandler,
     SourceHandler,
     SummaryHandler,
     UsageHandler,
@@ -100,6 +106,9 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/runs/{run_id}/artifacts/{artifact_id}/url", ArtifactLinkHandler),
     ("/runs/{run_id}/artifacts/{artifact_id}/signed", SignedArtifactHandler),
     ("/runs/{run_id}/kernel", KernelHandler),
+    ("/runs/{run_id}/share", ShareHandler),
+    ("/runs/{run_id}/shares", SharesHandler),
+    ("/runs/{run_id}/audit", RunAuditHandler),
     ("/runs/{run_id}/metrics", MetricsHandler),
     ("/runs/{run_id}/calls", CallsHandler),
     ("/runs/{run_id}/calls/{call}/content", CallContentHandler),
@@ -110,6 +119,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/assets", AssetsHandler),
     ("/assets/{asset_id}", AssetHandler),
     ("/assets/{asset_id}/runs", AssetRunsHandler),
+    ("/assets/{asset_id}/share", AssetShareHandler),
+    ("/assets/{asset_id}/shares", AssetSharesHandler),
     ("/assets/{asset_id}/forecast", ForecastHandler),
     ("/datasets", DatasetsHandler),
     ("/datasets/{dataset_id}", DatasetHandler),
@@ -125,6 +136,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
     ("/notifications/{notice_id}", NoticeHandler),
     ("/prices", PricesHandler),
     ("/prices/reprice", RepriceHandler),
+    ("/audit", AuditHandler),
     ("/retention", RetentionHandler),
     ("/retention/sweep", SweepHandler),
     ("/openapi.json", OpenApiHandler),
@@ -132,7 +144,8 @@ ROUTES: tuple[tuple[str, type[RequestHandler]], ...] = (
 
 # Below our own words only: core's and other extensions' paths under the prefix are not ours.
 # A trailing slash is left to Jupyter, which redirects.
-_UNKNOWN = r"(?P<path>/(?:runs|assets|datasets|environments|notifications|prices|retention)/.*[^/])"
+_WORDS = "runs|assets|datasets|environments|notifications|prices|retention|audit"
+_UNKNOWN = rf"(?P<path>/(?:{_WORDS})/.*[^/])"
 
 
 def routes(prefix: str = DEFAULT_PREFIX) -> list[Row]:

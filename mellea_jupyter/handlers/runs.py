@@ -1,4 +1,4 @@
-"""Runs: create, list, read, change, cancel, retry, delete, and what one run holds."""
+"""Runs: create, list, read, change, cancel, retry, share, delete, and what one run holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from mellea_jupyter.handlers.endpoint import endpoint
 from mellea_jupyter.handlers.rates import Rate
 
 if TYPE_CHECKING:
-    from mellea_jupyter.handlers.parameters import CallQuery, CompareQuery, SummaryQuery
+    from mellea_jupyter.handlers.parameters import (
+        CallQuery,
+        CompareQuery,
+        RunAuditQuery,
+        SummaryQuery,
+    )
     from mellea_jupyter.models.artifacts import StructuredOutput
+    from mellea_jupyter.models.audit import AuditPage, AuditQuery
     from mellea_jupyter.models.budget import BudgetDecision
     from mellea_jupyter.models.calls import (
         CallContent,
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
         RunPatch,
     )
     from mellea_jupyter.models.run import KeptKernel, Run
+    from mellea_jupyter.models.sharing import Principal, ShareList, ShareRequest
 
 _KEY_LENGTH = 200
 
@@ -168,9 +175,9 @@ class RunHandler(ApiHandler):
     @authorized(resource="runs")
     @endpoint()
     async def get(self, run_id: str) -> Run:
-        """Read a run as it is now."""
+        """Read a run as it is now; of a failed one also how often it has failed so."""
         services = await self.app.services()
-        return await services.runs.get(run_id, self.user)
+        return await services.runs.read(run_id, self.user)
 
     @web.authenticated
     @authorized(resource="runs")
@@ -233,6 +240,71 @@ class BudgetHandler(ApiHandler):
         return await services.runs.answer_budget(run_id, body, self.user)
 
 
+class SharesHandler(ApiHandler):
+    """`/runs/{run_id}/shares`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(errors=(403,))
+    async def get(self, run_id: str) -> ShareList:
+        """List with whom a run is shared. For its owner and administrators."""
+        services = await self.app.services()
+        return await services.runs.shares(run_id, self.user)
+
+
+class ShareHandler(ApiHandler):
+    """`/runs/{run_id}/share`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(errors=(403, 413))
+    async def post(self, run_id: str, body: ShareRequest) -> ShareList:
+        """Share a run with a user, a group or everyone, as viewer or as operator.
+
+        A viewer reads all of it; an operator cancels and retries as well. Sharing again with
+        another role replaces it. The reply lists all shares.
+        """
+        services = await self.app.services()
+        return await services.runs.share(run_id, body, self.user)
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(errors=(403,))
+    async def delete(self, run_id: str, query: Principal) -> ShareList:
+        """Revoke a share. What is open of the run elsewhere ends. The reply lists what is left."""
+        services = await self.app.services()
+        return await services.runs.unshare(run_id, query, self.user)
+
+
+class RunAuditHandler(ApiHandler):
+    """`/runs/{run_id}/audit`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(errors=(403,))
+    async def get(self, run_id: str, query: RunAuditQuery) -> AuditPage:
+        """Who did what to a run, the latest first; also after it was deleted.
+
+        For its owner and administrators.
+        """
+        services = await self.app.services()
+        return await services.audit.of_run(
+            run_id, self.user, limit=query.limit, cursor=query.cursor
+        )
+
+
+class AuditHandler(ApiHandler):
+    """`/audit`."""
+
+    @web.authenticated
+    @authorized(resource="runs")
+    @endpoint(errors=(403,))
+    async def get(self, query: AuditQuery) -> AuditPage:
+        """Who did what, the latest first. For administrators."""
+        services = await self.app.services()
+        return await services.audit.list(query, self.user)
+
+
 class SummaryHandler(ApiHandler):
     """`/runs/summary`."""
 
@@ -281,11 +353,11 @@ class OwnRunsHandler(ApiHandler):
 
     @web.authenticated
     @authorized(resource="runs")
-    @endpoint(fixed=("owner_id",))
+    @endpoint(fixed=("owner_id", "shared"))
     async def get(self, query: RunQuery) -> RunPage:
         """List your own runs, a page at a time."""
         services = await self.app.services()
-        own = query.model_copy(update={"owner_id": (self.user.owner_id,)})
+        own = query.model_copy(update={"owner_id": (self.user.owner_id,), "shared": "none"})
         return await services.runs.list(own, self.user)
 
 

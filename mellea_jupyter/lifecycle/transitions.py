@@ -113,7 +113,7 @@ EXPECTED: Final[dict[type[Event], frozenset[RunStatus]]] = {
 }
 """The statuses in which each event may happen. Terminal ones are in none."""
 
-_CANCEL_REASONS: Final = frozenset({StatusReason.USER, StatusReason.ADMIN})
+_CANCEL_REASONS: Final = frozenset({StatusReason.USER, StatusReason.OPERATOR, StatusReason.ADMIN})
 
 
 def apply(run: Run, event: Event) -> Run:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from mellea_jupyter.models.base import Model
+from mellea_jupyter.models.base import Model, Timestamp
 
 
 class FailureCategory(StrEnum):
@@ -111,7 +112,31 @@ class NextStep(Model):
     action: NextAction = Field(description="What it is.")
     label: str = Field(description="What the button says.")
     command: str | None = Field(None, description="The same in a terminal, where there is one.")
-    value: str | None = Field(None, description="A variable's, model's or package's name.")
+    value: str | None = Field(
+        None, description="A variable's, model's or package's name, or memory in MiB."
+    )
+    overrides: dict[str, JsonValue] | None = Field(
+        None, description="What a retry changes, as its `config_overrides` take it."
+    )
+
+    def command_for(self, run_id: str, environment_id: str | None = None) -> str | None:
+        """The step in a terminal, for a run and its environment; None where it has none."""
+        retry = f"jupyter mellea retry {run_id[:8]}"
+        if self.command is not None:
+            return self.command
+        if self.action == NextAction.RETRY:
+            return retry
+        if self.overrides:
+            return retry + "".join(
+                " --set " + shlex.quote(f"{field}={value}")
+                for field, value in self.overrides.items()
+            )
+        if self.action == NextAction.SET_KEY and self.value is not None:
+            return f"{retry} -e {self.value}"
+        if self.action == NextAction.RETRY_WITH_MORE_MEMORY and environment_id is not None:
+            environment = shlex.quote(environment_id)
+            return f"jupyter mellea env set {environment} memory_mb={self.value} && {retry}"
+        return None
 
 
 class SourceLocation(Model):
@@ -132,6 +157,11 @@ class ErrorClassification(Model):
     evidence: tuple[str, ...] = Field((), description="What it rests on, the strongest first.")
     retryable: bool = Field(description="The same run may well succeed when it is tried again.")
     summary: str = Field(description="The failure's name in a few words, for lists.")
+    explanation: str = Field(
+        "",
+        description="What happened, one sentence without the program's words; empty in records "
+        "of earlier versions.",
+    )
     suggestion: str = Field(description="What to do, one sentence.")
     next_step: NextStep | None = Field(None, description="The same as a button or a command.")
     stack_trace: str | None = Field(None, description="Of the exception it rests on.")
@@ -139,3 +169,11 @@ class ErrorClassification(Model):
         None, description="The user's line, where one is known."
     )
     fingerprint: str = Field(description="The same for the same failure of the same program.")
+
+
+class FailureSeen(Model):
+    """How often runs of one owner have failed in the same way."""
+
+    count: int = Field(ge=1, description="Failed runs with this fingerprint, this one included.")
+    first_seen_at: Timestamp = Field(description="When the first of them failed.")
+    last_seen_at: Timestamp = Field(description="When the last of them did.")

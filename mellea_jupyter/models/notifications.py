@@ -1,4 +1,4 @@
-"""Notices about runs that ended, and what their readers want to be told (spec.md §5.10)."""
+"""Notices about runs, and what their readers want to be told (spec.md §5.10)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from mellea_jupyter.models.base import Model, Timestamp
+from mellea_jupyter.models.failures import FailureCategory, FailureSeen, FailureType, NextStep
 from mellea_jupyter.models.metrics import Usd
 from mellea_jupyter.models.run import RunStatus
 
@@ -38,6 +39,23 @@ class NoticeType(StrEnum):
 
     RUN_COMPLETE = "run_complete"  # own runs ended
     SHARED_RUN_COMPLETE = "shared_run_complete"  # runs that others share ended
+    RUN_SHARED = "run_shared"  # others shared runs
+
+
+class NoticeFailure(Model):
+    """Why a run failed: what people are told of it, nothing that the program wrote."""
+
+    type: FailureType = Field(description="What went wrong.")
+    category: FailureCategory = Field(description="Whose matter it is.")
+    summary: str = Field(description="The failure's name in a few words.")
+    explanation: str = Field(description="What happened, one sentence.")
+    suggestion: str = Field(description="What to do, one sentence.")
+    next_step: NextStep | None = Field(None, description="The same as a button or a command.")
+    command: str | None = Field(None, description="The next step in a terminal.")
+    fingerprint: str = Field(description="The same for the same failure of the same program.")
+    seen: FailureSeen | None = Field(
+        None, description="How often it has happened to its owner, this time included."
+    )
 
 
 class NoticeRun(Model):
@@ -45,10 +63,13 @@ class NoticeRun(Model):
 
     run_id: str = Field(description="The run.")
     name: str = Field(description="Its name, or that of its program; one line.")
-    status: RunStatus = Field(description="How it ended.")
+    status: RunStatus = Field(description="How it ended; of a shared run, how it was then.")
     reason: str = Field("", description="Why, a few words; empty where the status says it all.")
+    failure: NoticeFailure | None = Field(None, description="Why it failed, and what to do.")
     owner_id: str = Field(description="Whose run it is.")
-    finished_at: Timestamp = Field(description="When it ended.")
+    finished_at: Timestamp = Field(
+        description="When it ended; of a shared run that had not, when it was shared."
+    )
     total_duration_ms: int = Field(0, description="From its creation to its end.")
     llm_calls: int = Field(0, description="LLM calls it made.")
     estimated_cost_usd: Usd | None = Field(None, description="Cost of the priced calls.")
@@ -75,7 +96,7 @@ class Notice(Model):
     )
     run_count: int = Field(1, ge=1, description="All runs of the notice.")
     by_status: dict[RunStatus, int] = Field(description="All its runs per status.")
-    created_at: Timestamp = Field(description="When the first run ended.")
+    created_at: Timestamp = Field(description="When the first run ended or was shared.")
     updated_at: Timestamp = Field(description="When the last one did.")
     read_at: Timestamp | None = Field(None, description="When it was read; null: unread.")
 
@@ -162,7 +183,7 @@ class NotificationPreferences(Model):
         False, description="Mail when an own run failed, or ended after more than a minute."
     )
     email_on_shared_complete: bool = Field(
-        False, description="The same for runs that others share; no run can be shared yet."
+        False, description="The same for runs that others share with you."
     )
     toast_enabled: bool = Field(True, description="A toast in JupyterLab when a run ends.")
     failures_only: bool = Field(False, description="Toasts and mails about failed runs only.")

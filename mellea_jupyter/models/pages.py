@@ -30,8 +30,16 @@ class RunFilters(Model):
     model: tuple[str, ...] = Field((), description="Any of these default models.")
     tags: tuple[str, ...] = Field((), description="All of these.")
     group_id: tuple[str, ...] = Field((), description="Any of these groups.")
+    fingerprint: tuple[str, ...] = Field(
+        (), description="Failed in any of these ways (`error_classification.fingerprint`)."
+    )
     started_after: Timestamp | None = Field(None, description="Created at or after.")
     started_before: Timestamp | None = Field(None, description="Created before.")
+    shared: Literal["with_me", "none"] | None = Field(
+        None,
+        description="`with_me`: only runs of others that are shared with you; `none`: only your "
+        "own; else all that you may see.",
+    )
     search: str | None = Field(
         None, max_length=500, description="Words in name, note, asset, model, error or tags."
     )

@@ -11,8 +11,9 @@ from mellea_jupyter.models.artifacts import ArtifactRef, SkippedArtifact
 from mellea_jupyter.models.base import Model, Timestamp
 from mellea_jupyter.models.budget import RunBudget, RunWaiting
 from mellea_jupyter.models.config import RunConfig
-from mellea_jupyter.models.failures import ErrorClassification
+from mellea_jupyter.models.failures import ErrorClassification, FailureSeen
 from mellea_jupyter.models.metrics import RunMetrics
+from mellea_jupyter.models.sharing import RunRole
 
 
 class RunStatus(StrEnum):
@@ -46,6 +47,7 @@ class StatusReason(StrEnum):
     TERMINATED = "terminated"  # its supervisor was told to end, and not by us
     ENGINE_RESTARTED = "engine_restarted"
     USER = "user"  # cancelled by its owner
+    OPERATOR = "operator"  # cancelled by somebody whom it is shared with
     ADMIN = "admin"  # cancelled by an administrator
 
 
@@ -111,6 +113,11 @@ class Run(Model):
     error_classification: ErrorClassification | None = Field(
         None, description="Why it failed, in words for people and names for programs."
     )
+    seen: FailureSeen | None = Field(
+        None,
+        description="How often its owner's runs have failed so, as far as you may see them; only "
+        "where one run is read.",
+    )
     artifacts: tuple[ArtifactRef, ...] = Field((), description="Kept files, ordered by path.")
     artifacts_skipped: tuple[SkippedArtifact, ...] = Field((), description="Files not kept.")
     metrics: RunMetrics = Field(default_factory=RunMetrics, description="What it used so far.")
@@ -149,7 +156,9 @@ class Run(Model):
     queue_reason: str | None = Field(None, description="What it waits for.")
     cancel_requested_at: Timestamp | None = Field(None, description="When a stop was asked for.")
     cancel_requested_by: str | None = Field(None, description="By whom.")
-    cancel_reason: str | None = Field(None, description="`user`: by its owner, or `admin`.")
+    cancel_reason: str | None = Field(
+        None, description="`user`: by its owner, `operator` or `admin`."
+    )
     kill_at: Timestamp | None = Field(None, description="When the grace period ends.")
     progress: dict[str, JsonValue] | None = Field(
         None,
@@ -163,6 +172,9 @@ class Run(Model):
         None, description="How its budget stands; null until the first word of it."
     )
     models_used: tuple[str, ...] = Field((), description="Models of its calls, `provider/name`.")
+    role: RunRole | None = Field(
+        None, description="What whoever reads it is to it, which says what they may do."
+    )
 
     @property
     def is_terminal(self) -> bool:

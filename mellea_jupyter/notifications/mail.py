@@ -172,4 +172,5 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters["duration"] = rules.duration
     environment.globals["cost"] = rules.cost
+    environment.globals["link_to_failures"] = rules.link_to_failures
     return environment

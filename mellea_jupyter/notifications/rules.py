@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mellea_jupyter.models.notifications import (
     LISTED_RUNS,
     Notice,
+    NoticeFailure,
     NoticeRun,
     NoticeType,
     NotificationPreferences,
@@ -49,8 +50,11 @@ _REASONS: Final[Mapping[str, str]] = {
     StatusReason.SERVER_STOPPED: "server stopped",
     StatusReason.TERMINATED: "terminated",
     StatusReason.ENGINE_RESTARTED: "engine restarted",
+    StatusReason.OPERATOR: "by an operator",
     StatusReason.ADMIN: "by an administrator",
 }
+
+_BY_OTHERS: Final = (_REASONS[StatusReason.OPERATOR], _REASONS[StatusReason.ADMIN])
 
 
 def one_line(text: str, limit: int = _LONGEST_NAME) -> str:
@@ -75,6 +79,11 @@ def link_to(run_id: str) -> str:
     return f"lab?mellea-run={run_id}"
 
 
+def link_to_failures(fingerprint: str) -> str:
+    """Opens the dashboard with the runs that failed so; relative to the server's base URL."""
+    return f"lab?mellea-dashboard&mellea-failure={fingerprint}"
+
+
 def facts(run: Run, at: datetime) -> NoticeRun:
     """What a notice says of a run that has ended.
 
@@ -86,6 +95,7 @@ def facts(run: Run, at: datetime) -> NoticeRun:
         name=one_line(run.name or "") or one_line(run.asset_name) or run.id[:8],
         status=run.status,
         reason=_reason(run),
+        failure=_failure(run),
         owner_id=run.owner_id,
         finished_at=run.finished_at or at,
         total_duration_ms=metrics.total_duration_ms,
@@ -96,9 +106,30 @@ def facts(run: Run, at: datetime) -> NoticeRun:
     )
 
 
+def _failure(run: Run) -> NoticeFailure | None:
+    why = run.error_classification
+    if why is None:
+        return None
+    step = why.next_step
+    command = None if step is None else step.command_for(run.id, run.environment_id)
+    return NoticeFailure(
+        type=why.type,
+        category=why.category,
+        summary=one_line(why.summary),
+        explanation=one_line(why.explanation, 300),
+        suggestion=one_line(why.suggestion, 300),
+        next_step=step,
+        command=None if command is None else one_line(command, 300),
+        fingerprint=why.fingerprint,
+        seen=run.seen,
+    )
+
+
 def _reason(run: Run) -> str:
     if run.status == RunStatus.SUCCEEDED:
         return "requirements not met" if run.metrics.loops_exhausted else ""
+    if run.error_classification is not None:
+        return one_line(run.error_classification.summary)
     if run.status == RunStatus.FAILED and run.error is not None:
         kind = run.error.type.removeprefix("builtins.")
         if _ERROR_TYPE.fullmatch(kind):
@@ -113,9 +144,11 @@ def _reason(run: Run) -> str:
 
 def joined(
     open_notice: Notice | None, run: NoticeRun, *, notice_id: str, user_id: str, type_: NoticeType,
-    at: datetime,
+    at: datetime, by: str = "",
 ) -> Notice:  # fmt: skip
     """The notice that tells of this run: `open_notice` with one more, or a new one.
+
+    `by` is who shared it, where that is what it tells of.
 
     `open_notice` is the user's latest that nothing has been sent of yet; it is taken only while
     its burst lasts (`closes_at`), is of the same type and has not been read.
@@ -127,7 +160,7 @@ def joined(
         or at >= closes_at(open_notice)
     ):
         counts = {run.status: 1}
-        title, body = _texts(type_, (run,), 1, counts)
+        title, body = _texts(type_, (run,), 1, counts, by)
         return Notice(
             id=notice_id,
             user_id=user_id,
@@ -144,7 +177,7 @@ def joined(
     counts = {**open_notice.by_status}
     counts[run.status] = counts.get(run.status, 0) + 1
     count = open_notice.run_count + 1
-    title, body = _texts(type_, runs, count, counts)
+    title, body = _texts(type_, runs, count, counts, by)
     return open_notice.model_copy(
         update={
             "title": title,
@@ -170,14 +203,22 @@ def counted(by_status: Mapping[RunStatus, int]) -> str:
 
 
 def _texts(
-    type_: NoticeType, runs: tuple[NoticeRun, ...], count: int, by_status: Mapping[RunStatus, int]
-) -> tuple[str, str]:
+    type_: NoticeType, runs: tuple[NoticeRun, ...], count: int, by_status: Mapping[RunStatus, int],
+    by: str,
+) -> tuple[str, str]:  # fmt: skip
     """Title and body."""
     first = runs[0]
+    is_new = type_ == NoticeType.RUN_SHARED
     if count > 1:
         names = list(dict.fromkeys(run.name for run in runs))
         more = ", …" if len(names) > 3 or count > len(runs) else ""
-        return f"{count} runs ended: {counted(by_status)}", ", ".join(names[:3]) + more
+        listed = ", ".join(names[:3]) + more
+        if is_new:
+            return f"{count} runs were shared with you", listed
+        return f"{count} runs ended: {counted(by_status)}", listed
+    if is_new:
+        whose = "" if by == first.owner_id else f"run of {one_line(first.owner_id)}"
+        return f"{one_line(by)} shared {first.name} with you", whose
     shared = "Shared run" if type_ == NoticeType.SHARED_RUN_COMPLETE else "Run"
     said = [first.reason, duration(first.total_duration_ms), cost(first)]
     title = f"{shared} {first.status.value}: {first.name}"
@@ -215,7 +256,7 @@ def cost(run: NoticeRun) -> str:
 def deserves_mail(run: NoticeRun, preferences: NotificationPreferences, user_id: str) -> bool:
     """Whether this user wants a mail about this run: it failed, or it took over a minute.
 
-    Whoever cancels a run knows that it ended; one that an administrator cancelled is told.
+    Whoever cancels a run knows that it ended; one that somebody else cancelled is told.
     """
     own = run.owner_id == user_id
     asked = preferences.email_on_run_complete if own else preferences.email_on_shared_complete
@@ -226,7 +267,7 @@ def deserves_mail(run: NoticeRun, preferences: NotificationPreferences, user_id:
     if preferences.failures_only:
         return False
     if run.status == RunStatus.CANCELLED:
-        return run.reason == _REASONS[StatusReason.ADMIN]
+        return run.reason in _BY_OTHERS
     return run.total_duration_ms > LONG_RUN_MS
 
 

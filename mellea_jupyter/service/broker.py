@@ -1,22 +1,43 @@
 """Run events inside one service: from whoever changed a run to whoever watches.
 
 A subscriber that is slow sees the latest state of each run, not every step: events of one run
-replace each other while they wait, so a subscription holds at most one event a run.
+replace each other while they wait, so a subscription holds at most one event a run, and one for
+each change of access to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Self
 
-from mellea_jupyter.models.events import RunChanged, RunDeleted, RunEvent
+from mellea_jupyter.models.events import RunChanged, RunEvent
 
 KNOWN_RUNS = 10_000
 
 
-def _run_id(event: RunEvent) -> str:
-    return event.run.id if isinstance(event, RunChanged) else event.run_id
+@dataclass(frozen=True, slots=True)
+class AccessChanged:
+    """What somebody may do to a run is not what it was. Stays within the service.
+
+    Attributes:
+        principal: with whom it is, or was, shared (`Principal.key`).
+    """
+
+    run_id: str
+    owner_id: str
+    principal: str
+
+
+BrokerEvent = RunEvent | AccessChanged
+
+
+def _key(event: BrokerEvent) -> tuple[str, str]:
+    """Of the waiting events with the same key only the last one counts."""
+    if isinstance(event, RunChanged):
+        return event.run.id, ""
+    return event.run_id, event.principal if isinstance(event, AccessChanged) else ""
 
 
 class Subscription:
@@ -24,13 +45,13 @@ class Subscription:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._waiting: dict[str, RunEvent] = {}
+        self._waiting: dict[tuple[str, str], BrokerEvent] = {}
         self._wake = asyncio.Event()
         self._closed = False
 
-    def push(self, event: RunEvent) -> None:
+    def push(self, event: BrokerEvent) -> None:
         """Called by the broker."""
-        self._waiting[_run_id(event)] = event
+        self._waiting[_key(event)] = event
         self._wake.set()
 
     def close(self) -> None:
@@ -39,10 +60,10 @@ class Subscription:
         self._wake.set()
         self._broker.forget(self)
 
-    def __aiter__(self) -> AsyncIterator[RunEvent]:
+    def __aiter__(self) -> AsyncIterator[BrokerEvent]:
         return self
 
-    async def __anext__(self) -> RunEvent:
+    async def __anext__(self) -> BrokerEvent:
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
@@ -70,7 +91,7 @@ class Broker:
         self._subscriptions.add(subscription)
         return subscription
 
-    def publish(self, event: RunChanged | RunDeleted) -> None:
+    def publish(self, event: BrokerEvent) -> None:
         """Tell all subscribers; call it after the change is in the store.
 
         A record that is older than the last one told of its run is dropped: lists are read on

@@ -26,7 +26,7 @@ from mellea_jupyter.models.calls import (
     UsageSeries,
     Verdict,
 )
-from mellea_jupyter.models.events import RunChanged
+from mellea_jupyter.models.events import RunChanged, RunDeleted
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.access import require_kept
 from mellea_jupyter.service.broker import Broker
@@ -165,9 +165,9 @@ class RunCalls:
             after = await self._offload.io(self._store.last_change, run_id)
             yield None
             async for event in events:
+                if isinstance(event, RunDeleted) and event.run_id == run_id:
+                    raise RunNotFound(run_id)
                 if not isinstance(event, RunChanged):
-                    if event.run_id == run_id:
-                        raise RunNotFound(run_id)
                     continue
                 while event.run.id == run_id:
                     found = await self._offload.io(self._changes, run_id, after)

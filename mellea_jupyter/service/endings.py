@@ -27,7 +27,7 @@ _BUDGET_ERROR: Final = re.compile(r"(mellea_(runtime|jupyter\.runtime)\..*)?Budg
 """In a notebook an exception's name comes without its module."""
 _MAX_CAUSES: Final = 20
 _OWN_ENDS: Final = frozenset({"exit_code", "signal"})
-_ASKED: Final = frozenset({StatusReason.USER, StatusReason.ADMIN})
+_ASKED: Final = frozenset({StatusReason.USER, StatusReason.OPERATOR, StatusReason.ADMIN})
 _KILLED_OR_TOLD: Final = frozenset({StatusReason.TERMINATED})
 _SIGNALLED: Final = 128
 
@@ -203,7 +203,7 @@ def sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> str | None
 
 def _stopped_sentence(run: Run, ending: Ending, error: ErrorDetails | None) -> str | None:
     match ending.stopped:
-        case StatusReason.USER | StatusReason.ADMIN:
+        case StatusReason.USER | StatusReason.OPERATOR | StatusReason.ADMIN:
             return None
         case StatusReason.TIMEOUT:
             return f"The run took longer than its limit of {run.config.timeout_seconds:g} s."

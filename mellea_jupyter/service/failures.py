@@ -23,12 +23,14 @@ class Traces:
         exception: its journal's `exception` frame.
         calls: its LLM calls in order.
         error_output: the last lines of its stderr.
+        memory_limit_mb: what its environment allows.
     """
 
     executor: str = ""
     exception: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[CallRecord] = ()
     error_output: Sequence[str] = ()
+    memory_limit_mb: float | None = None
 
 
 def explained(before: Run, after: Run, traces: Traces | None = None) -> Run:
@@ -45,6 +47,7 @@ def evidence_of(before: Run, after: Run, traces: Traces) -> Evidence:
     """What is known of a run that failed while it was `before`."""
     last = traces.calls[-1] if traces.calls else None
     failed = last.error if last is not None and last.status == "failed" else None
+    limits = after.config if after.budget is None else after.budget
     return Evidence(
         phase=before.status,
         reason=after.status_reason,
@@ -57,6 +60,10 @@ def evidence_of(before: Run, after: Run, traces: Traces) -> Evidence:
         cancelled_calls=sum(call.status == "cancelled" for call in traces.calls),
         error_output=tuple(traces.error_output),
         peak_memory_mb=after.metrics.peak_memory_mb,
+        memory_limit_mb=traces.memory_limit_mb,
         asset=after.asset_id,
         model=after.config.model,
+        timeout_seconds=after.config.timeout_seconds,
+        max_cost_usd=limits.max_cost_usd,
+        max_llm_calls=limits.max_llm_calls,
     )

@@ -84,11 +84,13 @@ class Follower:
         placed_at: float | None,
         grace_seconds: float,
         deliver_stop: Callable[[Run, RunHandle], Awaitable[None]],
+        memory_limit: Callable[[str], float | None],
     ) -> None:
         """Take over a run that was placed.
 
         `placed_at` is when it was claimed, on the monotonic clock, and None after a restart;
-        `deliver_stop` passes a recorded stop request on to the executor.
+        `deliver_stop` passes a recorded stop request on to the executor; `memory_limit` says how
+        much memory a run's environment allows, in MiB, and may block.
         """
         self._run = run
         self._handle = handle
@@ -102,6 +104,7 @@ class Follower:
         self._placed_at = placed_at
         self._grace_seconds = grace_seconds
         self._deliver_stop = deliver_stop
+        self._memory_limit = memory_limit
         self._stop_delivered = False
         self._ended_at = 0.0
         self._unreachable_since: float | None = None
@@ -317,11 +320,13 @@ class Follower:
         lines: tuple[str, ...] = ()
         if not self._seen.exception and (self._seen.end or {}).get("exit_code") != 0:
             lines = await self._offload.scan(self._last_error_lines)
+        limit = await self._offload.io(self._memory_limit, self._run.id)
         return Traces(
             executor=self._executor.name,
             exception=self._seen.exception,
             calls=self._usage.calls,
             error_output=lines,
+            memory_limit_mb=limit,
         )
 
     def _last_error_lines(self) -> tuple[str, ...]:

@@ -15,10 +15,14 @@ from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.exceptions import Conflict, Expired
 from mellea_jupyter.executors.kernel.executor import CONNECTION
+from mellea_jupyter.models.audit import AuditAction
 from mellea_jupyter.models.run import KeptKernel
+from mellea_jupyter.service.access import Action
+from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.service.runs import RunService
+from mellea_jupyter.stores.runs.base import RunStore
 
 LOOK_SECONDS: Final = 2.0
 
@@ -32,9 +36,16 @@ class KernelService:
     """
 
     def __init__(
-        self, *, runs: RunService, folders: RunFolders, offload: Offload, manager: Any
+        self,
+        *,
+        runs: RunService,
+        store: RunStore,
+        folders: RunFolders,
+        offload: Offload,
+        manager: Any,
     ) -> None:
         self._runs = runs
+        self._store = store
         self._folders = folders
         self._offload = offload
         self._manager = manager
@@ -45,10 +56,11 @@ class KernelService:
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
             Expired: its kernel is gone.
             Conflict: it was not kept, or this server can not show it.
         """
-        run = await self._runs.get(run_id, user)
+        run = await self._runs.get(run_id, user, Action.OPEN_KERNEL)
         if run.kernel is None:
             raise Conflict(
                 "The run has left no kernel",
@@ -64,6 +76,8 @@ class KernelService:
             )
         if run.kernel.id not in self._manager:
             self._adopt(run.kernel, connection)
+            entry = audit_entry(user, AuditAction.KERNEL, run)
+            await self._offload.write(self._store.audit, entry)
         return run.kernel
 
     def _adopt(self, kernel: KeptKernel, connection: Path) -> None:

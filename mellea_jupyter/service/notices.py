@@ -246,16 +246,47 @@ class NoticeService:
 
     # -- a run's end ----------------------------------------------------------------------------
 
-    def tell(self, run: Run) -> tuple[Tell, ...]:
+    def tell(self, run: Run, readers: Sequence[str] = ()) -> tuple[Tell, ...]:
         """Who is told that this run ended, and what; for the transaction that ends it.
 
-        Its owner. Those it is shared with join here, with `SHARED_RUN_COMPLETE`, once runs can be
-        shared.
+        Its owner, and the `readers` whom it is shared with. `run.seen` is what its owner is told of
+        how often it has failed so.
         """
         at = clock.now()
-        return (self._tell(run, run.owner_id, NoticeType.RUN_COMPLETE, at),)
+        shared = (self._tell(run, reader, NoticeType.SHARED_RUN_COMPLETE, at) for reader in readers)
+        return (self._tell(run, run.owner_id, NoticeType.RUN_COMPLETE, at), *shared)
+
+    def tell_shared(self, run: Run, readers: Sequence[str], *, by: str) -> tuple[Tell, ...]:
+        """What those are told whom a run is newly shared with; for the transaction that does it.
+
+        In-app and as a toast only: nobody asked for a mail.
+        """
+        at = clock.now()
+        shared = rules.facts(run, at)
+
+        def tell(reader: str) -> Tell:
+            def compose(open_notice: Notice | None, _: NotificationPreferences) -> Told:
+                notice = rules.joined(
+                    open_notice,
+                    shared,
+                    notice_id=clock.new_id("ntc"),
+                    user_id=reader,
+                    type_=NoticeType.RUN_SHARED,
+                    at=at,
+                    by=by,
+                )
+                return Told(notice=notice, closes_at=rules.closes_at(notice))
+
+            return Tell(
+                user_id=reader, type=NoticeType.RUN_SHARED, at=at, lease=self._lease,
+                compose=compose,
+            )  # fmt: skip
+
+        return tuple(map(tell, readers))
 
     def _tell(self, run: Run, user_id: str, type_: NoticeType, at: datetime) -> Tell:
+        if user_id != run.owner_id:
+            run = run.model_copy(update={"seen": None})  # it counts runs that they may not see
         ended = rules.facts(run, at)
 
         def compose(open_notice: Notice | None, preferences: NotificationPreferences) -> Told:

@@ -362,6 +362,13 @@ class Placer:
             msg = f"The environment {placement.environment_id!r} was deleted"
             raise LaunchFailed(msg, reason=StatusReason.ENVIRONMENT_UNAVAILABLE) from error
 
+    def _memory_limit(self, run_id: str) -> float | None:
+        """What the run's environment allows, MiB; None without a limit or an environment."""
+        try:
+            return self._environment(self._store.get_placement(run_id)).memory_mb
+        except (LaunchFailed, RunNotFound, StoreError):
+            return None
+
     def _demo_variables(self, run: Run) -> dict[str, str]:
         """Where the demo model answers, for a run that asks for it and does not say otherwise."""
         if not (run.config.model or "").startswith(DEMO_PREFIX):
@@ -388,6 +395,7 @@ class Placer:
             placed_at=placed_at,
             grace_seconds=self._options.grace_seconds,
             deliver_stop=self._deliver_stop,
+            memory_limit=self._memory_limit,
         )
         await follower.follow()
         await self._offload.write(self._store.release_lease, run.id, lease=self._lease)

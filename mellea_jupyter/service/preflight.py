@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from mellea_jupyter.models.environments import Environment
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.requests import CheckReply, ModelList, ModelOffer, Problem, RunCheck
 from mellea_jupyter.models.variables import is_secret_name
+from mellea_jupyter.service.access import Action
 from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.forecasts import Forecasts
@@ -80,16 +81,20 @@ class Preflight:
 
         Raises:
             RunNotFound: `retry_of` is no run of this user.
+            PermissionDenied: `retry_of` is shared with them, and not for this.
         """
         problems: list[Problem] = []
         asset = None
+        owner = user
         fields = request.config
         if request.retry_of is not None:
-            original = await self._runs.get(request.retry_of, user)
+            action = Action.RECONFIGURE if fields else Action.RETRY
+            original = await self._runs.get(request.retry_of, user, action)
+            owner = replace(user, owner_id=original.owner_id)  # what it is made of is the owner's
             fields = merge_overrides(original.config.to_json(), fields)
             request = request.model_copy(update={"asset_id": original.asset_id})
         try:
-            asset = await self._find_asset(request, user)
+            asset = await self._find_asset(request, owner)
         except MelleaJupyterError as error:
             problems.append(_refusal(error, "path" if request.asset_id is None else "asset_id"))
         config, invalid = _read_config(fields)
@@ -98,12 +103,12 @@ class Preflight:
             problems += _find_masks(config)
         if asset is not None:
             try:
-                config = await self._runs.checked(config, asset, user)
+                config = await self._runs.checked(config, asset, owner)
             except DatasetNotFound as error:
                 problems += _find_unknown_dataset(config, error)
             except MelleaJupyterError as error:
                 problems.append(_refusal(error, "config"))
-        environment = await self._find_environment(config, asset, user, problems)
+        environment = await self._find_environment(config, asset, owner, problems)
         if environment is not None:
             try:
                 check_keeps_kernel(config, environment)

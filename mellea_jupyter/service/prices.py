@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from mellea_jupyter import clock
 from mellea_jupyter.accounting.overrides import read_overrides
 from mellea_jupyter.accounting.price_table import encode_table
 from mellea_jupyter.accounting.pricing import (
@@ -19,6 +18,7 @@ from mellea_jupyter.accounting.pricing import (
     bundled_version,
 )
 from mellea_jupyter.auth.owner import User
+from mellea_jupyter.models.audit import AuditAction
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.prices import (
     PriceListReply,
@@ -28,6 +28,7 @@ from mellea_jupyter.models.prices import (
     RepriceRequest,
 )
 from mellea_jupyter.service.access import visible_to
+from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.stores.runs.base import CallPrice, CallRow, RunStore
@@ -135,14 +136,15 @@ class Repricing:
                 break
             cursor = batch.next
         if not request.dry_run:
-            await self._offload.write(
-                self._store.audit,
-                at=clock.now(),
-                user=user.id,
-                action="reprice",
-                run_id=None,
-                details={"calls": calls_changed, "version": prices.version},
+            entry = audit_entry(
+                user,
+                AuditAction.REPRICE,
+                calls=calls_changed,
+                runs=runs_changed,
+                all_owners=user.is_admin,
+                version=prices.version,
             )
+            await self._offload.write(self._store.audit, entry)
         return RepriceReply(
             dry_run=request.dry_run,
             runs_seen=seen,

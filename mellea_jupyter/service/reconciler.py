@@ -23,6 +23,7 @@ from mellea_jupyter.service.leases import ServiceLease
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer
 from mellea_jupyter.service.records import RunRecords
+from mellea_jupyter.service.sharing import Sharing
 from mellea_jupyter.stores.runs.base import Placement, RunStore
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Reconciler:
         server: str,
         placer: Placer,
         dispatcher: Dispatcher,
+        sharing: Sharing,
     ) -> None:
         self._store = store
         self._records = records
@@ -55,6 +57,7 @@ class Reconciler:
         self._server = server
         self._placer = placer
         self._dispatcher = dispatcher
+        self._sharing = sharing
         self._changes: int | None = None
         self._versions: dict[str, int] = {}
 
@@ -113,6 +116,7 @@ class Reconciler:
         if changes == self._changes:
             return
         first, self._changes = self._changes is None, changes
+        await self._sharing.look()
         query = RunQuery(limit=LOOK_BACK)
         page = await self._offload.io(self._store.list_runs, query, visible_to=None)
         known, self._versions = self._versions, {run.id: run.version for run in page.runs}

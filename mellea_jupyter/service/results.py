@@ -45,6 +45,7 @@ class RunResults:
         signer: LinkSigner,
         offload: Offload,
         get_run: Callable[[str, User], Awaitable[Run]],
+        find_user: Callable[[str], Awaitable[User]],
         masking: Masking,
     ) -> None:
         self._store = store
@@ -54,6 +55,7 @@ class RunResults:
         self._signer = signer
         self._offload = offload
         self._get_run = get_run
+        self._find_user = find_user
         self._masking = masking
 
     async def logs(self, run_id: str, query: LogQuery, user: User) -> LogPage:
@@ -155,11 +157,11 @@ class RunResults:
         """
         await self.get_artifact(run_id, artifact_id, user)
         expires = int(clock.now().timestamp()) + expires_in
-        link = SignedLink(run_id, artifact_id, user, expires)
+        link = SignedLink(run_id, artifact_id, user.owner_id, expires)
         return await self._offload.io(self._signer.sign, link), clock.from_unix(expires)
 
     async def read_link(self, run_id: str, artifact_id: str, signature: str) -> User:
-        """Who may read the artifact by this signature.
+        """Who signed the link, as they are known now: what they may see is asked as for them.
 
         Raises:
             PermissionDenied: it is for something else, was changed, or has expired.
@@ -169,7 +171,7 @@ class RunResults:
             raise PermissionDenied(
                 "The link is not valid, or has expired", hint="Ask for a new one."
             )
-        return link.user
+        return await self._find_user(link.owner_id)
 
     def iter_artifact(
         self, artifact: ArtifactRef, *, start: int = 0, end: int | None = None

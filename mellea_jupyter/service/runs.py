@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ from mellea_jupyter.exceptions import (
 from mellea_jupyter.lifecycle.statuses import RETRYABLE
 from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
 from mellea_jupyter.models.assets import Asset
+from mellea_jupyter.models.audit import AuditAction
 from mellea_jupyter.models.budget import BudgetDecision
 from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
 from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS, Environment
@@ -41,9 +42,11 @@ from mellea_jupyter.models.requests import (
     RunPatch,
 )
 from mellea_jupyter.models.run import Run, StatusReason
+from mellea_jupyter.models.sharing import Principal, RunRole, ShareList, ShareRequest
 from mellea_jupyter.service import secrets
-from mellea_jupyter.service.access import require_access, visible_to
+from mellea_jupyter.service.access import Action
 from mellea_jupyter.service.assets import AssetService
+from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.budgets import budget_answer
 from mellea_jupyter.service.datasets import DatasetService
@@ -53,12 +56,26 @@ from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.run_folder import RunFolders
+from mellea_jupyter.service.sharing import Sharing, viewer_of
 from mellea_jupyter.stores.artifacts.base import ArtifactStore
-from mellea_jupyter.stores.runs.base import Created, CreatedRuns, NewRun, Placement, RunStore
+from mellea_jupyter.stores.runs.base import (
+    Created,
+    CreatedRuns,
+    NewAudit,
+    NewRun,
+    Placement,
+    RunStore,
+)
 
 log = logging.getLogger(__name__)
 
 GroupBy = Literal["day", "owner", "asset", "model", "status"]
+
+
+_CANCELLED_BY: Final = {
+    RunRole.OPERATOR: StatusReason.OPERATOR,
+    RunRole.ADMIN: StatusReason.ADMIN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,7 @@ class _Plan:
     environment: Environment
     placement: Placement
     retry_of: Run | None = None
+    shares_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +108,11 @@ class _Draft:
     run: Run
     placement: Placement
     secret_values: dict[str, str]
+    shares_of: str | None = None
 
 
 class RunService:
-    """Create, look at, change, stop, repeat and delete runs."""
+    """Create, look at, change, stop, repeat, share and delete runs."""
 
     def __init__(
         self,
@@ -109,6 +128,7 @@ class RunService:
         dispatcher: Dispatcher,
         placer: Placer,
         offload: Offload,
+        sharing: Sharing,
         defaults: RunDefaults,
     ) -> None:
         self._store = store
@@ -122,6 +142,7 @@ class RunService:
         self._dispatcher = dispatcher
         self._placer = placer
         self._offload = offload
+        self._sharing = sharing
         self._defaults = defaults
 
     # -- starting -----------------------------------------------------------------------------
@@ -142,7 +163,8 @@ class RunService:
             if replayed is not None:
                 return replayed
         plan = await self._plan(request, user)
-        return await self._record(plan, user, idempotency_key, request_hash)
+        created = await self._record(plan, user, idempotency_key, request_hash)
+        return created.model_copy(update={"run": _as_owner(created.run)})
 
     async def create_group(
         self, request: RunGroupCreate, user: User, *, idempotency_key: str | None = None
@@ -183,7 +205,12 @@ class RunService:
             _draft(plan, user, run_id=run_id, at=at, group_id=group_id)
             for plan, run_id in zip(plans * request.repeat, ids, strict=True)
         ]
-        return await self._write(drafts, idempotency_key, request_hash)
+        entries = [
+            audit_entry(user, AuditAction.CREATE, draft.run, group_id=group_id, bulk=count)
+            for draft in drafts
+        ]
+        created = await self._write(drafts, idempotency_key, request_hash, entries)
+        return created.model_copy(update={"runs": tuple(map(_as_owner, created.runs))})
 
     async def _plan_variant(self, request: RunGroupCreate, number: int, user: User) -> _Plan:
         """Raises as `create_group`; what is wrong with a variant names it."""
@@ -239,7 +266,7 @@ class RunService:
                 hint="Use a new key for a new run.",
                 run_id=run_id,
             )
-        return Created(run=await self._records.get(run_id), replayed=True)
+        return Created(run=_as_owner(await self._records.get(run_id)), replayed=True)
 
     async def checked(self, config: RunConfig, asset: Asset, user: User) -> RunConfig:
         """The config as a run of the asset may have it, with the operator's defaults.
@@ -283,15 +310,27 @@ class RunService:
             )
 
     async def _record(
-        self, plan: _Plan, user: User, idempotency_key: str | None, request_hash: str | None
+        self,
+        plan: _Plan,
+        user: User,
+        idempotency_key: str | None,
+        request_hash: str | None,
+        overrides: Sequence[str] = (),
     ) -> Created:
-        draft = _draft(plan, user, run_id=clock.new_run_id(), at=clock.now())
-        created = await self._write([draft], idempotency_key, request_hash)
+        owner, action, retry_of = user, AuditAction.CREATE, None
+        if plan.retry_of is not None:
+            owner = replace(user, owner_id=plan.retry_of.owner_id)
+            action, retry_of = AuditAction.RETRY, plan.retry_of.id
+        draft = _draft(plan, owner, run_id=clock.new_run_id(), at=clock.now())
+        changed = sorted(overrides) or None
+        entry = audit_entry(user, action, draft.run, retry_of=retry_of, overrides=changed)
+        created = await self._write([draft], idempotency_key, request_hash, [entry])
         return Created(run=created.runs[0], replayed=created.replayed)
 
     async def _write(
-        self, drafts: Sequence[_Draft], idempotency_key: str | None, request_hash: str | None
-    ) -> CreatedRuns:
+        self, drafts: Sequence[_Draft], idempotency_key: str | None, request_hash: str | None,
+        entries: Sequence[NewAudit],
+    ) -> CreatedRuns:  # fmt: skip
         """Write the runs' folders, then their records; neither stays without the other."""
 
         def prepare(draft: _Draft) -> None:
@@ -304,13 +343,14 @@ class RunService:
                 placement=draft.placement,
                 idempotency_key=None if number else idempotency_key,
                 request_hash=request_hash,
+                shares_of=draft.shares_of,
             )
             for number, draft in enumerate(drafts)
         ]
         try:
             for draft in drafts:
                 await self._offload.place(prepare, draft)
-            created = await self._offload.write(self._store.create_runs, new)
+            created = await self._offload.write(self._store.create_runs, new, audit=entries)
         except Exception:
             # A cancelled request may have been recorded all the same; the folders then stay.
             await self._remove_folders(drafts)
@@ -337,14 +377,17 @@ class RunService:
     ) -> Created:
         """Run the same source again, with changed configuration where asked; the new run.
 
-        The same run again for a key used with the same request.
+        The same run again for a key used with the same request. The new run is its owner's, with
+        their secrets, whoever retries it; an operator's is shared as the run before is.
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
             IllegalTransition: it has not failed and was not cancelled.
             InvalidInput: an override is not a valid field or value.
         """
-        original = await self.get(run_id, user)
+        action = Action.RECONFIGURE if request.config_overrides else Action.RETRY
+        original = await self.get(run_id, user, action)
         request_hash = _hash(request, run_id)
         if idempotency_key is not None:
             replayed = await self._find_replayed(user, idempotency_key, request_hash)
@@ -357,16 +400,17 @@ class RunService:
                 tuple(sorted(s.value for s in RETRYABLE)),
                 hint="Cancel it first, or create a new run with its configuration.",
             )
+        owner = replace(user, owner_id=original.owner_id)  # what it is made of is the owner's
         kept = await self._offload.io(secrets.read, self._folders.path(run_id))
         config = _overridden(original.config, request.config_overrides)
-        asset = await self._assets.get(original.asset_id, user)
+        asset = await self._assets.get(original.asset_id, owner)
         asset = asset.model_copy(
             update={"version": original.asset_version, "name": original.asset_name}
         )
-        config = await self.checked(secrets.restore(config, kept), asset, user)
+        config = await self.checked(secrets.restore(config, kept), asset, owner)
         placement = await self._offload.io(self._store.get_placement, run_id)
         environment = await self._environments.resolve(
-            config.environment_id or placement.environment_id, user
+            config.environment_id or placement.environment_id, owner
         )
         self.require_can_ask(config, environment)
         check_keeps_kernel(config, environment)
@@ -390,22 +434,43 @@ class RunService:
             note=original.note,
             tags=original.tags,
         )
-        plan = _Plan(create, asset, environment, placement, retry_of=original)
-        owner = replace(user, owner_id=original.owner_id)
-        created = await self._record(plan, owner, idempotency_key, request_hash)
-        await self._audit(user, "retry", created.run.id, retry_of=run_id)
-        return created
+        shares_of = original.id if original.role is RunRole.OPERATOR else None
+        plan = _Plan(create, asset, environment, placement, original, shares_of)
+        created = await self._record(
+            plan, user, idempotency_key, request_hash, tuple(request.config_overrides)
+        )
+        run = created.run.model_copy(update={"role": original.role})
+        return created.model_copy(update={"run": run})
 
     # -- looking ------------------------------------------------------------------------------
 
-    async def get(self, run_id: str, user: User) -> Run:
-        """A run as the user may see it.
+    async def get(self, run_id: str, user: User, action: Action = Action.READ) -> Run:
+        """A run as the user sees it, if they may do this to it.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
+        """
+        run = await self._sharing.require(await self._records.get(run_id), user, action)
+        return self._dispatcher.with_place(run)
+
+    async def read(self, run_id: str, user: User) -> Run:
+        """`get`, and how often a failed run's failure was seen.
 
         Raises:
             RunNotFound: no such run for this user.
         """
-        run = require_access(await self._records.get(run_id), user)
-        return self._dispatcher.with_place(run)
+        run = await self.get(run_id, user)
+        why = run.error_classification
+        if why is None:
+            return run
+        seen = await self._offload.io(
+            self._store.find_seen,
+            why.fingerprint,
+            owner_id=run.owner_id,
+            visible_to=viewer_of(user),
+        )
+        return run.model_copy(update={"seen": seen})
 
     async def list(self, query: RunQuery, user: User) -> RunPage:
         """A page of the runs the user may see.
@@ -413,8 +478,9 @@ class RunService:
         Raises:
             InvalidCursor, InvalidInput: the cursor or the order is not one of this listing.
         """
-        page = await self._offload.io(self._store.list_runs, query, visible_to=visible_to(user))
-        placed = tuple(self._dispatcher.with_place(run) for run in page.runs)
+        page = await self._offload.io(self._store.list_runs, query, visible_to=viewer_of(user))
+        shown = await self._sharing.with_roles(page.runs, user)
+        placed = tuple(map(self._dispatcher.with_place, shown))
         return page.model_copy(update={"runs": placed})
 
     async def summary(
@@ -429,22 +495,25 @@ class RunService:
         return await self._offload.io(
             self._store.summarize,
             filters,
-            visible_to=visible_to(user),
+            visible_to=viewer_of(user),
             group_by=group_by,
             utc_offset_minutes=utc_offset_minutes,
         )
 
     # -- changing -----------------------------------------------------------------------------
 
-    async def cancel(self, run_id: str, user: User) -> Run:
+    async def cancel(self, run_id: str, user: User, *, bulk: int | None = None) -> Run:
         """Ask for a stop; a queued run is cancelled at once. Asking twice changes nothing.
+
+        `bulk` is the number of runs that were asked for together.
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
             IllegalTransition: it has ended; `details["run"]` is the run as it is.
         """
-        run = await self.get(run_id, user)
-        reason = StatusReason.USER if run.owner_id == user.owner_id else StatusReason.ADMIN
+        run = await self.get(run_id, user, Action.CANCEL)
+        reason = _CANCELLED_BY.get(run.role or RunRole.OWNER, StatusReason.USER)
         at = clock.now()
         stop = StopRequested(
             at=at,
@@ -453,7 +522,11 @@ class RunService:
             reason=reason,
         )
         try:
-            stopped = await self._records.update(run_id, lambda current: apply(current, stop))
+            stopped = await self._records.update(
+                run_id,
+                lambda current: apply(current, stop),
+                audit=[audit_entry(user, AuditAction.CANCEL, run, bulk=bulk)],
+            )
         except IllegalTransition as error:
             ended = await self.get(run_id, user)
             error.details["run"] = ended.to_json()
@@ -463,18 +536,18 @@ class RunService:
             self._dispatcher.kick()
         else:
             await self._placer.stop_asked(stopped)
-        await self._audit(user, "cancel", run_id)
-        return stopped
+        return stopped.model_copy(update={"role": run.role})
 
     async def answer_budget(self, run_id: str, decision: BudgetDecision, user: User) -> Run:
         """Answer a run that waits at its budget. The run as it is; it goes on a moment later.
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
             Conflict: it does not wait.
             InvalidInput: the new limit is not above the one that would be passed.
         """
-        run = await self.get(run_id, user)
+        run = await self.get(run_id, user, Action.ANSWER_BUDGET)
         if run.waiting is None:
             raise Conflict(
                 "The run does not wait for an answer about its budget",
@@ -484,16 +557,17 @@ class RunService:
         answer = budget_answer(run.waiting, decision, by=user.id)
         await self._placer.answer(run, answer)
         details = {name: answer[name] for name in ("decision", "max_cost_usd", "max_llm_calls")}
-        await self._audit(user, "budget", run_id, **details)
+        entry = audit_entry(user, AuditAction.BUDGET, run, **details)
+        await self._offload.write(self._store.audit, entry)
         return run
 
     async def bulk_cancel(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
         """Cancel each; the outcome by run: `cancelled`, or `error: …`."""
         return await _each(
             run_ids,
-            lambda run_id: self.cancel(run_id, user),
+            lambda run_id: self.cancel(run_id, user, bulk=len(run_ids)),
             "cancelled",
-            lambda error: error.hint or error.message,
+            _explain_cancel,
         )
 
     async def update(self, run_id: str, patch: RunPatch, user: User) -> Run:
@@ -501,25 +575,34 @@ class RunService:
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
         """
-        await self.get(run_id, user)
+        run = await self.get(run_id, user, Action.CHANGE)
         given = {name: getattr(patch, name) for name in patch.model_fields_set}
         if given.get("tags", ()) is None:
             given["tags"] = ()
         if given.get("pinned", False) is None:
             given["pinned"] = False
-        return self._dispatcher.with_place(
-            await self._records.update(run_id, lambda run: run.changed(**given))
+        action = AuditAction.PATCH
+        if given.keys() == {"pinned"}:
+            action = AuditAction.PIN if given["pinned"] else AuditAction.UNPIN
+        entry = audit_entry(user, action, run, fields=sorted(given))
+        changed = await self._records.update(
+            run_id, lambda current: current.changed(**given), audit=[entry]
         )
+        return self._dispatcher.with_place(changed.model_copy(update={"role": run.role}))
 
-    async def delete(self, run_id: str, user: User) -> None:
-        """Remove an ended run with everything it kept.
+    async def delete(self, run_id: str, user: User, *, bulk: int | None = None) -> None:
+        """Remove an ended run with everything it kept; the audit trail stays.
+
+        `bulk` is the number of runs that were asked for together.
 
         Raises:
             RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
             Conflict: it has not ended.
         """
-        run = await self.get(run_id, user)
+        run = await self.get(run_id, user, Action.DELETE)
         if not run.is_terminal:
             raise Conflict(
                 f"The run is {run.status}; only ended runs can be deleted",
@@ -527,25 +610,55 @@ class RunService:
                 run=run.to_json(),
             )
         await self._offload.io(self._folders.delete_secrets, run_id)
-        await self._offload.write(self._store.delete_run, run_id, expected_version=run.version)
+        shares = await self._offload.io(self._store.list_shares, run_id)
+        entry = audit_entry(
+            user, AuditAction.DELETE, run, asset_name=run.asset_name, name=run.name, bulk=bulk
+        )
+        await self._offload.write(
+            self._store.delete_run, run_id, expected_version=run.version, audit=[entry]
+        )
         await self._offload.collect(self._artifacts.delete_run, run_id)
         await self._offload.collect(self._folders.delete, run_id)
         self._broker.publish(RunDeleted(run_id=run_id, owner_id=run.owner_id))
-        await self._audit(user, "delete", run_id)
+        self._sharing.run_deleted(run, shares)
 
     async def bulk_delete(self, run_ids: Sequence[str], user: User) -> dict[str, str]:
         """Delete each; the outcome by run: `deleted`, or `error: …`."""
-        return await _each(run_ids, lambda run_id: self.delete(run_id, user), "deleted")
-
-    async def _audit(self, user: User, action: str, run_id: str, **details: Any) -> None:
-        await self._offload.write(
-            self._store.audit,
-            at=clock.now(),
-            user=user.id,
-            action=action,
-            run_id=run_id,
-            details=details,
+        return await _each(
+            run_ids, lambda run_id: self.delete(run_id, user, bulk=len(run_ids)), "deleted"
         )
+
+    # -- sharing ------------------------------------------------------------------------------
+
+    async def shares(self, run_id: str, user: User) -> ShareList:
+        """With whom a run is shared.
+
+        Raises:
+            RunNotFound: no such run for this user.
+            PermissionDenied: it is shared with them, and not for this.
+        """
+        return await self._sharing.shares(await self.get(run_id, user, Action.SHARE))
+
+    async def share(self, run_id: str, request: ShareRequest, user: User) -> ShareList:
+        """Share a run with somebody, or change what that allows.
+
+        Raises:
+            RunNotFound, PermissionDenied: as for `shares`.
+            InvalidInput: with its owner.
+            QuotaExceeded: it is shared with too many already.
+        """
+        run = await self.get(run_id, user, Action.SHARE)
+        return await self._sharing.share(run, request, user)
+
+    async def unshare(self, run_id: str, principal: Principal, user: User) -> ShareList:
+        """Revoke a share.
+
+        Raises:
+            RunNotFound, PermissionDenied: as for `shares`.
+            ShareNotFound: it is not shared with them.
+        """
+        run = await self.get(run_id, user, Action.SHARE)
+        return await self._sharing.unshare(run, principal, user)
 
 
 def check_keeps_kernel(config: RunConfig, environment: Environment) -> None:
@@ -597,7 +710,17 @@ def _draft(
         group_id=group_id,
     )
     placement = plan.placement.model_copy(update={"run_id": run_id})
-    return _Draft(apply(run, Enqueued()), placement, secret_values)
+    return _Draft(apply(run, Enqueued()), placement, secret_values, plan.shares_of)
+
+
+def _as_owner(run: Run) -> Run:
+    """A run as whoever has just made it sees it."""
+    return run.model_copy(update={"role": RunRole.OWNER})
+
+
+def _explain_cancel(error: MelleaJupyterError) -> str:
+    """Of a run that has ended, how it ended says more than what a cancel expects."""
+    return error.hint or error.message if isinstance(error, IllegalTransition) else error.message
 
 
 async def _each(

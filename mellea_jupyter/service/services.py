@@ -28,6 +28,7 @@ from mellea_jupyter.executors.docker.executor import DockerExecutor, DockerOptio
 from mellea_jupyter.executors.kernel.executor import KernelExecutor, KernelOptions
 from mellea_jupyter.executors.process import ProcessExecutor
 from mellea_jupyter.executors.registry import create_executors
+from mellea_jupyter.models.audit import AuditAction
 from mellea_jupyter.models.events import RunChanged
 from mellea_jupyter.models.ids import RunId
 from mellea_jupyter.models.prices import PriceListReply
@@ -36,6 +37,7 @@ from mellea_jupyter.notifications.base import Channel
 from mellea_jupyter.retention.policy import RetentionPolicy
 from mellea_jupyter.retention.sweeper import Sweeper
 from mellea_jupyter.service.assets import AssetService
+from mellea_jupyter.service.auditing import AuditTrail, audit_entry
 from mellea_jupyter.service.broker import Broker, Subscription
 from mellea_jupyter.service.calls import RunCalls
 from mellea_jupyter.service.collector import Collector
@@ -62,6 +64,7 @@ from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.results import RunResults
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.service.runs import RunDefaults, RunService
+from mellea_jupyter.service.sharing import Sharing
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
 from mellea_jupyter.stores.notices.sql import SqlNoticeStore
@@ -115,6 +118,8 @@ class ServiceOptions:
 class Services:
     """Everything the handlers call."""
 
+    _subscription: Subscription | None = None
+
     def __init__(self, options: ServiceOptions) -> None:
         """Open the stores and put the parts together; nothing runs before `start`. Blocks.
 
@@ -160,6 +165,9 @@ class Services:
         )
         self._outbox = Outbox(
             store=notices, offload=self._offload, lease=self._lease, channels=channels
+        )
+        self.sharing = Sharing(
+            store=self._store, broker=self.broker, notices=self.notices, offload=self._offload
         )
         records = RunRecords(
             store=self._store,
@@ -251,6 +259,7 @@ class Services:
             server=options.server_name,
             placer=self._placer,
             dispatcher=self._dispatcher,
+            sharing=self.sharing,
         )
         self.runs = RunService(
             store=self._store,
@@ -264,6 +273,7 @@ class Services:
             dispatcher=self._dispatcher,
             placer=self._placer,
             offload=self._offload,
+            sharing=self.sharing,
             defaults=RunDefaults(
                 options.default_model,
                 options.max_timeout_seconds,
@@ -281,10 +291,16 @@ class Services:
             signer=LinkSigner(data_dir / "signing.key"),
             offload=self._offload,
             get_run=self.runs.get,
+            find_user=self.sharing.find_user,
             masking=masking,
         )
+        self.audit = AuditTrail(store=self._store, offload=self._offload, get_run=self.runs.get)
         self.kernels = KernelService(
-            runs=self.runs, folders=folders, offload=self._offload, manager=options.kernel.manager
+            runs=self.runs,
+            store=self._store,
+            folders=folders,
+            offload=self._offload,
+            manager=options.kernel.manager,
         )
         self.calls = RunCalls(
             store=self._store,
@@ -323,7 +339,6 @@ class Services:
             remove=self._kept.remove,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._subscription: Subscription | None = None
 
     @property
     def active_runs(self) -> int:
@@ -407,7 +422,13 @@ class Services:
             raise PermissionDenied(
                 "Only administrators sweep", hint="What has expired goes by itself within an hour."
             )
-        return await self._sweeper.sweep(dry_run=dry_run)
+        swept = await self._sweeper.sweep(dry_run=dry_run)
+        if not dry_run:
+            entry = audit_entry(
+                user, AuditAction.SWEEP, runs=len(swept.runs), size_bytes=swept.size_bytes
+            )
+            await self._offload.write(self._store.audit, entry)
+        return swept
 
     async def _remove_orphans(self) -> None:
         """Remove folders of runs that were never recorded, or whose deletion was interrupted."""
@@ -455,6 +476,7 @@ class Services:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.sharing.close()
         await self.environments.close()
         await self.kernels.close()
         await self._placer.close()

@@ -89,9 +89,9 @@ class JupyterServer:
             raise RuntimeError(msg)
         return self._process
 
-    def http(self, **kwargs: Any) -> httpx.Client:
-        """A client with this server's token."""
-        headers = {"Authorization": f"token {self.token}"}
+    def http(self, *, token: str | None = None, **kwargs: Any) -> httpx.Client:
+        """A client with this server's token, or another one."""
+        headers = {"Authorization": f"token {token or self.token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, **kwargs)
 
     def environment(self) -> dict[str, str]:

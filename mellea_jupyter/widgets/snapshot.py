@@ -274,7 +274,16 @@ def _failure_rows(run: Run) -> list[str]:
     rows = [run.error_message or phrases.ending(run)]
     if run.error is not None and run.error.message not in rows[0]:
         rows.append(f"{run.error.type}: {run.error.message}")
-    return [*rows, f"Its log: run.logs() or jupyter mellea logs {short}. Again: run.retry()"]
+    why = run.error_classification
+    log = f"Its log: run.logs() or jupyter mellea logs {short}."
+    if why is None:
+        return [*rows, f"{log} Again: run.retry()"]
+    if why.location is not None:
+        place = f"{why.location.file}, line {why.location.line}"
+        rows.append(f"{place}: {why.location.text}" if why.location.text else place)
+    told = [phrases.failure_sentence(why), *rows, why.suggestion, phrases.next_command(run) or "",
+            phrases.seen(run) and f"Seen {phrases.seen(run)}.", log]  # fmt: skip
+    return [each for each in told if each]
 
 
 def _head(run: Run) -> str:

@@ -10,7 +10,7 @@ from jupyter_server.auth import User as JupyterUser
 from jupyter_server.auth.identity import LegacyIdentityProvider
 from jupyter_server.auth.login import LegacyLoginHandler
 
-from mellea_jupyter.auth.owner import User, account_name, names_people, owner_of
+from mellea_jupyter.auth.owner import User, account_name, names_people, owner_of, promoted
 
 
 @dataclass
@@ -100,3 +100,37 @@ def test_an_account_without_a_name_is_local(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert account_name() == "local"
+
+
+@pytest.mark.parametrize(
+    ("known", "groups"),
+    [
+        ({}, ()),
+        ({"groups": None}, ()),
+        ({"groups": ["lab", "class"]}, ("class", "lab")),
+    ],
+)
+def test_groups_are_those_the_hub_tells(known: dict[str, Any], groups: tuple[str, ...]) -> None:
+    assert owner_of(hub("ann", **known), HubProvider()).groups == groups
+
+
+@dataclass
+class GroupedUser(JupyterUser):
+    """A user of a provider that knows groups."""
+
+    groups: list[str] = field(default_factory=list)
+
+
+def test_a_provider_may_give_its_users_groups() -> None:
+    user = owner_of(GroupedUser(username="ann", groups=["lab"]), TokenProvider())
+    assert user.groups == ("lab",)
+
+
+def test_the_settings_name_administrators_and_their_groups() -> None:
+    ann = User(id="ann", owner_id="ann", groups=("lab", "staff"))
+    assert promoted(ann, (), ()) == ann
+    assert promoted(ann, ("bob",), ("class",)) == ann
+    assert promoted(ann, ("ann",), ()).is_admin
+    assert promoted(ann, (), ("staff",)).is_admin
+    root = User(id="root", owner_id="root", is_admin=True)
+    assert promoted(root, (), ()).is_admin

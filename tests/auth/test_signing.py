@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mellea_jupyter.auth.owner import User
 from mellea_jupyter.auth.signing import LinkSigner, SignedLink
 
-ADA = User(id="ada@laptop", owner_id="ada", is_admin=False, name="Ada")
 SOON = 4_000_000_000
-LINK = SignedLink("run", "art_1", ADA, SOON)
+LINK = SignedLink("run", "art_1", "ada", SOON)
 
 
 @pytest.fixture

@@ -19,11 +19,32 @@ import pytest
 from mellea_jupyter.cli import doctor, main
 from mellea_jupyter.cli.doctor import check_data_dir, file_system_of
 from mellea_jupyter.cli.run import exit_code
+from mellea_jupyter.models.failures import (
+    ErrorClassification,
+    FailureCategory,
+    FailureSeen,
+    FailureType,
+    NextAction,
+    NextStep,
+)
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run
 
 Capture = pytest.CaptureFixture[str]
+
+
+RATE_LIMITED: dict[str, Any] = {
+    "error_classification": ErrorClassification(
+        category=FailureCategory.EXTERNAL_SERVICE, type=FailureType.RATE_LIMITED, confidence=1,
+        retryable=True, summary="rate limit", explanation="The provider refused a call.",
+        suggestion="Wait, then try again.", fingerprint="f1",
+        next_step=NextStep(action=NextAction.RETRY, label="Retry"),
+    ),
+    "seen": FailureSeen.model_validate(
+        {"count": 4, "first_seen_at": "2026-01-15T12:00Z", "last_seen_at": "2026-01-16T12:00Z"}
+    ),
+}  # fmt: skip
 
 
 def _ends_with(fake: FakeServer, status: str, **fields: Any) -> None:
@@ -73,6 +94,39 @@ def test_json_is_one_object_on_stdout_and_all_else_is_on_stderr(
     assert json.loads(out)["status"] == "failed"
     assert out.count("\n") == 1
     assert "to stdout\n" in err
+
+
+def test_a_failed_run_says_what_happened_what_to_do_and_how_often_it_was(
+    fake: FakeServer, capsys: Capture
+) -> None:
+    _ends_with(fake, "failed", exit_code=1, error_message="Error code: 429", **RATE_LIMITED)
+    assert main(["run", "trip.py"]) == 1
+    err = capsys.readouterr().err
+    run_id = next(iter(fake.runs))
+    expected = {
+        "status": "failed",
+        "error": "Error code: 429",
+        "failure": "rate limit (external service)",
+        "why": "The provider refused a call.",
+        "next": "Wait, then try again.",
+        "command": f"jupyter mellea retry {run_id[:8]}",
+        "seen": "4 times since 2026-01-15 (jupyter mellea ls --failure f1)",
+    }
+    assert expected.items() <= dict(_rows(err)).items()
+    assert main(["show", run_id]) == 0
+    assert expected.items() <= dict(_rows(capsys.readouterr().out)).items()
+    assert main(["show", run_id, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["error_classification"]["next_step"]["action"] == "retry"
+    assert shown["seen"]["count"] == 4
+    assert main(["ls", "--failure", "f1"]) == 0
+    assert "failed: rate limit" in capsys.readouterr().out
+    assert "fingerprint=f1" in fake.requests[-1][1]
+
+
+def _rows(text: str) -> list[tuple[str, str]]:
+    found = (line.split(None, 1) for line in text.splitlines())
+    return [(words[0], words[1].strip()) for words in found if len(words) == 2]
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,11 @@ class RunTab:
         return self.root.locator(".jp-MelleaRun-header")
 
     @property
+    def failure(self) -> Locator:
+        """The box that says why it failed."""
+        return self.root.locator(".jp-MelleaRun-failure")
+
+    @property
     def controls(self) -> Locator:
         return self.root.get_by_role("toolbar", name="Run", exact=True)
 

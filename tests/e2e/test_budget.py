@@ -60,7 +60,7 @@ def test_a_run_asks_in_its_tab_and_in_the_sidebar(
     expect(item).to_contain_text("Would pass $0.020.")
     expect(item).to_contain_text("$0.018")
     item.get_by_role("button", name="Stop").click()
-    tab.expect_status("failed · over the budget")
+    tab.expect_status("failed · budget exceeded")
     expect(tab.header).to_contain_text("1 call was not made: over the budget.")
     expect(tab.header.get_by_role("button", name="Stop")).to_have_count(0)
     assert endpoint.counts()["requests"] == 5
@@ -109,4 +109,4 @@ def test_the_launch_dialog_forecasts_and_takes_a_budget(
     tab = lab.run_tab
     expect(tab.header).to_contain_text("Would pass $0.010.")
     tab.header.get_by_role("button", name="Stop").click()
-    tab.expect_status("failed · over the budget")
+    tab.expect_status("failed · budget exceeded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from mellea_jupyter.failures.classifier import classify
 from mellea_jupyter.failures.evidence import Evidence, Raised
+from mellea_jupyter.failures.exceptions import Finding
+from mellea_jupyter.failures.suggestions import advise
 from mellea_jupyter.models.failures import FailureCategory, FailureType, NextAction
 
 RATE_LIMIT = {
@@ -207,3 +210,101 @@ def test_whatever_a_journal_holds_there_is_an_answer(
     assert 0 <= found.confidence <= 1
     assert found.suggestion
     assert found.summary
+
+
+@pytest.mark.parametrize(
+    ("exception", "fields", "said"),
+    [
+        (RATE_LIMIT, {}, "The provider refused a call: too many of them in too short a time."),
+        (
+            {"type": "KeyError", "message": "'sk-live-1'", "frames": [line('trip["sk-live-1"]')]},
+            {},
+            "KeyError was raised at line 3 of trip.py.",
+        ),
+        (
+            {"type": "ModuleNotFoundError", "message": "No module named 'numpy.core'"},
+            {},
+            "The package numpy that the program imports is not in its environment.",
+        ),
+        (
+            None,
+            {"reason": "timeout", "timeout_seconds": 2.5},
+            "It was stopped at its time limit of 2.5 s.",
+        ),
+        (
+            None,
+            {"reason": "budget_exceeded", "max_cost_usd": Decimal("0.50"), "max_llm_calls": 7},
+            "The next call would have passed the budget of $0.50 and 7 calls.",
+        ),
+        (
+            None,
+            {"reason": "out_of_memory", "memory_limit_mb": 300.0},
+            "It needed more memory than the 300 MB it may have.",
+        ),
+        (None, {"exit_code": 4}, "It ended with exit code 4, and nothing says why."),
+        (None, {"exit_code": -9}, "Its process was ended by signal 9."),
+    ],
+)
+def test_what_happened_is_one_sentence(
+    exception: dict[str, Any] | None, fields: dict[str, Any], said: str
+) -> None:
+    assert classify(ended_with(exception, **fields)).explanation == said
+
+
+@pytest.mark.parametrize("kind", FailureType)
+def test_every_type_is_explained_in_a_sentence(kind: FailureType) -> None:
+    told = advise(Finding(kind, 0.9, "said sk-live-1"), ended_with(None, exit_code=1), None)
+    assert told.explanation.endswith(".")
+    assert "sk-live-1" not in told.explanation
+    assert told.suggestion.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("fields", "overrides", "command"),
+    [
+        (
+            {"reason": "timeout", "timeout_seconds": 3600.0},
+            {"timeout_seconds": 7200},
+            "jupyter mellea retry 0123abcd --set timeout_seconds=7200",
+        ),
+        (
+            {"reason": "timeout", "timeout_seconds": 0.25},
+            {"timeout_seconds": 0.5},
+            "jupyter mellea retry 0123abcd --set timeout_seconds=0.5",
+        ),
+        ({"reason": "timeout", "timeout_seconds": 7 * 24 * 3600.0}, None, None),
+        (
+            {"reason": "budget_exceeded", "max_cost_usd": Decimal("0.50")},
+            {"max_cost_usd": "1.00"},
+            "jupyter mellea retry 0123abcd --set max_cost_usd=1.00",
+        ),
+        (
+            {
+                "reason": "budget_exceeded", "max_cost_usd": Decimal("0.50"), "max_llm_calls": 3,
+                "message": "this run may make 3 LLM call(s) (max_llm_calls) and has made them all",
+            },
+            {"max_llm_calls": 6},
+            "jupyter mellea retry 0123abcd --set max_llm_calls=6",
+        ),
+        (
+            {"reason": "out_of_memory", "memory_limit_mb": 300.0},
+            None,
+            "jupyter mellea env set env_1 memory_mb=600 && jupyter mellea retry 0123abcd",
+        ),
+    ],
+)  # fmt: skip
+def test_a_limit_that_was_met_is_doubled_for_the_retry(
+    fields: dict[str, Any], overrides: dict[str, Any] | None, command: str | None
+) -> None:
+    step = classify(ended_with(None, **fields)).next_step
+    assert step is not None
+    assert step.overrides == overrides
+    assert step.command_for("0123abcd-0000", "env_1") == command
+
+
+def test_a_missing_key_is_given_to_the_retry() -> None:
+    error = {"type": "openai.AuthenticationError", "message": "set OPENAI_API_KEY", "status": 401}
+    step = classify(ended_with(error)).next_step
+    assert step is not None
+    assert step.action == NextAction.SET_KEY
+    assert step.command_for("0123abcd-0000") == "jupyter mellea retry 0123abcd -e OPENAI_API_KEY"

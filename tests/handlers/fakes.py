@@ -45,6 +45,7 @@ from mellea_jupyter.models.calls import (
 )
 from mellea_jupyter.models.environments import Environment, EnvironmentList
 from mellea_jupyter.models.events import RunChanged, RunDeleted
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.frames import LogFrame, LogLevel, LogPage, LogStream
 from mellea_jupyter.models.notifications import (
     Notice,
@@ -66,7 +67,7 @@ from mellea_jupyter.models.pages import (
 )
 from mellea_jupyter.models.requests import RetryRequest, RunCreate, RunPatch
 from mellea_jupyter.models.run import Run, RunStatus
-from mellea_jupyter.service.broker import Broker
+from mellea_jupyter.service.broker import AccessChanged, Broker
 from mellea_jupyter.stores.journals.base import EncodedBatch, LogQuery
 from mellea_jupyter.stores.runs.base import Created
 
@@ -100,6 +101,7 @@ class FakeRuns:
     queries: list[RunQuery] = field(default_factory=list)
     summaries: list[tuple[RunFilters, dict[str, Any]]] = field(default_factory=list)
     failure: Exception | None = None
+    seen: FailureSeen | None = None
 
     def put(self, run: Run) -> Run:
         """Store a run and tell the broker."""
@@ -131,6 +133,11 @@ class FakeRuns:
         if run is None or not (user.is_admin or run.owner_id == user.owner_id):
             raise RunNotFound(run_id)
         return run
+
+    async def read(self, run_id: str, user: User) -> Run:
+        run = await self.get(run_id, user)
+        seen = None if run.error_classification is None else self.seen
+        return run.model_copy(update={"seen": seen})
 
     async def list(self, query: RunQuery, user: User) -> RunPage:
         self.queries.append(query)
@@ -510,6 +517,26 @@ class FakeNotices:
             self.watchers.remove(entry)
 
 
+class FakeSharing:
+    """`Sharing` of runs that nobody shares."""
+
+    def __init__(self) -> None:
+        self.users: list[User] = []
+        self.lost = asyncio.Event()
+
+    def met(self, user: User) -> None:
+        self.users.append(user)
+
+    async def seen_by(self, run: Run, user: User) -> Run | None:
+        return run if user.is_admin or run.owner_id == user.owner_id else None
+
+    def concerns(self, change: AccessChanged, user: User) -> bool:
+        return False
+
+    async def until_lost(self, run: Run, user: User) -> None:
+        await self.lost.wait()
+
+
 class FakeServices:
     """What `MelleaApp.services()` gives in these tests."""
 
@@ -522,6 +549,7 @@ class FakeServices:
         self.environments = FakeEnvironments()
         self.logs = FakeLogs()
         self.notices = FakeNotices()
+        self.sharing = FakeSharing()
         self.active_runs = 0
 
     async def stop(self) -> None:

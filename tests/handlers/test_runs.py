@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mellea_jupyter.exceptions import QuotaExceeded, SchemaTooNew, StoreBusy
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import RunFilters
 from mellea_jupyter.models.run import Run, RunStatus
 from tests.handlers.conftest import Ask, body
@@ -128,14 +129,14 @@ async def test_the_list_passes_all_filters_on(ask: Ask, services: FakeServices) 
         "GET",
         "api/runs?status=failed&status=running&owner_id=ann&asset_id=prog_1&model=openai/gpt-4o"
         "&tags=a&tags=b&started_after=2026-01-15T10:30:00Z&started_before=2026-01-16T00:00:00Z"
-        "&search=lisbon&sort=-cost&limit=1000&_=1699&_xsrf=y&no_track_activity=1",
+        "&fingerprint=f1&fingerprint=f2&search=lisbon&sort=-cost&limit=1000&_=1699&_xsrf=y&no_track_activity=1",
     )
     assert reply.code == 200, reply.body
     query = services.runs.queries[-1]
     assert [each.value for each in query.status] == ["failed", "running"]
     assert (query.owner_id, query.asset_id, query.tags) == (("ann",), ("prog_1",), ("a", "b"))
     assert (query.model, query.search, query.sort) == (("openai/gpt-4o",), "lisbon", "-cost")
-    assert query.limit == 1000
+    assert (query.limit, query.fingerprint) == (1000, ("f1", "f2"))
     assert query.started_after is not None
     assert query.started_after.isoformat() == "2026-01-15T10:30:00+00:00"
 
@@ -160,6 +161,24 @@ async def test_a_wrong_query_is_422_and_names_the_parameter(
     reply = await ask("GET", f"api/runs?{query}")
     assert reply.code == 422
     assert body(reply)["details"]["field"] == field
+
+
+async def test_one_failed_run_is_read_with_how_often_that_was_seen(
+    ask: Ask, services: FakeServices, owner_id: str
+) -> None:
+    why = {
+        "category": "user_code", "type": "runtime_error", "confidence": 0.9, "retryable": False,
+        "summary": "KeyError", "suggestion": "Look at the line.", "fingerprint": "f1",
+    }  # fmt: skip
+    run = services.runs.put(make_run(owner_id, status="failed", error_classification=why))
+    at = "2026-01-15T10:30:00.000Z"
+    services.runs.seen = FailureSeen.model_validate(
+        {"count": 4, "first_seen_at": at, "last_seen_at": at}
+    )
+    read = body(await ask("GET", f"api/runs/{run.id}"))
+    assert read["seen"] == {"count": 4, "first_seen_at": at, "last_seen_at": at}
+    (listed,) = body(await ask("GET", "api/runs"))["runs"]
+    assert listed["seen"] is None
 
 
 async def test_a_cache_buster_without_a_name_is_ignored(jp_fetch: Any, ask: Ask) -> None:

@@ -11,6 +11,14 @@ from typing import Any
 
 import pytest
 
+from mellea_jupyter.models.failures import (
+    ErrorClassification,
+    FailureCategory,
+    FailureSeen,
+    FailureType,
+    NextAction,
+    NextStep,
+)
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.notifications import Notice, NotificationPreferences
 from mellea_jupyter.models.run import RunStatus
@@ -70,6 +78,39 @@ def test_a_mail_arrives_over_starttls_with_a_login(mailbox: Mailbox) -> None:
         assert "timed out" in part
         assert "4 m 12 s" in part
         assert "7 LLM calls" in part
+
+
+def rate_limited(count: int) -> Notice:
+    why = ErrorClassification(
+        category=FailureCategory.EXTERNAL_SERVICE, type=FailureType.RATE_LIMITED, confidence=1,
+        retryable=True, summary="rate limit", explanation="It called <too> often.",
+        suggestion="Wait, then try again.", fingerprint="f1",
+        next_step=NextStep(action=NextAction.RETRY, label="Retry"),
+    )  # fmt: skip
+    seen = FailureSeen(count=count, first_seen_at=NOON, last_seen_at=NOON)
+    return failed(error_classification=why, seen=seen)
+
+
+def test_a_failure_is_explained_with_the_next_step_and_where_it_was_seen(mailbox: Mailbox) -> None:
+    deliver(mailbox, message(rate_limited(4)))
+    text, html = parts(mailbox.mails[0])
+    others = "https://lab.example.org/user/ada/lab?mellea-dashboard&mellea-failure=f1"
+    assert re.search(
+        r"FAILED  trip.py \(rate limit\)\r?\n  0 ms\r?\n  It called <too> often\.\r?\n"
+        r"  Wait, then try again\.\r?\n    jupyter mellea retry 00000000\r?\n"
+        r"  Seen 4 times since 2026-03-01: " + re.escape(others) + r"\r?\n",
+        text,
+    )
+    assert "It called &lt;too&gt; often." in html
+    assert "<code>jupyter mellea retry 00000000</code>" in html
+    assert f'href="{others.replace("&", "&amp;")}">Seen 4 times since 2026-03-01</a>' in html
+
+
+def test_a_failure_that_is_new_was_not_seen(mailbox: Mailbox) -> None:
+    deliver(mailbox, message(rate_limited(1)), public_url="")
+    for part in parts(mailbox.mails[0]):
+        assert "Wait, then try again." in part
+        assert "Seen" not in part
 
 
 def test_runs_that_ended_together_are_one_mail_with_failures_first(mailbox: Mailbox) -> None:

@@ -10,6 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from mellea_jupyter.models.config import RunConfig
+from mellea_jupyter.models.failures import (
+    ErrorClassification,
+    FailureCategory,
+    FailureSeen,
+    FailureType,
+    NextAction,
+    NextStep,
+)
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.notifications import (
     Notice,
@@ -73,6 +81,24 @@ class TestFacts:
         facts = rules.facts(run, NOON)
         assert secret not in facts.model_dump_json()
         assert facts.reason == "ValueError"
+
+    def test_a_failure_is_told_with_what_to_do(self) -> None:
+        step = NextStep(action=NextAction.RETRY, label="Retry")
+        why = ErrorClassification(
+            category=FailureCategory.EXTERNAL_SERVICE, type=FailureType.RATE_LIMITED,
+            confidence=1, evidence=("sk-live-123",), retryable=True, summary="rate limit",
+            explanation="Too many calls.", suggestion="Wait\r\nBcc: eve@example.org.",
+            next_step=step, stack_trace="sk-live-123", fingerprint="f1",
+        )  # fmt: skip
+        seen = FailureSeen(count=4, first_seen_at=NOON, last_seen_at=NOON)
+        run = make_run(status=RunStatus.FAILED, error_classification=why, seen=seen)
+        facts = rules.facts(run, NOON)
+        assert facts.reason == "rate limit"
+        assert facts.failure is not None
+        assert facts.failure.command == "jupyter mellea retry 00000000"
+        assert facts.failure.suggestion == "Wait Bcc: eve@example.org."
+        assert facts.failure.seen == seen
+        assert "sk-live-123" not in facts.model_dump_json()
 
     @pytest.mark.parametrize("kind", ["no type\nBcc: x@y", "a b", "x" * 200, ""])
     def test_an_error_type_that_is_none_is_not_repeated(self, kind: str) -> None:

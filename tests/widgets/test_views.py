@@ -19,6 +19,14 @@ from mellea_jupyter.client import ClientError, MelleaClient, RunHandle
 from mellea_jupyter.client.errors import InvalidConfig
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.calls import LoopAttempt, LoopRequirement, SamplingLoop, Verdict
+from mellea_jupyter.models.failures import (
+    ErrorClassification,
+    FailureCategory,
+    FailureType,
+    NextAction,
+    NextStep,
+    SourceLocation,
+)
 from mellea_jupyter.models.metrics import RunMetrics as Metrics
 from mellea_jupyter.models.run import ErrorDetails, RunStatus
 from mellea_jupyter.widgets import View, ladders
@@ -99,6 +107,26 @@ def test_a_failure_says_what_to_do_next(fake: FakeServer, client: MelleaClient) 
     assert "No key." in text
     assert f"jupyter mellea logs {run.id[:8]}" in text
     assert "run.retry()" in text
+
+
+def test_a_failure_is_explained_in_the_saved_card(fake: FakeServer, client: MelleaClient) -> None:
+    run = fake.add(a_run())
+    at = SourceLocation(file="trip.py", line=2, function="plan", text='trip["<city>"]')
+    why = ErrorClassification(
+        category=FailureCategory.EXTERNAL_SERVICE, type=FailureType.RATE_LIMITED, confidence=1,
+        retryable=True, summary="rate limit", explanation="The provider refused a call.",
+        suggestion="Wait, then try again.", fingerprint="f1", location=at,
+        next_step=NextStep(action=NextAction.RETRY, label="Retry"),
+    )  # fmt: skip
+    fake.end(run.id, "failed", exit_code=1, error_message="429", error_classification=why)
+    bundle = bundle_of(client.handle(run.id))
+    for text in (bundle["text/plain"], bundle["text/html"]):
+        assert "failed: rate limit" in text
+        assert "Rate limit. The provider refused a call." in text
+        assert "Wait, then try again." in text
+        assert f"jupyter mellea retry {run.id[:8]}" in text
+    assert 'trip.py, line 2: trip["<city>"]' in bundle["text/plain"]
+    assert "trip[&quot;&lt;city&gt;&quot;]" in bundle["text/html"]
 
 
 def test_unmet_requirements_are_said(fake: FakeServer, client: MelleaClient) -> None:

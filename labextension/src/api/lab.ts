@@ -1,6 +1,6 @@
 // The endpoints that only JupyterLab needs; a widget elsewhere does without their code.
 
-import { RunsApi, type IReadOptions } from './rest.js';
+import { queryString, RunsApi, type IReadOptions } from './rest.js';
 import type {
   ArtifactList,
   Run,
@@ -16,7 +16,9 @@ import type {
   DatasetCreate,
   DatasetPage,
   DatasetVersionList,
+  Environment,
   EnvironmentList,
+  EnvironmentPatch,
   GetDatasetsQuery,
   GetNotificationsQuery,
   ModelList,
@@ -25,6 +27,9 @@ import type {
   NotificationPreferencesPatch,
   NotificationSettings,
   RunCheck,
+  Share,
+  ShareList,
+  ShareRequest,
   TestMailReply,
   UnreadCount
 } from './schema.js';
@@ -65,6 +70,10 @@ export class LabApi extends RunsApi {
     return this.read('environments', {});
   }
 
+  updateEnvironment(environmentId: string, patch: Partial<EnvironmentPatch>): Promise<Environment> {
+    return this.write('PATCH', `environments/${environmentId}`, patch);
+  }
+
   listDatasets(query: GetDatasetsQuery): Promise<DatasetPage> {
     return this.read('datasets', query);
   }
@@ -76,6 +85,20 @@ export class LabApi extends RunsApi {
   /** Register what is at a path or URL now; the reply comes when all of it is read. */
   registerDataset(body: DatasetCreate): Promise<Dataset> {
     return this.write('POST', 'datasets', body);
+  }
+
+  listShares(runId: string): Promise<ShareList> {
+    return this.read(`runs/${runId}/shares`, {});
+  }
+
+  /** Share a run, or change what a share allows; all its shares. */
+  share(runId: string, body: ShareRequest): Promise<ShareList> {
+    return this.write('POST', `runs/${runId}/share`, body);
+  }
+
+  /** Revoke a share; those that are left. */
+  unshare(runId: string, { kind, name }: Pick<Share, 'kind' | 'name'>): Promise<ShareList> {
+    return this.write('DELETE', `runs/${runId}/share${queryString({ kind, name })}`);
   }
 
   listNotices(query: GetNotificationsQuery, options?: IReadOptions): Promise<NoticePage> {

@@ -119,6 +119,57 @@ export type AssetPage = {
   next: string | null;
 };
 
+/** One share of an asset: who may execute it. */
+export type AssetShare = {
+  /** What `name` names. */
+  kind: 'user' | 'group' | 'everyone';
+  /** The user or group; empty for everyone. */
+  name: string;
+  /** Who shared it. */
+  shared_by: string;
+  /** When they did. */
+  shared_at: string;
+};
+
+/** Who may execute an asset besides its owner. */
+export type AssetShareList = {
+  /** Whose it is. */
+  owner_id: string;
+  /** Everyone first, then groups and users by name. */
+  shares: AssetShare[];
+};
+
+/** What was done. */
+export type AuditAction = 'create' | 'cancel' | 'retry' | 'patch' | 'pin' | 'unpin' | 'delete' | 'share' | 'unshare' | 'budget' | 'kernel' | 'share_asset' | 'unshare_asset' | 'reprice' | 'sweep';
+
+/** One entry. None is ever changed or removed, also not when its run is deleted. */
+export type AuditEntry = {
+  /** Its number; later ones are higher. */
+  id: number;
+  /** When. */
+  at: string;
+  /** Who. */
+  user: string;
+  /** What they did. */
+  action: string;
+  /** To which run; null for what is about many or none. */
+  run_id: string | null;
+  /** Whose run it was; null in early entries. */
+  owner_id: string | null;
+  /** An administrator acted on what is somebody else's. */
+  admin_override: boolean;
+  /** More, depending on the action. */
+  details: Record<string, JsonValue>;
+};
+
+/** A page of the audit trail, the latest first. */
+export type AuditPage = {
+  /** The entries. */
+  entries: AuditEntry[];
+  /** Cursor of the next page; null on the last. */
+  next: string | null;
+};
+
 /** `POST /api/runs/{id}/budget`: the answer to a run that waits. */
 export type BudgetDecision = {
   /** `raise`: go on with a higher limit. `stop`: the call is refused. */
@@ -477,6 +528,8 @@ export type ErrorClassification = {
   retryable: boolean;
   /** The failure's name in a few words, for lists. */
   summary: string;
+  /** What happened, one sentence without the program's words; empty in records of earlier versions. */
+  explanation: string;
   /** What to do, one sentence. */
   suggestion: string;
   /** The same as a button or a command. */
@@ -510,6 +563,16 @@ export type Event = {
 
 /** Whose matter a failure is. */
 export type FailureCategory = 'user_code' | 'program_outcome' | 'external_service' | 'infrastructure' | 'unknown';
+
+/** How often runs of one owner have failed in the same way. */
+export type FailureSeen = {
+  /** Failed runs with this fingerprint, this one included. */
+  count: number;
+  /** When the first of them failed. */
+  first_seen_at: string;
+  /** When the last of them did. */
+  last_seen_at: string;
+};
 
 /** What went wrong. */
 export type FailureType = 'syntax_error' | 'runtime_error' | 'python_error' | 'validation_error' | 'generative_error' | 'missing_dependency' | 'requirements_unmet' | 'budget_exceeded' | 'precondition_failed' | 'timeout' | 'authentication_error' | 'rate_limited' | 'provider_quota_exceeded' | 'context_length_exceeded' | 'model_not_found' | 'provider_error' | 'provider_timeout' | 'connection_error' | 'out_of_memory' | 'image_pull_failed' | 'network_error' | 'permission_error' | 'storage_error' | 'environment_unavailable' | 'engine_error' | 'kernel_died' | 'lost' | 'server_stopped' | 'unclassified';
@@ -731,8 +794,10 @@ export type NextStep = {
   label: string;
   /** The same in a terminal, where there is one. */
   command: string | null;
-  /** A variable's, model's or package's name. */
+  /** A variable's, model's or package's name, or memory in MiB. */
   value: string | null;
+  /** What a retry changes, as its `config_overrides` take it. */
+  overrides: Record<string, JsonValue> | null;
 };
 
 /** Something to tell one user. Runs that end together share a notice. */
@@ -755,7 +820,7 @@ export type Notice = {
   run_count: number;
   /** All its runs per status. */
   by_status: Record<string, number>;
-  /** When the first run ended. */
+  /** When the first run ended or was shared. */
   created_at: string;
   /** When the last one did. */
   updated_at: string;
@@ -770,6 +835,27 @@ export type NoticeChanged = {
   notice: Notice;
   /** All unread notices of the user. */
   unread: number;
+};
+
+/** Why a run failed: what people are told of it, nothing that the program wrote. */
+export type NoticeFailure = {
+  type: FailureType;
+  /** Whose matter it is. */
+  category: FailureCategory;
+  /** The failure's name in a few words. */
+  summary: string;
+  /** What happened, one sentence. */
+  explanation: string;
+  /** What to do, one sentence. */
+  suggestion: string;
+  /** The same as a button or a command. */
+  next_step: NextStep | null;
+  /** The next step in a terminal. */
+  command: string | null;
+  /** The same for the same failure of the same program. */
+  fingerprint: string;
+  /** How often it has happened to its owner, this time included. */
+  seen: FailureSeen | null;
 };
 
 /** A page of notices: unread ones first, the latest first. */
@@ -794,13 +880,15 @@ export type NoticeRun = {
   run_id: string;
   /** Its name, or that of its program; one line. */
   name: string;
-  /** How it ended. */
+  /** How it ended; of a shared run, how it was then. */
   status: RunStatus;
   /** Why, a few words; empty where the status says it all. */
   reason: string;
+  /** Why it failed, and what to do. */
+  failure: NoticeFailure | null;
   /** Whose run it is. */
   owner_id: string;
-  /** When it ended. */
+  /** When it ended; of a shared run that had not, when it was shared. */
   finished_at: string;
   /** From its creation to its end. */
   total_duration_ms: number;
@@ -815,7 +903,7 @@ export type NoticeRun = {
 };
 
 /** What a notice is about. */
-export type NoticeType = 'run_complete' | 'shared_run_complete';
+export type NoticeType = 'run_complete' | 'shared_run_complete' | 'run_shared';
 
 /** Many notices changed at once: read the list anew. */
 export type NoticesChanged = {
@@ -846,7 +934,7 @@ export type NotificationPreferencesPatch = {
 export type NotificationSettings = {
   /** Mail when an own run failed, or ended after more than a minute. */
   email_on_run_complete: boolean;
-  /** The same for runs that others share; no run can be shared yet. */
+  /** The same for runs that others share with you. */
   email_on_shared_complete: boolean;
   /** A toast in JupyterLab when a run ends. */
   toast_enabled: boolean;
@@ -1033,6 +1121,8 @@ export type Run = {
   error: ErrorDetails | null;
   /** Why it failed, in words for people and names for programs. */
   error_classification: ErrorClassification | null;
+  /** How often its owner's runs have failed so, as far as you may see them; only where one run is read. */
+  seen: FailureSeen | null;
   /** Kept files, ordered by path. */
   artifacts: ArtifactRef[];
   /** Files not kept. */
@@ -1081,7 +1171,7 @@ export type Run = {
   cancel_requested_at: string | null;
   /** By whom. */
   cancel_requested_by: string | null;
-  /** `user`: by its owner, or `admin`. */
+  /** `user`: by its owner, `operator` or `admin`. */
   cancel_reason: string | null;
   /** When the grace period ends. */
   kill_at: string | null;
@@ -1093,6 +1183,8 @@ export type Run = {
   budget: RunBudget | null;
   /** Models of its calls, `provider/name`. */
   models_used: string[];
+  /** What whoever reads it is to it, which says what they may do. */
+  role: RunRole | null;
 };
 
 /** How a run with a budget stands; what its runtime reports. */
@@ -1375,6 +1467,9 @@ export type RunPatch = {
   pinned?: boolean | null;
 };
 
+/** What somebody is to a run. */
+export type RunRole = 'viewer' | 'operator' | 'owner' | 'admin';
+
 /** Where a run is. The last three are final. */
 export type RunStatus = 'created' | 'queued' | 'pulling_image' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
@@ -1481,6 +1576,41 @@ export type SamplingLoop = {
 };
 
 export type ServerMessage = Subscribed | Unsubscribed | Event | Logs | Lagged | Complete | Error;
+
+/** One share of a run. */
+export type Share = {
+  /** What `name` names. */
+  kind: 'user' | 'group' | 'everyone';
+  /** The user or group; empty for everyone. */
+  name: string;
+  /** What it allows. */
+  role: ShareRole;
+  /** Who shared it. */
+  shared_by: string;
+  /** When they did, or last changed the role. */
+  shared_at: string;
+};
+
+/** With whom a run is shared. */
+export type ShareList = {
+  /** Whose it is. */
+  owner_id: string;
+  /** Everyone first, then groups and users by name. */
+  shares: Share[];
+};
+
+/** `POST /api/runs/{id}/share`: sharing again replaces the role. */
+export type ShareRequest = {
+  /** What `name` names. */
+  kind: 'user' | 'group' | 'everyone';
+  /** The user or group; empty for everyone. */
+  name?: string;
+  /** What it allows. */
+  role?: ShareRole;
+};
+
+/** What a share allows. */
+export type ShareRole = 'viewer' | 'operator';
 
 /** A file that was not kept, and why. */
 export type SkippedArtifact = {
@@ -1736,10 +1866,14 @@ export type GetRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
   started_before?: string | null;
+  /** `with_me`: only runs of others that are shared with you; `none`: only your own; else all that you may see. */
+  shared?: 'with_me' | 'none' | null;
   /** Words in name, note, asset, model, error or tags. */
   search?: string | null;
   /** Column of `RunSort`, `-` for descending. */
@@ -1764,10 +1898,14 @@ export type GetRunsSummaryQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
   started_before?: string | null;
+  /** `with_me`: only runs of others that are shared with you; `none`: only your own; else all that you may see. */
+  shared?: 'with_me' | 'none' | null;
   /** Words in name, note, asset, model, error or tags. */
   search?: string | null;
   /** Totals of each group besides those of all. */
@@ -1818,6 +1956,22 @@ export type GetRunsRunIdArtifactsArtifactIdSignedQuery = {
   link_key: string;
 };
 
+/** Query string of `delete_runs_run_id_share`. */
+export type DeleteRunsRunIdShareQuery = {
+  /** What `name` names. */
+  kind: 'user' | 'group' | 'everyone';
+  /** The user or group; empty for everyone. */
+  name?: string;
+};
+
+/** Query string of `get_runs_run_id_audit`. */
+export type GetRunsRunIdAuditQuery = {
+  /** Entries on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
 /** Query string of `get_runs_run_id_calls`. */
 export type GetRunsRunIdCallsQuery = {
   /** Calls after this number. */
@@ -1854,10 +2008,14 @@ export type GetAssetsAssetIdRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
   started_before?: string | null;
+  /** `with_me`: only runs of others that are shared with you; `none`: only your own; else all that you may see. */
+  shared?: 'with_me' | 'none' | null;
   /** Words in name, note, asset, model, error or tags. */
   search?: string | null;
   /** Column of `RunSort`, `-` for descending. */
@@ -1866,6 +2024,14 @@ export type GetAssetsAssetIdRunsQuery = {
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;
+};
+
+/** Query string of `delete_assets_asset_id_share`. */
+export type DeleteAssetsAssetIdShareQuery = {
+  /** What `name` names. */
+  kind: 'user' | 'group' | 'everyone';
+  /** The user or group; empty for everyone. */
+  name?: string;
 };
 
 /** Query string of `get_assets_asset_id_forecast`. */
@@ -1906,6 +2072,8 @@ export type GetUsersMeRunsQuery = {
   tags?: string[];
   /** Any of these groups. */
   group_id?: string[];
+  /** Failed in any of these ways (`error_classification.fingerprint`). */
+  fingerprint?: string[];
   /** Created at or after. */
   started_after?: string | null;
   /** Created before. */
@@ -1925,6 +2093,26 @@ export type GetNotificationsQuery = {
   /** Only unread ones. */
   unread?: boolean;
   /** Notices on a page. */
+  limit?: number;
+  /** Opaque, from the page before. */
+  cursor?: string | null;
+};
+
+/** Query string of `get_audit`. */
+export type GetAuditQuery = {
+  /** Done by any of these. */
+  user?: string[];
+  /** Any of these. */
+  action?: AuditAction[];
+  /** About any of these runs. */
+  run_id?: string[];
+  /** About runs of any of these owners. */
+  owner_id?: string[];
+  /** At or after. */
+  since?: string | null;
+  /** Before. */
+  until?: string | null;
+  /** Entries on a page. */
   limit?: number;
   /** Opaque, from the page before. */
   cursor?: string | null;

@@ -4,6 +4,7 @@ import { useState, type ReactElement } from 'react';
 import type { Run } from '../api/schema.js';
 import { CommandIDs, type ICommands } from '../commands.js';
 import type { ITranslation } from '../format.js';
+import { isOwn } from '../models/statuses.js';
 import { budgetAnswers } from './waiting.js';
 
 /** *Allow $0.50 more* and *Stop*; nothing while the run does not wait. */
@@ -15,7 +16,7 @@ export function BudgetButtons(props: {
   const { run, commands, trans } = props;
   const [answered, setAnswered] = useState(0);
   const ask = run.waiting?.ask;
-  if (ask === undefined) {
+  if (ask === undefined || !isOwn(run)) {
     return null;
   }
   return (

@@ -8,6 +8,8 @@ export function Late<T extends { trans: ITranslation }>(props: {
   /** The same function at each drawing. */
   load: () => Promise<ComponentType<T>>;
   with: T;
+  /** Whether nothing is shown while it loads: for what stands above the rest of a page. */
+  isQuiet?: boolean;
 }): ReactElement {
   const { load } = props;
   // React keeps this state when another tab draws another part in the same place.
@@ -25,6 +27,9 @@ export function Late<T extends { trans: ITranslation }>(props: {
     };
   }, [load]);
   const isDone = found?.by === load;
+  if (!isDone && props.isQuiet) {
+    return <></>;
+  }
   if (!isDone || found.part === null) {
     return (
       <p className="jp-MelleaRun-message" role={isDone ? 'alert' : undefined}>

@@ -1,7 +1,7 @@
 // A run's status as icon and text (spec.md §5.6.2), never by colour alone.
 
 import type { ReactElement } from 'react';
-import type { Run, RunStatus } from '../api/schema.js';
+import type { ErrorClassification, Run, RunStatus } from '../api/schema.js';
 import type { ITranslation } from '../format.js';
 import { isStopping, isUnmet } from '../models/statuses.js';
 import { Icon, type IconName } from './icons.js';
@@ -71,6 +71,19 @@ export function reasonText(
   }
 }
 
+/** What a failure is called, in lists: `rate limit`; of other runs, why they have their status. */
+export function failureName(run: Run, trans: ITranslation): string {
+  return run.error_classification?.summary ?? reasonText(run, trans);
+}
+
+/** What the button for the next step after a failure says; null without one. */
+export function nextStepLabel(
+  { next_step }: Pick<ErrorClassification, 'next_step'>,
+  trans: ITranslation
+): string | null {
+  return next_step && (next_step.command === null ? next_step.label : trans.__('Copy command'));
+}
+
 function look(run: Run): { icon: IconName; modifier: string } {
   if (isStopping(run)) {
     return { icon: 'stopping', modifier: 'stopping' };
@@ -99,9 +112,12 @@ export function StatusIcon({ run, trans }: { run: Run; trans: ITranslation }): R
 /** Icon and text. */
 export function StatusBadge({ run, trans }: { run: Run; trans: ITranslation }): ReactElement {
   const { icon, modifier } = look(run);
-  const reason = isUnmet(run) ? trans.__('requirements not met') : reasonText(run, trans);
+  const reason = isUnmet(run) ? trans.__('requirements not met') : failureName(run, trans);
   return (
-    <span className={`jp-MelleaStatus jp-MelleaStatus-badge jp-mod-${modifier}`}>
+    <span
+      className={`jp-MelleaStatus jp-MelleaStatus-badge jp-mod-${modifier}`}
+      title={run.error_classification?.explanation}
+    >
       <Icon name={icon} />
       <span>
         {isStopping(run) ? trans.__('stopping') : statusText(run.status, trans)}

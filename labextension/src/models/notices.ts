@@ -3,7 +3,7 @@
 
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { LabApi } from '../api/lab.js';
-import type { Notice, NotificationSettings } from '../api/schema.js';
+import type { Notice, NoticeFailure, NotificationSettings } from '../api/schema.js';
 import type { RunsStream } from '../api/stream.js';
 import type { LoadState } from './runs.js';
 
@@ -172,11 +172,17 @@ export class NoticesModel {
   }
 }
 
+/** Why the one run that a notice tells of has failed; null for other notices. */
+export function failureOf({ runs, run_count }: Notice): NoticeFailure | null {
+  const first = run_count === 1 ? runs[0] : undefined;
+  return first?.link ? first.failure : null;
+}
+
 /** Whether a toast about this notice is wanted. */
 export function wantsToast(notice: Notice, settings: NotificationSettings | null): boolean {
   if (settings === null) {
     return true; // the default, as long as the server has not said otherwise
   }
-  const hasFailed = (notice.by_status.failed ?? 0) > 0;
+  const hasFailed = notice.type !== 'run_shared' && (notice.by_status.failed ?? 0) > 0;
   return settings.toast_enabled && (hasFailed || !settings.failures_only);
 }

@@ -6,9 +6,10 @@ import type { RunsApi } from '../api/rest.js';
 import type { Run, SummaryReply } from '../api/schema.js';
 import type { RunsStream } from '../api/stream.js';
 import { startOfToday } from '../format.js';
-import { isTerminal } from './statuses.js';
+import { isOwn, isTerminal } from './statuses.js';
 
 const RECENT = 100;
+const RECENT_SHARED = 20;
 const ACTIVE = ['created', 'queued', 'pulling_image', 'starting', 'running'] as const;
 const SUMMARY_PAUSE_MS = 2000;
 
@@ -18,6 +19,7 @@ export type LoadState = 'loading' | 'ready' | 'failed';
 /** The runs of the person at this browser. */
 export class RunsModel {
   private readonly byId = new Map<string, Run>();
+  private readonly sharedById = new Map<string, Run>();
   private readonly changedSignal = new Signal<this, void>(this);
   private readonly endedSignal = new Signal<this, Run>(this);
   private readonly unsubscribe: () => void;
@@ -37,7 +39,7 @@ export class RunsModel {
       onSubscribed: () => void this.refresh(),
       onRun: run => this.receive(run),
       onDeleted: event => {
-        if (this.byId.delete(event.run_id)) {
+        if (this.byId.delete(event.run_id) || this.sharedById.delete(event.run_id)) {
           this.changedSignal.emit();
         }
       }
@@ -83,8 +85,13 @@ export class RunsModel {
     return this.sorted(isTerminal).slice(0, RECENT);
   }
 
+  /** Runs of others that are shared with this user, newest first. */
+  get shared(): Run[] {
+    return newestFirst([...this.sharedById.values()]).slice(0, RECENT_SHARED);
+  }
+
   find(runId: string): Run | undefined {
-    return this.byId.get(runId);
+    return this.byId.get(runId) ?? this.sharedById.get(runId);
   }
 
   /** Read the lists again; calls while one is under way share it. */
@@ -97,6 +104,13 @@ export class RunsModel {
 
   /** Take a newer state of a run, e.g. the reply to a command. */
   accept(run: Run): void {
+    if (!isOwn(run)) {
+      if ((this.sharedById.get(run.id)?.version ?? 0) <= run.version) {
+        this.sharedById.set(run.id, run);
+        this.changedSignal.emit();
+      }
+      return;
+    }
     const before = this.byId.get(run.id);
     if (before && before.version > run.version) {
       return;
@@ -119,7 +133,7 @@ export class RunsModel {
 
   private receive(run: Run): void {
     this.upToDateAt = Date.now();
-    if (this.byId.has(run.id) || run.owner_id === this.ownerId) {
+    if (this.byId.has(run.id) || run.owner_id === this.ownerId || !isOwn(run)) {
       this.accept(run);
     } else if (this.ownerId === null) {
       void this.refresh(); // the first run of somebody: the reply says whose it is
@@ -129,9 +143,10 @@ export class RunsModel {
   private async load(): Promise<void> {
     const background = { isBackground: true };
     try {
-      const [active, recent] = await Promise.all([
+      const [active, recent, shared] = await Promise.all([
         this.api.listOwnRuns({ status: [...ACTIVE], limit: 1000 }, background),
-        this.api.listOwnRuns({ limit: RECENT }, background)
+        this.api.listOwnRuns({ limit: RECENT }, background),
+        this.api.listRuns({ shared: 'with_me', limit: RECENT_SHARED }, background)
       ]);
       const runs = [...active.runs, ...recent.runs];
       const kept = new Set(runs.map(run => run.id));
@@ -144,6 +159,10 @@ export class RunsModel {
       this.loadState = 'ready';
       this.failure = null;
       this.upToDateAt = Date.now();
+      this.sharedById.clear();
+      for (const run of shared.runs) {
+        this.sharedById.set(run.id, run);
+      }
       for (const run of runs) {
         this.accept(run);
       }
@@ -167,10 +186,7 @@ export class RunsModel {
   }
 
   private async summarize(): Promise<void> {
-    const query = {
-      started_after: startOfToday(Date.now()),
-      owner_id: this.ownerId === null ? [] : [this.ownerId]
-    };
+    const query = { started_after: startOfToday(Date.now()), shared: 'none' } as const;
     try {
       this.totals = await this.api.summarize(query, { isBackground: true });
       this.changedSignal.emit();
@@ -180,8 +196,10 @@ export class RunsModel {
   }
 
   private sorted(keep: (run: Run) => boolean): Run[] {
-    return [...this.byId.values()]
-      .filter(keep)
-      .sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
+    return newestFirst([...this.byId.values()].filter(keep));
   }
+}
+
+function newestFirst(runs: Run[]): Run[] {
+  return runs.sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
 }

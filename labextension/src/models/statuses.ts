@@ -26,14 +26,29 @@ export function isStopping(run: Run): boolean {
   return run.cancel_requested_at !== null && !isTerminal(run);
 }
 
-/** Whether *Cancel* makes sense. */
-export function canCancel(run: Run): boolean {
-  return !isTerminal(run) && run.cancel_requested_at === null;
+/** Whether whoever looks at it may do everything: it is theirs, or they administrate the server. */
+export function isOwn(run: Run): boolean {
+  return run.role !== 'viewer' && run.role !== 'operator';
 }
 
-/** Whether *Retry* makes sense: failed or cancelled runs only. */
-export function canRetry(run: Pick<Run, 'status'>): boolean {
+/** Whether they may cancel and retry it. */
+export function mayOperate(run: Run): boolean {
+  return run.role !== 'viewer';
+}
+
+/** Whether *Cancel* makes sense. */
+export function canCancel(run: Run): boolean {
+  return !isTerminal(run) && run.cancel_requested_at === null && mayOperate(run);
+}
+
+/** Whether a run may be retried, by those who may: failed or cancelled ones only. */
+export function isRetryable(run: Pick<Run, 'status'>): boolean {
   return run.status === 'failed' || run.status === 'cancelled';
+}
+
+/** Whether *Retry* makes sense. */
+export function canRetry(run: Run): boolean {
+  return isRetryable(run) && mayOperate(run);
 }
 
 /** Succeeded, but a sampling loop ended without meeting its requirements. */

@@ -18,8 +18,10 @@ export type TableFilters = {
   model?: string[];
   tags?: string[];
   group_id?: string[];
+  fingerprint?: string[];
   started_after?: string;
   started_before?: string;
+  shared?: 'with_me';
   search?: string;
 };
 

@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { BudgetDecision } from '../api/schema.js';
 import { BUDGET_ARGS, CommandIDs, RUN_ARGS, runIdsOf, RUNS_ARGS } from '../commands.js';
 import { describeError } from '../components/errors.js';
@@ -60,6 +61,29 @@ function addRunCommands(
       await commands.execute(CommandIDs.openRun, { runId: run.id });
     }
   );
+  add(
+    CommandIDs.takeNextStep,
+    trans.__('Next step'),
+    trans.__('Do or prepare what helps after the failure of the run'),
+    async runId => {
+      const { error_classification: why } = await api.getRun(runId);
+      const step = why?.next_step ?? null;
+      if (step === null) {
+        await commands.execute(CommandIDs.openRun, { runId });
+      } else if (step.command !== null) {
+        Clipboard.copyToSystem(step.command);
+        Notification.info(trans.__('Copied: %1', step.command), { autoClose: 4000 });
+      } else if (step.action === 'retry') {
+        await commands.execute(CommandIDs.retryRun, { runId });
+      } else if (step.action === 'open_source') {
+        const { file, line } = why?.location ?? { file: '', line: 1 };
+        await commands.execute(CommandIDs.openRun, { runId, source: { file, line } });
+      } else {
+        const prepared = step as unknown as ReadonlyPartialJSONObject;
+        await commands.execute(CommandIDs.retryEdited, { runId, step: prepared });
+      }
+    }
+  );
   commands.addCommand(CommandIDs.answerBudget, {
     label: trans.__('Answer about the budget'),
     describedBy: { args: BUDGET_ARGS },
@@ -96,6 +120,15 @@ function addRunCommands(
     trans.__('Download all artifacts'),
     trans.__('Download the files that the run kept as one archive'),
     runId => download(api.artifactsZipUrl(runId))
+  );
+  add(
+    CommandIDs.shareRun,
+    trans.__('Share…'),
+    trans.__('Let others see the run, and see who does'),
+    async runId => {
+      const { shareRun } = await import('../panels/share/index.js');
+      await shareRun(runs.find(runId) ?? (await api.getRun(runId)), api, trans);
+    }
   );
   add(
     CommandIDs.deleteRun,

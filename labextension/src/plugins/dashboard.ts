@@ -18,6 +18,7 @@ import { IMelleaRuns } from '../tokens.js';
 import { labUrl, showTab } from './tabs.js';
 
 const PARAMETER = 'mellea-dashboard';
+const FAILURE_PARAMETER = 'mellea-failure';
 
 /** The table of all runs. */
 export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
@@ -89,8 +90,11 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
     });
     palette?.addItem({ command: CommandIDs.openDashboard, category: trans.__('Mellea') });
     launcher?.add({ command: CommandIDs.openDashboard, category: trans.__('Mellea'), rank: 2 });
-    if (new URLSearchParams(window.location.search).has(PARAMETER)) {
-      void app.restored.then(() => commands.execute(CommandIDs.openDashboard));
+    const asked = new URLSearchParams(window.location.search);
+    if (asked.has(PARAMETER)) {
+      const fingerprint = asked.getAll(FAILURE_PARAMETER);
+      const args = fingerprint.length > 0 ? { filters: { fingerprint } } : {};
+      void app.restored.then(() => commands.execute(CommandIDs.openDashboard, args));
     }
   }
 };

@@ -9,6 +9,7 @@ import { ILauncher } from '@jupyterlab/launcher';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { NextStep } from '../api/schema.js';
 import { CommandIDs, RUN_ARGS } from '../commands.js';
 import { runsIcon } from '../icons.js';
 import type { Launch } from '../panels/launch/dialogs.js';
@@ -80,7 +81,7 @@ export const launchPlugin: JupyterFrontEndPlugin<void> = {
         execute: async args => {
           const runId = args['runId'] ?? runIdUnderMenu(app);
           if (typeof runId === 'string') {
-            await (await load())[act](runId);
+            await (await load())[act](runId, args['step'] as NextStep | undefined);
           }
         }
       });

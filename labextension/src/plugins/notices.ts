@@ -7,8 +7,9 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import type { Notice } from '../api/schema.js';
 import { CommandIDs } from '../commands.js';
-import { NoticesModel, wantsToast } from '../models/notices.js';
+import { failureOf, NoticesModel, wantsToast } from '../models/notices.js';
 import { describeError } from '../components/errors.js';
+import { nextStepLabel } from '../components/status.js';
 import { NoticesBell } from '../panels/notices/bell.js';
 import { NoticesPopup } from '../panels/notices/popup.js';
 import { editPreferences } from '../panels/notices/preferences.js';
@@ -42,6 +43,7 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
       model,
       {
         openRun: runId => void app.commands.execute(CommandIDs.openRun, { runId }),
+        takeNextStep: runId => void app.commands.execute(CommandIDs.takeNextStep, { runId }),
         openDashboard: () => void app.commands.execute(CommandIDs.openDashboard),
         editPreferences: () => void app.commands.execute(CommandIDs.editNoticePreferences),
         report
@@ -99,10 +101,19 @@ class Toasts {
     if (!wantsToast(notice, await this.model.loadSettings())) {
       return;
     }
-    const text = notice.body ? `${notice.title} (${notice.body})` : notice.title;
+    const failure = failureOf(notice);
+    const step = failure && nextStepLabel(failure, this.trans);
+    const text = failure
+      ? `${notice.title} (${failure.summary}). ${failure.explanation}`
+      : notice.body
+        ? `${notice.title} (${notice.body})`
+        : notice.title;
     const options = {
-      autoClose: 6000,
-      actions: [{ label: this.trans.__('Open'), callback: () => this.open(notice) }]
+      autoClose: failure ? 10_000 : 6000,
+      actions: [
+        ...(step ? [{ label: step, callback: () => this.takeNextStep(notice) }] : []),
+        { label: this.trans.__('Open'), callback: () => this.open(notice) }
+      ]
     };
     const type = toastType(notice);
     const shown = this.shown.get(notice.id);
@@ -116,6 +127,12 @@ class Toasts {
     this.shown.set(notice.id, { id: Notification.emit(text, type, options), type });
   }
 
+  private takeNextStep(notice: Notice): void {
+    const runId = notice.runs[0]?.run_id ?? '';
+    void this.app.commands.execute(CommandIDs.takeNextStep, { runId });
+    this.model.markRead(notice.id).catch(this.report);
+  }
+
   private open(notice: Notice): void {
     const first = notice.runs[0];
     const [command, args] =
@@ -127,9 +144,12 @@ class Toasts {
   }
 }
 
-type ToastType = 'error' | 'warning' | 'success';
+type ToastType = 'error' | 'warning' | 'success' | 'info';
 
-function toastType({ by_status, runs, run_count }: Notice): ToastType {
+function toastType({ by_status, runs, run_count, type }: Notice): ToastType {
+  if (type === 'run_shared') {
+    return 'info';
+  }
   if (by_status.failed) {
     return 'error';
   }

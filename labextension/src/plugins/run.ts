@@ -12,7 +12,7 @@ import { CodeEditor } from '@jupyterlab/codeeditor';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, RUN_ARGS } from '../commands.js';
 import { RunPanel } from '../panels/run/index.js';
-import type { SourceEditor } from '../panels/run/source.js';
+import type { ISourcePlace, SourceEditor } from '../panels/run/source.js';
 import { IMelleaRuns } from '../tokens.js';
 import { labUrl, showTab } from './tabs.js';
 
@@ -44,12 +44,15 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
     const tracker = new WidgetTracker<MainAreaWidget<RunPanel>>({ namespace: 'mellea-run' });
     const { commands, shell } = app;
 
-    const open = (runId: string, line: number | null): void => {
+    const open = (runId: string, line: number | null, place: ISourcePlace | null = null): void => {
       const known = tracker.find(widget => widget.content.model.runId === runId);
       if (known) {
         shell.activateById(known.id);
         if (line !== null) {
           known.content.reveal(line);
+        }
+        if (place !== null) {
+          known.content.showSource(place);
         }
         return;
       }
@@ -62,6 +65,9 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
         editor: editors ? sourceEditor(editors) : null,
         trans
       });
+      if (place !== null) {
+        content.showSource(place);
+      }
       const widget = showTab(shell, {
         content,
         id: `mellea-run-tab-${runId}`,
@@ -80,7 +86,8 @@ export const runPlugin: JupyterFrontEndPlugin<void> = {
       execute: args => {
         const runId = args['runId'] ?? runIdUnderMenu(app);
         if (typeof runId === 'string') {
-          open(runId, typeof args['line'] === 'number' ? args['line'] : null);
+          const place = (args['source'] as ISourcePlace | undefined) ?? null;
+          open(runId, typeof args['line'] === 'number' ? args['line'] : null, place);
         }
       }
     });
@@ -129,7 +136,7 @@ export function runIdUnderMenu(app: JupyterFrontEnd): string | undefined {
 }
 
 function sourceEditor(editors: IEditorServices): SourceEditor {
-  return (host, text, path) => {
+  return (host, text, path, line) => {
     const mimeType = editors.mimeTypeService.getMimeTypeByFilePath(path);
     const model = new CodeEditor.Model({ mimeType });
     model.sharedModel.setSource(text);
@@ -139,6 +146,15 @@ function sourceEditor(editors: IEditorServices): SourceEditor {
       config: { readOnly: true, lineNumbers: true }
     });
     host.querySelector('[role="textbox"]')?.setAttribute('aria-label', path);
+    const length = line === null ? undefined : text.split('\n')[line - 1]?.length;
+    if (line !== null && length !== undefined) {
+      const selection = {
+        start: { line: line - 1, column: 0 },
+        end: { line: line - 1, column: length }
+      };
+      editor.setSelection(selection);
+      editor.revealSelection(selection);
+    }
     return {
       get isDisposed() {
         return editor.isDisposed;

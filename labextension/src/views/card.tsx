@@ -12,7 +12,14 @@ import { formatBytes, formatDuration } from '../format.js';
 import { LogView } from '../logview/LogView.js';
 import type { LogModel } from '../logview/core/model.js';
 import type { RunModel } from '../models/run.js';
-import { canRetry, elapsedMs, isTerminal, runModel, runTitle } from '../models/statuses.js';
+import {
+  canRetry,
+  elapsedMs,
+  isTerminal,
+  mayOperate,
+  runModel,
+  runTitle
+} from '../models/statuses.js';
 import { FailureBox } from '../panels/run/failure.js';
 import type { IViewContext } from './context.js';
 import { useLogModel, useRunModel } from './hooks.js';
@@ -159,7 +166,7 @@ function Controls({ run, context }: IShownProps): ReactElement {
           {label}
         </button>
       ))}
-      {!isTerminal(run) && (
+      {!isTerminal(run) && mayOperate(run) && (
         <button
           type="button"
           className="jp-MelleaButton jp-mod-warn"

@@ -18,7 +18,15 @@ export type ViewSpec =
 
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const GROUPS: readonly unknown[] = ['model', 'asset', 'owner', 'day'] satisfies CostGroup[];
-const LISTS = ['status', 'owner_id', 'asset_id', 'model', 'tags', 'group_id'] as const;
+const LISTS = [
+  'status',
+  'owner_id',
+  'asset_id',
+  'model',
+  'tags',
+  'group_id',
+  'fingerprint'
+] as const;
 const TEXTS = ['started_after', 'started_before', 'search'] as const;
 
 /** The view that `data` asks for; null for what is none, or one of a newer version. */

@@ -26,3 +26,11 @@ test('a part that takes another one’s place never gets its properties', async 
   shown.rerender(<Late load={loud} with={{ text: 'again', trans }} />);
   expect(await screen.findByText('AGAIN')).toBeTruthy();
 });
+
+test('what stands above a page takes no room while it loads, and says when it is missing', async () => {
+  const shown = render(<Late load={loud} isQuiet with={{ text: 'failed', trans }} />);
+  expect(shown.container.textContent).toBe('');
+  expect(await screen.findByText('FAILED')).toBeTruthy();
+  shown.rerender(<Late load={broken} isQuiet with={{ trans }} />);
+  expect((await screen.findByRole('alert')).textContent).toContain('could not be loaded');
+});

@@ -6,6 +6,7 @@ import {
   findProblems,
   joinArgs,
   overridesOf,
+  prepare,
   problemsOf,
   recallValues,
   splitArgs,
@@ -14,7 +15,7 @@ import {
   withoutSecrets,
   type ILaunchValues
 } from '../../src/panels/launch/values.js';
-import { makeRun, trans } from '../helpers.js';
+import { makeRun, makeStep, trans } from '../helpers.js';
 
 const environments = [
   { id: 'good', available: true, reason: null },
@@ -55,7 +56,9 @@ test.each([
   [{ maxLlmCalls: '20' }, []],
   [{ maxCostUsd: '0' }, ['maxCostUsd']],
   [{ maxCostUsd: 'a lot' }, ['maxCostUsd']],
-  [{ maxCostUsd: '0.50' }, []]
+  [{ maxCostUsd: '0.50' }, []],
+  [{ memoryMb: '600' }, ['memoryMb?']],
+  [{ memoryMb: 'much' }, ['memoryMb']]
 ] as [Partial<ILaunchValues>, string[]][])('%j has problems %j', (change, expected) =>
   expect(problems(change)).toEqual(expected)
 );
@@ -225,4 +228,46 @@ test('a kernel is kept where that was asked for, and a retry keeps the answer', 
     { field: 'config.keep_kernel', message: 'no kernel', hint: '', severity: 'error' as const }
   ];
   expect(problemsOf(found, values)).toMatchObject([{ field: 'keepKernel' }]);
+});
+
+describe('what a failure asks for is prepared', () => {
+  const config = { ...makeRun().config, env_vars: { OPENAI_API_KEY: '••••', CITY: 'Lisbon' } };
+  const values = valuesOf('trip.py', config, []);
+
+  test('more time', () => {
+    const step = makeStep({
+      action: 'retry_with_more_time',
+      overrides: { timeout_seconds: 7200 }
+    });
+    const prepared = prepare(values, step);
+    expect(prepared.focus).toBe('timeoutSeconds');
+    expect(overridesOf(config, prepared.values)).toEqual({ timeout_seconds: 7200 });
+  });
+
+  test.each([
+    [{ max_cost_usd: '1.00' }, 'maxCostUsd'],
+    [{ max_llm_calls: 40 }, 'maxLlmCalls'],
+    [{ max_cost_usd: '1.00', max_llm_calls: 40 }, 'maxCostUsd']
+  ])('a larger budget %j', (overrides, focus) => {
+    const prepared = prepare(values, makeStep({ action: 'retry_with_more_budget', overrides }));
+    expect(prepared.focus).toBe(focus);
+    expect(overridesOf(config, prepared.values)).toEqual(overrides);
+  });
+
+  test('a key takes the place of the one that was refused', () => {
+    const step = makeStep({ action: 'set_key', value: 'OPENAI_API_KEY' });
+    const prepared = prepare(values, step);
+    expect(prepared.focus).toBe('variables');
+    expect(prepared.values.variables).toEqual([
+      { name: 'OPENAI_API_KEY', value: '' },
+      { name: 'CITY', value: 'Lisbon' }
+    ]);
+  });
+
+  test('more memory is a matter of the environment', () => {
+    const step = makeStep({ action: 'retry_with_more_memory', value: '600' });
+    const prepared = prepare(values, step);
+    expect(prepared).toEqual({ values: { ...values, memoryMb: '600' }, focus: 'memoryMb' });
+    expect(overridesOf(config, prepared.values)).toEqual({});
+  });
 });

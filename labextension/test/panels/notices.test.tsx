@@ -14,7 +14,7 @@ import {
   refusedField,
   type IPreferenceValues
 } from '../../src/panels/notices/values.js';
-import { makeNotice, makeNoticeRun, makeNotificationSettings, trans } from '../helpers.js';
+import { makeNotice, makeNoticeRun, makeNotificationSettings, makeWhy, trans } from '../helpers.js';
 
 afterEach(cleanup);
 
@@ -37,6 +37,7 @@ function fakeModel(change: Partial<NoticesModel> = {}): NoticesModel {
 function makeActions(): INoticeActions {
   return {
     openRun: vi.fn(),
+    takeNextStep: vi.fn(),
     openDashboard: vi.fn(),
     editPreferences: vi.fn(),
     report: vi.fn(),
@@ -67,6 +68,22 @@ test('a click opens the run, marks the notice and closes the list', () => {
   fireEvent.click(screen.getByRole('button', { name: /Unread: Run succeeded: trip.py/ }));
   expect(model.markRead).toHaveBeenCalledWith('ntc_1');
   expect(actions.openRun).toHaveBeenCalledWith('11111111-1111-4111-8111-111111111111');
+  expect(actions.close).toHaveBeenCalled();
+});
+
+test('a failure is explained, and its next step taken', () => {
+  const { type, category, ...why } = makeWhy();
+  const { summary, explanation, suggestion, next_step, fingerprint } = why;
+  const said = { summary, explanation, suggestion, next_step, fingerprint };
+  const failure = { type, category, ...said, command: 'jupyter mellea retry 1', seen: null };
+  const runs = [makeNoticeRun({ status: 'failed', reason: 'rate limit', failure })];
+  const notice = makeNotice({ title: 'Run failed: trip.py', runs, by_status: { failed: 1 } });
+  const { model, actions } = showList([notice]);
+  const entry = screen.getByRole('button', { name: /Run failed: trip.py/ });
+  expect(entry.textContent).toContain('The provider refused a call. Wait, then try again.');
+  fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
+  expect(actions.takeNextStep).toHaveBeenCalledWith('11111111-1111-4111-8111-111111111111');
+  expect(model.markRead).toHaveBeenCalledWith('ntc_1');
   expect(actions.close).toHaveBeenCalled();
 });
 

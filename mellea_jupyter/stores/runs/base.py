@@ -18,12 +18,15 @@ from pydantic import Field
 
 from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, PinnedFile
+from mellea_jupyter.models.audit import AuditEntry, AuditPage, AuditQuery
 from mellea_jupyter.models.base import Model
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetPage, DatasetVersion
 from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import AssetPage, RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.prices import RepricedRun
 from mellea_jupyter.models.run import Run
+from mellea_jupyter.models.sharing import AssetShare, Principal, Share, ShareRole
 from mellea_jupyter.stores.notices.base import Tell
 
 
@@ -52,6 +55,7 @@ class NewRun(Model):
     placement: Placement
     idempotency_key: str | None = None
     request_hash: str | None = None
+    shares_of: str | None = Field(None, description="A run whose shares it takes over.")
 
 
 class Created(Model):
@@ -152,19 +156,59 @@ class RunFigures:
     unpriced_calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whose view of the runs a listing is.
+
+    Attributes:
+        owner_id: whose own runs are among them.
+        principals: what shares with them name (`Principal.key`).
+        sees_all: they are an administrator: all runs are among them.
+    """
+
+    owner_id: str
+    principals: tuple[str, ...] = ()
+    sees_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A user as the server knew them when it last saw them."""
+
+    owner_id: str
+    user_id: str
+    name: str = ""
+    is_admin: bool = False
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAudit:
+    """An entry of the audit trail that is to be written."""
+
+    at: datetime
+    user: str
+    action: str
+    run_id: str | None = None
+    owner_id: str | None = None
+    admin_override: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
 class RunStore(ABC):
     """Runs and what they are made of. See the module's docstring for the rules."""
 
-    def create_run(self, new: NewRun) -> Created:
+    def create_run(self, new: NewRun, *, audit: Sequence[NewAudit] = ()) -> Created:
         """`create_runs` of one."""
-        created = self.create_runs([new])
+        created = self.create_runs([new], audit=audit)
         return Created(run=created.runs[0], replayed=created.replayed)
 
     @abstractmethod
-    def create_runs(self, new: Sequence[NewRun]) -> CreatedRuns:
+    def create_runs(self, new: Sequence[NewRun], *, audit: Sequence[NewAudit] = ()) -> CreatedRuns:
         """Record runs in one transaction, retry links and idempotency key included: all, or none.
 
-        Several have one `group_id`, and the key is that of the first.
+        Several have one `group_id`, and the key is that of the first. `audit` is written with
+        them, and not at all when they are replayed.
 
         Raises:
             IdempotencyConflict: the owner used the key with another body.
@@ -185,12 +229,12 @@ class RunStore(ABC):
     @abstractmethod
     def save_run(
         self, run: Run, *, expected_version: int, folded_seq: int | None = None,
-        tell: Sequence[Tell] = (),
+        tell: Sequence[Tell] = (), audit: Sequence[NewAudit] = (),
     ) -> None:  # fmt: skip
         """Replace the run's record if its stored version is `expected_version`.
 
         `folded_seq`, when given, is stored in the same transaction; it never goes back. `tell` are
-        the notices of a run that ends, one a reader, recorded with it or not at all.
+        the notices of a run that ends, one a reader, recorded with it or not at all, as `audit` is.
 
         Raises:
             VersionConflict, RunNotFound
@@ -242,8 +286,8 @@ class RunStore(ABC):
         """The server's `created` and `queued` runs in the order they will be claimed in."""
 
     @abstractmethod
-    def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
-        """A page. `visible_to` limits it to what that owner may see; None for administrators.
+    def list_runs(self, query: RunQuery, *, visible_to: Viewer | None) -> RunPage:
+        """A page. `visible_to` limits it to what they may see; None is for the service itself.
 
         Keyset pages: sorted by the asked column, then id; nulls last in both directions.
 
@@ -253,7 +297,7 @@ class RunStore(ABC):
 
     @abstractmethod
     def summarize(
-        self, filters: RunFilters, *, visible_to: str | None,
+        self, filters: RunFilters, *, visible_to: Viewer | None,
         group_by: Literal["day", "owner", "asset", "model", "status"] | None = None,
         utc_offset_minutes: int = 0,
     ) -> SummaryReply:  # fmt: skip
@@ -278,8 +322,19 @@ class RunStore(ABC):
         """What the latest runs of an asset that succeeded took, newest first."""
 
     @abstractmethod
-    def delete_run(self, run_id: str, *, expected_version: int) -> None:
-        """Remove the record and what belongs to it."""
+    def find_seen(
+        self, fingerprint: str, *, owner_id: str, visible_to: Viewer | None
+    ) -> FailureSeen | None:
+        """How often an owner's runs have failed so, and when; None: no run that may be seen has.
+
+        Cheap: asked where one failed run is read, and when one fails.
+        """
+
+    @abstractmethod
+    def delete_run(
+        self, run_id: str, *, expected_version: int, audit: Sequence[NewAudit] = ()
+    ) -> None:
+        """Remove the record and what belongs to it, except for the audit trail."""
 
     @abstractmethod
     def save_reports(self, run_id: str, reports: Reports) -> None:
@@ -348,8 +403,10 @@ class RunStore(ABC):
         """An asset whose origin key begins so, the one registered last; None without any."""
 
     @abstractmethod
-    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
-        """Assets, most recently registered first."""
+    def list_assets(
+        self, *, visible_to: Viewer | None, limit: int, cursor: str | None
+    ) -> AssetPage:
+        """Assets that they own or may execute, most recently registered first."""
 
     @abstractmethod
     def pinned_files(self, content_hash: str) -> list[PinnedFile]:
@@ -421,10 +478,90 @@ class RunStore(ABC):
     def changes(self) -> int:
         """A number that differs when another process has written (SQLite `PRAGMA data_version`)."""
 
+    # Sharing
+
     @abstractmethod
-    def audit(self, *, at: datetime, user: str, action: str, run_id: str | None,
-              details: Mapping[str, Any]) -> None:  # fmt: skip
+    def save_share(
+        self, run_id: str, share: Share, *,
+        audit: Sequence[NewAudit] = (), tell: Sequence[Tell] = (),
+    ) -> None:  # fmt: skip
+        """Share a run, or replace the role of a share, with notices of it.
+
+        Raises:
+            RunNotFound
+            QuotaExceeded: it is shared with `MAX_SHARES` others.
+        """
+
+    @abstractmethod
+    def delete_share(
+        self, run_id: str, principal: Principal, *, audit: Sequence[NewAudit] = ()
+    ) -> bool:
+        """Revoke a share; False, and nothing is written, where there was none."""
+
+    @abstractmethod
+    def list_shares(self, run_id: str) -> list[Share]:
+        """A run's shares: everyone, then groups, then users, by name."""
+
+    @abstractmethod
+    def find_roles(self, run_ids: Sequence[str], principals: Sequence[str]) -> dict[str, ShareRole]:
+        """The strongest role that shares with these principals give, for the runs that have one."""
+
+    @abstractmethod
+    def list_readers(self, run_id: str) -> list[str]:
+        """Owner ids of those whom a run is shared with by name, or by a group they were seen in.
+
+        Without its owner, and without those who only are part of everyone; in order.
+        """
+
+    @abstractmethod
+    def save_asset_share(
+        self, asset_id: str, share: AssetShare, *, audit: Sequence[NewAudit] = ()
+    ) -> None:
+        """Let somebody execute an asset. Raises AssetNotFound, QuotaExceeded as `save_share`."""
+
+    @abstractmethod
+    def delete_asset_share(
+        self, asset_id: str, principal: Principal, *, audit: Sequence[NewAudit] = ()
+    ) -> bool:
+        """Revoke it; False, and nothing is written, where there was none."""
+
+    @abstractmethod
+    def list_asset_shares(self, asset_id: str) -> list[AssetShare]:
+        """Who may execute an asset: everyone, then groups, then users, by name."""
+
+    @abstractmethod
+    def is_asset_shared(self, asset_id: str, principals: Sequence[str]) -> bool:
+        """Whether any of these principals may execute it."""
+
+    @abstractmethod
+    def save_identity(self, identity: Identity) -> None:
+        """Remember a user as they are now."""
+
+    @abstractmethod
+    def find_identity(self, owner_id: str) -> Identity | None:
+        """A user as they were seen last; None if never."""
+
+    @abstractmethod
+    def list_members(self, group: str) -> list[str]:
+        """Owner ids of those who were in the group when they were last seen, in order."""
+
+    # Audit
+
+    @abstractmethod
+    def audit(self, entry: NewAudit) -> None:
         """Record who did what."""
+
+    @abstractmethod
+    def list_audit(self, query: AuditQuery) -> AuditPage:
+        """A page of the trail, the latest first. Raises InvalidCursor."""
+
+    @abstractmethod
+    def last_audit(self) -> int:
+        """The id of the latest entry; 0 without one."""
+
+    @abstractmethod
+    def list_sharing_after(self, entry_id: int) -> list[AuditEntry]:
+        """All shares and their ends (`share`, `unshare`) after this entry, in order."""
 
     @abstractmethod
     def close(self) -> None:

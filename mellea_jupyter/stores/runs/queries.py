@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, false, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, false, func, select, tuple_
 from sqlalchemy.schema import Column
 
 from mellea_jupyter.exceptions import InvalidInput
 from mellea_jupyter.models.pages import RunFilters, RunQuery
 from mellea_jupyter.stores.runs import cursors, rollup
 from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.parts import Part
 from mellea_jupyter.stores.runs.rows import to_ms
-from mellea_jupyter.stores.runs.tables import run_tags, runs
+from mellea_jupyter.stores.runs.tables import run_tags, runs, shares
 
 SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
     "created_at": runs.c.created_ms,
@@ -32,18 +34,26 @@ SORT_COLUMNS: Final[dict[str, Column[Any]]] = {
 """What each `RunSort` sorts by; the id decides between equals."""
 
 _EXACT: Final = ("status", "owner_id", "asset_id", "model")
+_FEW: Final = ("group_id", "fingerprint")
+"""Filters that few runs pass: these are fetched, in whichever order."""
+_ENOUGH_COUNTED: Final = 10  # times what makes a walk the better way
 
 
-def conditions(
-    filters: RunFilters, visible_to: str | None, *, walk: bool = False
-) -> list[ColumnElement[bool]]:
+def conditions(filters: RunFilters, part: Part, *, walk: bool = False) -> list[ColumnElement[bool]]:
     """The filters on the table `runs`, all of which have to hold.
 
     `walk`: in a form that tests rows met in the wanted order, instead of fetching all matches.
     """
     where: list[ColumnElement[bool]] = []
-    if visible_to is not None:
-        where.append(_any_of(runs.c.owner_id, [visible_to], walk=walk))
+    if part.own is not None:
+        where.append(_any_of(runs.c.owner_id, [part.own], walk=walk))
+    elif part.is_shared:
+        where.append(dialect.unary_plus(runs.c.owner_id) != part.owner_id)
+        shared = select(shares.c.run_id).where(shares.c.principal.in_(part.principals))
+        if walk:
+            where.append(shared.where(shares.c.run_id == runs.c.id).exists())
+        else:
+            where.append(runs.c.id.in_(shared))
     where.extend(
         _any_of(runs.c[name], [str(value) for value in values], walk=walk)
         for name in _EXACT
@@ -55,8 +65,11 @@ def conditions(
             where.append(tagged.where(run_tags.c.run_id == runs.c.id).exists())
         else:
             where.append(runs.c.id.in_(tagged))
-    if filters.group_id:
-        where.append(_any_of(runs.c.group_id, list(filters.group_id), walk=False))
+    where.extend(
+        _any_of(runs.c[name], list(values), walk=False)
+        for name in _FEW
+        if (values := getattr(filters, name))
+    )
     if filters.started_after is not None:
         where.append(runs.c.created_ms >= to_ms(filters.started_after))
     if filters.started_before is not None:
@@ -82,9 +95,7 @@ def _index_has_order(query: RunQuery, order: Order) -> bool:
     )
 
 
-def prefers_walk(
-    connection: Connection, query: RunQuery, order: Order, visible_to: str | None
-) -> bool:
+def prefers_walk(connection: Connection, query: RunQuery, order: Order, part: Part) -> bool:
     """Whether a page is found sooner by testing rows in the wanted order.
 
     The other way is to fetch all matches and sort them. With n runs and m matches, a page of l
@@ -92,14 +103,20 @@ def prefers_walk(
     m = sqrt(l * n). The rollup knows m for the usual filters; several filters are taken as
     independent of each other.
     """
-    if query.group_id or _index_has_order(query, order):
-        return False  # a group has few runs
+    if any(getattr(query, name) for name in _FEW):
+        return False
+    if not part.is_shared and _index_has_order(query, order):
+        return False
     every = rollup.count(connection, RunFilters(), None)
     if not every:
         return False
     enough = math.isqrt(query.limit * every)
     named = {name: getattr(query, name) for name in _EXACT}
-    share = rollup.count(connection, RunFilters(**named), visible_to) / every
+    share = rollup.count(connection, RunFilters(**named), part.own) / every
+    if part.is_shared:
+        shared = select(shares.c.run_id).where(shares.c.principal.in_(part.principals))
+        counted = shared.limit(_ENOUGH_COUNTED * enough).subquery()
+        share *= (connection.scalar(select(func.count()).select_from(counted)) or 0) / every
     for tag in query.tags:
         tagged = select(run_tags.c.run_id).where(run_tags.c.tag == tag).limit(every)
         share *= (
@@ -136,24 +153,42 @@ class Order:
         return cls(query.sort, column, query.sort.startswith("-"), after)
 
 
-def page(
+def rows(
     connection: Connection, where: list[ColumnElement[bool]], order: Order, limit: int
-) -> tuple[list[str], str | None]:
-    """Documents of a page and the cursor of the next one, None on the last.
+) -> list[Row[Any]]:
+    """The first rows after the cursor: the sort value, `id` and `doc`.
 
     The rows with a value come first and those without last, in both directions. Each half is a
     query of its own, because then each is a plain range of an index.
     """
-    rows: list[Any] = []
+    found: list[Row[Any]] = []
     if order.after is None or order.after[0] is not None:
-        rows.extend(connection.execute(_half(where, order, nulls=False).limit(limit + 1)))
-    if len(rows) <= limit and order.column.nullable:
-        rest = _half(where, order, nulls=True).limit(limit + 1 - len(rows))
-        rows.extend(connection.execute(rest))
-    if len(rows) <= limit:
-        return [row.doc for row in rows], None
-    last = rows[limit - 1]
-    return [row.doc for row in rows[:limit]], cursors.encode(order.name, last[0], last.id)
+        found.extend(connection.execute(_half(where, order, nulls=False).limit(limit)))
+    if len(found) < limit and order.column.nullable:
+        rest = _half(where, order, nulls=True).limit(limit - len(found))
+        found.extend(connection.execute(rest))
+    return found
+
+
+def page(parts: Sequence[list[Row[Any]]], order: Order, limit: int) -> tuple[list[str], str | None]:
+    """Documents of a page and the cursor of the next one, None on the last.
+
+    `parts` hold the first `limit + 1` rows of each part, and no row twice.
+    """
+    found = parts[0] if len(parts) == 1 else _merged([row for part in parts for row in part], order)
+    if len(found) <= limit:
+        return [row.doc for row in found], None
+    last = found[limit - 1]
+    return [row.doc for row in found[:limit]], cursors.encode(order.name, last[0], last.id)
+
+
+def _merged(found: list[Row[Any]], order: Order) -> list[Row[Any]]:
+    valued = [row for row in found if row[0] is not None]
+    empty = [row for row in found if row[0] is None]
+    return [
+        *sorted(valued, key=lambda row: (row[0], row.id), reverse=order.descending),
+        *sorted(empty, key=lambda row: row.id, reverse=order.descending),
+    ]
 
 
 def _half(where: list[ColumnElement[bool]], order: Order, *, nulls: bool) -> Any:

@@ -22,6 +22,7 @@ from mellea_jupyter.models.calls import CallShare
 from mellea_jupyter.models.pages import RunFilters, SummaryReply
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.parts import Part
 from mellea_jupyter.stores.runs.rows import to_ms, to_usd
 from mellea_jupyter.stores.runs.tables import ROLLUP_SUMS, RUN_SUMS, STATUS_COUNTS, rollup, runs
 
@@ -122,20 +123,30 @@ def _row(key: Key, sums: list[int]) -> tuple[Any, ...]:
 def summarize(
     connection: Connection,
     filters: RunFilters,
-    conditions: list[ColumnElement[bool]],
+    parts: Sequence[tuple[Part, list[ColumnElement[bool]]]],
     *,
     group_by: GroupBy | None,
     utc_offset_minutes: int,
-    visible_to: str | None,
 ) -> SummaryReply:
-    """The summary of the filters; `conditions` are the same filters on the table `runs`."""
-    grain = find_grain(filters, group_by, utc_offset_minutes, visible_to)
-    if grain is None:
-        rows = _from_runs(connection, conditions, group_by, utc_offset_minutes)
-    else:
-        where = _rollup_conditions(grain, filters, visible_to)
-        rows = _from_rollup(connection, where, group_by, utc_offset_minutes)
-    return _reply(rows, group_by)
+    """The summary of the filters over all parts of a view.
+
+    Each part comes with the same filters on the table `runs`. Who shares which runs is in no grain,
+    so what is shared is added up from the runs.
+    """
+    groups: dict[Any, list[int]] = {}
+    for part, conditions in parts:
+        grain = None
+        if not part.is_shared:
+            grain = find_grain(filters, group_by, utc_offset_minutes, part.own)
+        if grain is None:
+            rows = _from_runs(connection, conditions, group_by, utc_offset_minutes)
+        else:
+            where = _rollup_conditions(grain, filters, part.own)
+            rows = _from_rollup(connection, where, group_by, utc_offset_minutes)
+        for key, *sums in rows:
+            known = groups.get(key)
+            groups[key] = list(sums) if known is None else list(map(add, known, sums))
+    return _reply([(key, *sums) for key, sums in groups.items()], group_by)
 
 
 def count(connection: Connection, filters: RunFilters, visible_to: str | None) -> int:
@@ -155,6 +166,7 @@ def find_grain(
     if (
         filters.tags
         or filters.group_id
+        or filters.fingerprint
         or filters.search
         or any(bound % HOUR_MS for bound in bounds)
     ):

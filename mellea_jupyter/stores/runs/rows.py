@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -30,6 +30,11 @@ def to_ms(moment: datetime) -> int:
     return whole + -(-moment.microsecond // 1000)
 
 
+def to_time(ms: int) -> datetime:
+    """The time of Unix milliseconds, UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
 def to_pico(usd: Decimal | None) -> int | None:
     """US dollars as whole pico-dollars."""
     return None if usd is None else bounded(int((usd * PICO).to_integral_value()), _MAX_COST)
@@ -44,6 +49,7 @@ def run_columns(run: Run) -> dict[str, Any]:
     """The columns of `runs` that follow from the run; all but `n` and `retry_root`."""
     known_duration = run.started_at is not None or run.finished_at is not None
     duration = bounded(run.metrics.total_duration_ms)
+    why = run.error_classification
     return {
         "id": run.id,
         "version": run.version,
@@ -60,7 +66,8 @@ def run_columns(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "expires_ms": None if run.expires_at is None else to_ms(run.expires_at),
         "group_id": run.group_id,
-        "doc": run.model_dump_json(),
+        "fingerprint": None if why is None else why.fingerprint,
+        "doc": run.model_dump_json(exclude={"seen"}),
     }
 
 

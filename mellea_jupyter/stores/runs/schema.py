@@ -20,7 +20,9 @@ from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.tables import metadata
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0011")
+REVISIONS: Final = (
+    "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011",
+)  # fmt: skip
 """All revisions in `migrations/versions`, oldest first."""
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from mellea_jupyter.clock import from_unix
 from mellea_jupyter.exceptions import (
     Conflict,
     IdempotencyConflict,
@@ -33,34 +34,40 @@ from mellea_jupyter.exceptions import (
     VersionConflict,
 )
 from mellea_jupyter.lifecycle.statuses import PLACED, WAITING
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.notices.base import Tell
 from mellea_jupyter.stores.notices.sql import record as record_notice
 from mellea_jupyter.stores.notices.sql import unlink as unlink_notices
-from mellea_jupyter.stores.runs import queries, repricing, rollup, schema
+from mellea_jupyter.stores.runs import queries, repricing, rollup, schema, sql_audit, sql_shares
 from mellea_jupyter.stores.runs import sqlite as dialect
 from mellea_jupyter.stores.runs.base import (
     CallPrice,
     CallRow,
     CreatedRuns,
+    NewAudit,
     NewRun,
     Placement,
     RepriceBatch,
     RunFigures,
+    Viewer,
 )
-from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms
+from mellea_jupyter.stores.runs.parts import parts_of
+from mellea_jupyter.stores.runs.rows import load_run, run_columns, search_text, to_ms, to_time
 from mellea_jupyter.stores.runs.sql_assets import SqlAssets
+from mellea_jupyter.stores.runs.sql_audit import SqlAudit
 from mellea_jupyter.stores.runs.sql_calls import SqlReports
 from mellea_jupyter.stores.runs.sql_datasets import SqlDatasets
 from mellea_jupyter.stores.runs.sql_environments import SqlEnvironments
+from mellea_jupyter.stores.runs.sql_shares import SqlShares
 from mellea_jupyter.stores.runs.tables import (
     RUN_SUMS,
-    audit,
     idempotency_keys,
     placements,
     run_tags,
     runs,
+    shares,
 )
 from mellea_jupyter.stores.runs.transactions import Transactions, store_errors
 
@@ -72,7 +79,7 @@ _CONTRIBUTION = [
 _QUEUE_ORDER = (runs.c.created_ms, runs.c.id)
 
 
-class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
+class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares, SqlAudit):
     """Runs in a SQLite file. Safe to use from several threads and processes."""
 
     def __init__(self, engine: Engine, path: Path, *, busy_timeout_seconds: float) -> None:
@@ -107,11 +114,16 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
 
     # Runs
 
-    def create_runs(self, new: Sequence[NewRun]) -> CreatedRuns:
+    def create_runs(self, new: Sequence[NewRun], *, audit: Sequence[NewAudit] = ()) -> CreatedRuns:
         with self._writing() as connection:
             earlier = _replayed(connection, new[0])
             if earlier is None:
-                return CreatedRuns(runs=tuple(_insert_runs(connection, new)))
+                created = _insert_runs(connection, new)
+                for item in new:
+                    if item.shares_of is not None:
+                        sql_shares.take_over(connection, item.run.id, item.shares_of)
+                sql_audit.record(connection, audit)
+                return CreatedRuns(runs=tuple(created))
             run = load_run(_run_row(connection, earlier).doc)
             if run.group_id is None:
                 return CreatedRuns(runs=(run,), replayed=True)
@@ -142,10 +154,11 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
 
     def save_run(
         self, run: Run, *, expected_version: int, folded_seq: int | None = None,
-        tell: Sequence[Tell] = (),
+        tell: Sequence[Tell] = (), audit: Sequence[NewAudit] = (),
     ) -> None:  # fmt: skip
         with self._writing(durable=run.is_terminal) as connection:
             _replace_run(connection, run, expected_version)
+            sql_audit.record(connection, audit)
             for each in tell:
                 record_notice(connection, each)
             if folded_seq is not None:
@@ -158,7 +171,9 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
             if not connection.execute(of_run.values(handle=json.dumps(handle))).rowcount:
                 raise RunNotFound(run_id)
 
-    def delete_run(self, run_id: str, *, expected_version: int) -> None:
+    def delete_run(
+        self, run_id: str, *, expected_version: int, audit: Sequence[NewAudit] = ()
+    ) -> None:
         with self._writing() as connection:
             row = _run_row(connection, run_id)
             _expect(row, run_id, expected_version)
@@ -166,7 +181,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
             deltas.add(row._asdict(), -1)
             deltas.write(connection)
             dialect.delete_text(connection, row.n)
+            shared = select(shares.c.shared_ms).where(shares.c.run_id == run_id)
+            told_ms = set(connection.scalars(shared))
             connection.execute(delete(runs).where(runs.c.n == row.n))
+            sql_audit.record(connection, audit)
+            for shared_ms in told_ms:
+                unlink_notices(connection, run_id, from_unix(shared_ms / 1000))
             finished_at = load_run(row.doc).finished_at
             if finished_at is not None:
                 unlink_notices(connection, run_id, finished_at)
@@ -290,26 +310,57 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
 
     # Listings
 
-    def list_runs(self, query: RunQuery, *, visible_to: str | None) -> RunPage:
+    def find_seen(
+        self, fingerprint: str, *, owner_id: str, visible_to: Viewer | None
+    ) -> FailureSeen | None:
+        alike = RunFilters(fingerprint=(fingerprint,), owner_id=(owner_id,))
+        ended = runs.c.finished_ms
+        query = select(func.count(ended), func.min(ended), func.max(ended))
+        with self._reading() as connection:
+            found = [
+                connection.execute(query.where(*queries.conditions(alike, part))).one()
+                for part in parts_of(connection, alike, visible_to)
+            ]
+        found = [row for row in found if row[0]]
+        if not found:
+            return None
+        return FailureSeen(
+            count=sum(row[0] for row in found),
+            first_seen_at=to_time(min(row[1] for row in found)),
+            last_seen_at=to_time(max(row[2] for row in found)),
+        )
+
+    def list_runs(self, query: RunQuery, *, visible_to: Viewer | None) -> RunPage:
         order = queries.Order.of(query)
         with self._reading() as connection:
-            walk = queries.prefers_walk(connection, query, order, visible_to)
-            where = queries.conditions(query, visible_to, walk=walk)
-            docs, following = queries.page(connection, where, order, query.limit)
+            found = [
+                queries.rows(
+                    connection,
+                    queries.conditions(
+                        query, part, walk=queries.prefers_walk(connection, query, order, part)
+                    ),
+                    order,
+                    query.limit + 1,
+                )
+                for part in parts_of(connection, query, visible_to)
+            ]
+        docs, following = queries.page(found, order, query.limit)
         return RunPage(runs=tuple(map(load_run, docs)), next=following)
 
     def summarize(
-        self, filters: RunFilters, *, visible_to: str | None,
+        self, filters: RunFilters, *, visible_to: Viewer | None,
         group_by: rollup.GroupBy | None = None, utc_offset_minutes: int = 0,
     ) -> SummaryReply:  # fmt: skip
         with self._reading() as connection:
             return rollup.summarize(
                 connection,
                 filters,
-                queries.conditions(filters, visible_to),
+                [
+                    (part, queries.conditions(filters, part))
+                    for part in parts_of(connection, filters, visible_to)
+                ],
                 group_by=group_by,
                 utc_offset_minutes=utc_offset_minutes,
-                visible_to=visible_to,
             )
 
     # The rest
@@ -317,12 +368,6 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets):
     def changes(self) -> int:
         with self._data_version_lock:
             return self._data_version.read()
-
-    def audit(self, *, at: datetime, user: str, action: str, run_id: str | None,
-              details: Mapping[str, Any]) -> None:  # fmt: skip
-        columns = {"at_ms": to_ms(at), "user": user, "action": action, "run_id": run_id}
-        with self._writing() as connection:
-            connection.execute(insert(audit), {**columns, "details": json.dumps(details)})
 
 
 def _of_server(query: Select[Any], server: str) -> Select[Any]:

@@ -10,8 +10,9 @@ from mellea_jupyter.exceptions import AssetNotFound
 from mellea_jupyter.models.assets import Asset, PinnedFile
 from mellea_jupyter.models.pages import AssetPage
 from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.base import Viewer
 from mellea_jupyter.stores.runs.sql_part import SqlPart, upsert_by_origin
-from mellea_jupyter.stores.runs.tables import assets, pinned_files
+from mellea_jupyter.stores.runs.tables import asset_shares, assets, pinned_files
 
 
 class SqlAssets(SqlPart):
@@ -41,8 +42,16 @@ class SqlAssets(SqlPart):
             doc = connection.scalar(query.limit(1))
         return None if doc is None else Asset.model_validate_json(doc)
 
-    def list_assets(self, *, visible_to: str | None, limit: int, cursor: str | None) -> AssetPage:
-        docs, following = self._newest(assets, visible_to=visible_to, limit=limit, cursor=cursor)
+    def list_assets(
+        self, *, visible_to: Viewer | None, limit: int, cursor: str | None
+    ) -> AssetPage:
+        visible = None
+        if visible_to is not None and not visible_to.sees_all:
+            shared = select(asset_shares.c.asset_id).where(
+                asset_shares.c.principal.in_(visible_to.principals)
+            )
+            visible = (assets.c.owner_id == visible_to.owner_id) | assets.c.id.in_(shared)
+        docs, following = self._newest(assets, visible=visible, limit=limit, cursor=cursor)
         return AssetPage(assets=tuple(map(Asset.model_validate_json, docs)), next=following)
 
     def pinned_files(self, content_hash: str) -> list[PinnedFile]:

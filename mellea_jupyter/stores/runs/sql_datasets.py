@@ -46,7 +46,8 @@ class SqlDatasets(SqlPart):
     def list_datasets(
         self, *, visible_to: str | None, limit: int, cursor: str | None
     ) -> DatasetPage:
-        docs, following = self._newest(datasets, visible_to=visible_to, limit=limit, cursor=cursor)
+        own = None if visible_to is None else datasets.c.owner_id == visible_to
+        docs, following = self._newest(datasets, visible=own, limit=limit, cursor=cursor)
         return DatasetPage(datasets=tuple(map(Dataset.model_validate_json, docs)), next=following)
 
     def list_dataset_versions(self, dataset_id: str) -> list[DatasetVersion]:

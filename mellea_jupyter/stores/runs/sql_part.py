@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, select, tuple_
 
 from mellea_jupyter.models.assets import Asset
 from mellea_jupyter.models.datasets import Dataset
@@ -31,10 +31,10 @@ class SqlPart(RunStore):
         self._writing = transactions.writing
 
     def _newest(
-        self, table: Table, *, visible_to: str | None, limit: int, cursor: str | None
+        self, table: Table, *, visible: ColumnElement[bool] | None, limit: int, cursor: str | None
     ) -> tuple[list[str], str | None]:
         """Documents of a page of assets or datasets, and the cursor of the next page."""
-        where = [] if visible_to is None else [table.c.owner_id == visible_to]
+        where = [] if visible is None else [visible]
         if cursor is not None:
             value, row_id = cursors.decode(cursor, table.name, int)
             where.append(tuple_(table.c.updated_ms, table.c.id) < tuple_(value, row_id))

@@ -68,6 +68,7 @@ runs = Table(
     # What `cost_pico_usd` was spent on, and for how much; null where that was not told apart.
     *(Column(name, BigInteger) for name in SPENDING),
     Column("group_id", String),
+    Column("fingerprint", String),  # of its failure; null for a run that has not failed
 )
 
 # One index for each order, and one for each usual filter in the usual order. The id after the
@@ -89,6 +90,12 @@ Index("runs_of_retry_root", runs.c.retry_root)
 Index("runs_by_expires_ms", runs.c.expires_ms)
 _grouped = runs.c.group_id.is_not(None)  # most runs are in none and cost the index nothing
 Index("runs_of_group_id", runs.c.group_id, runs.c.created_ms, runs.c.id, sqlite_where=_grouped)
+Index(
+    # With the time of the end, so that counting a failure reads the index alone.
+    "runs_of_fingerprint",
+    runs.c.fingerprint, runs.c.owner_id, runs.c.created_ms, runs.c.id, runs.c.finished_ms,
+    sqlite_where=runs.c.fingerprint.is_not(None),
+)  # fmt: skip
 
 run_tags = Table(
     "run_tags",
@@ -274,7 +281,58 @@ audit = Table(
     Column("action", String, nullable=False),
     Column("run_id", String),  # kept after the run is deleted, so no foreign key
     Column("details", Text, nullable=False),
+    Column("owner_id", String),  # whose run it was; null in rows of earlier versions
+    Column("admin_override", Boolean),
     Index("audit_of_run", "run_id"),
+    Index("audit_of_user", "user", "n"),
+    Index("audit_of_action", "action", "n"),
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    _of_run(),
+    Column("principal", String, nullable=False),  # as `Principal.key`
+    Column("role", String, nullable=False),
+    Column("shared_by", String, nullable=False),
+    Column("shared_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "principal"),
+    Index("shares_of_principal", "principal", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+asset_shares = Table(
+    "asset_shares",
+    metadata,
+    Column("asset_id", String, ForeignKey("assets.id", ondelete="CASCADE"), nullable=False),
+    Column("principal", String, nullable=False),
+    Column("shared_by", String, nullable=False),
+    Column("shared_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("asset_id", "principal"),
+    Index("asset_shares_of_principal", "principal", "asset_id"),
+    sqlite_with_rowid=False,
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("owner_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+identity_groups = Table(
+    "identity_groups",
+    metadata,
+    Column(
+        "owner_id", String, ForeignKey("identities.owner_id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("name", String, nullable=False),
+    PrimaryKeyConstraint("name", "owner_id"),
+    Index("identity_groups_of_owner", "owner_id"),
+    sqlite_with_rowid=False,
 )
 
 RUN_SUMS: Final = (

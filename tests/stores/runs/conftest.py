@@ -11,6 +11,7 @@ import pytest
 
 from mellea_jupyter.clock import new_run_id
 from mellea_jupyter.models.config import RunConfig
+from mellea_jupyter.models.failures import ErrorClassification, FailureCategory, FailureType
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.runs.base import NewRun, Placement, RunStore
 from mellea_jupyter.stores.runs.sql import SqlRunStore
@@ -40,6 +41,19 @@ def make_run(minute: int = 0, *, model: str | None = None, **fields: Any) -> Run
         "created_at": NOON + timedelta(minutes=minute),
     }
     return Run(**{**defaults, **fields})
+
+
+def failed(minute: int = 0, fingerprint: str = "f1", **fields: Any) -> Run:
+    """A run that failed a minute after it was created."""
+    why = ErrorClassification(
+        category=FailureCategory.USER_CODE, type=FailureType.RUNTIME_ERROR, confidence=0.9,
+        retryable=False, summary="KeyError", suggestion="Look at the line.",
+        fingerprint=fingerprint,
+    )  # fmt: skip
+    end = NOON + timedelta(minutes=minute + 1)
+    return make_run(
+        minute, status=RunStatus.FAILED, finished_at=end, error_classification=why, **fields
+    )
 
 
 def new(run: Run, **fields: Any) -> NewRun:

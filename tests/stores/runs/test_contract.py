@@ -27,21 +27,24 @@ from mellea_jupyter.models.artifacts import StructuredOutput
 from mellea_jupyter.models.assets import Asset, AssetKind, PinnedFile
 from mellea_jupyter.models.datasets import Dataset, DatasetFile, DatasetVersion
 from mellea_jupyter.models.environments import Environment
+from mellea_jupyter.models.failures import FailureSeen
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import ErrorDetails, Run, RunStatus
 from mellea_jupyter.stores.runs.base import (
     CallRow,
     LoopRow,
+    NewAudit,
     NewRun,
     Placement,
     Reports,
     RunStore,
+    Viewer,
 )
-from tests.stores.runs.conftest import NOON, Add, make_run, new
+from tests.stores.runs.conftest import NOON, Add, failed, make_run, new
 
 
-def ids(store: RunStore, visible_to: str | None = None, **query: object) -> list[str]:
+def ids(store: RunStore, visible_to: Viewer | None = None, **query: object) -> list[str]:
     found = store.list_runs(RunQuery.model_validate(query), visible_to=visible_to)
     return [run.id for run in found.runs]
 
@@ -296,10 +299,10 @@ class TestListing:
 
     def test_others_runs_are_not_seen(self, store: RunStore, add: Add) -> None:
         mine, _ = add(), add(owner_id="bob")
-        assert ids(store, visible_to="ada") == [mine.id]
-        assert ids(store, visible_to="ada", owner_id=("bob",)) == []
-        assert store.summarize(RunQuery(), visible_to="ada").total_runs == 1
-        by_owner = store.summarize(RunQuery(), visible_to="ada", group_by="owner")
+        assert ids(store, visible_to=Viewer("ada")) == [mine.id]
+        assert ids(store, visible_to=Viewer("ada"), owner_id=("bob",)) == []
+        assert store.summarize(RunQuery(), visible_to=Viewer("ada")).total_runs == 1
+        by_owner = store.summarize(RunQuery(), visible_to=Viewer("ada"), group_by="owner")
         assert [g.key for g in by_owner.groups] == ["ada"]
 
     @pytest.mark.parametrize(
@@ -346,7 +349,7 @@ class TestListing:
                       {"cursor": "é"}, {"cursor": "[" * 5000},
                       {"cursor": "WyItY3JlYXRlZF9hdCIsIngiLCJ5Il0"}):  # fmt: skip
             with pytest.raises(InvalidCursor):
-                ids(store, **query)
+                store.list_runs(RunQuery.model_validate(query), visible_to=None)
 
 
 class TestBelongings:
@@ -453,7 +456,7 @@ class TestBelongings:
         seen: list[str] = []
         cursor = None
         while True:
-            page = store.list_assets(visible_to="ada", limit=2, cursor=cursor)
+            page = store.list_assets(visible_to=Viewer("ada"), limit=2, cursor=cursor)
             seen += [asset.id for asset in page.assets]
             cursor = page.next
             if cursor is None:
@@ -467,7 +470,9 @@ class TestBelongings:
         assert store.changes() == before
         run = add()
         assert store.changes() != before
-        store.audit(at=NOON, user="ada", action="run.create", run_id=run.id, details={"a": 1})
+        before = store.changes()
+        store.audit(NewAudit(at=NOON, user="ada", action="create", run_id=run.id))
+        assert store.changes() != before
 
 
 def _asset(asset_id: str, minute: int) -> Asset:
@@ -623,3 +628,51 @@ def test_an_asset_keeps_the_fields_it_is_told_to(store: RunStore) -> None:
     first = add("box")
     assert add(None, "default_environment_id") == first
     assert add(None).default_environment_id is None
+
+
+class TestFailures:
+    def test_the_same_failure_is_counted_for_its_owner(self, store: RunStore) -> None:
+        for minute, owner, fingerprint in (
+            (9, "ada", "f1"), (0, "ada", "f1"), (3, "ada", "f2"),
+            (5, "bob", "f1"), (4, "ada", "f1"),
+        ):  # fmt: skip
+            store.create_run(new(failed(minute, fingerprint, owner_id=owner)))
+        seen = FailureSeen(
+            count=3,
+            first_seen_at=NOON + timedelta(minutes=1),
+            last_seen_at=NOON + timedelta(minutes=10),
+        )
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to=None) == seen
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("bob")) is None
+        assert store.find_seen("f3", owner_id="ada", visible_to=Viewer("ada")) is None
+
+    def test_a_run_counts_from_its_failure_to_its_deletion(self, store: RunStore, add: Add) -> None:
+        run = add(status=RunStatus.RUNNING)
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
+        ended = failed(id=run.id, version=1)
+        store.save_run(ended, expected_version=0)
+        seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
+        assert seen is not None
+        assert seen.count == 1
+        store.delete_run(run.id, expected_version=1)
+        assert store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada")) is None
+
+    def test_runs_are_listed_and_summed_by_their_failure(self, store: RunStore, add: Add) -> None:
+        add()
+        first, second, other = failed(1), failed(2), failed(3, "f2")
+        for run in (first, second, other):
+            store.create_run(new(run))
+        assert ids(store, fingerprint=("f1",)) == [second.id, first.id]
+        assert ids(store, fingerprint=("f1", "f2"), sort="created_at", limit=2) == [
+            first.id, second.id,
+        ]  # fmt: skip
+        assert ids(store, visible_to=Viewer("bob"), fingerprint=("f1",)) == []
+        query = RunQuery(fingerprint=("f1",))
+        assert store.summarize(query, visible_to=None).total_runs == 2
+
+    def test_how_often_it_was_seen_is_not_kept_with_a_run(self, store: RunStore) -> None:
+        run = failed()
+        seen = FailureSeen(count=9, first_seen_at=NOON, last_seen_at=NOON)
+        store.create_run(new(run.model_copy(update={"seen": seen})))
+        assert store.get_run(run.id) == run

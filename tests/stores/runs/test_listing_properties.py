@@ -16,6 +16,8 @@ from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.pages import RunFilters, RunQuery, RunSort, SummaryReply
 from mellea_jupyter.models.run import Run, RunStatus
 from mellea_jupyter.stores.runs import queries, rollup
+from mellea_jupyter.stores.runs.base import Viewer
+from mellea_jupyter.stores.runs.parts import EVERYTHING, Part
 from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.testing.seeding import FIRST, seed_runs
 from tests.stores.runs.conftest import NOON, make_run, new
@@ -170,10 +172,11 @@ def _summary(
     offset: int, *, from_runs: bool = False,
 ) -> SummaryReply:  # fmt: skip
     if not from_runs:
-        return store.summarize(filters, visible_to=visible_to, group_by=group,
+        viewer = None if visible_to is None else Viewer(visible_to)
+        return store.summarize(filters, visible_to=viewer, group_by=group,
                                utc_offset_minutes=offset)  # fmt: skip
     with store._reading() as connection:
-        where = queries.conditions(filters, visible_to)
+        where = queries.conditions(filters, Part(visible_to))
         return rollup._reply(rollup._from_runs(connection, where, group, offset), group)
 
 
@@ -231,10 +234,12 @@ def test_both_ways_to_find_a_page_give_the_same_runs(tmp_path: Path) -> None:
             order = queries.Order.of(query)
             with store._reading() as connection:
                 one, other = (
-                    queries.page(connection, queries.conditions(query, None, walk=w), order, 7)
+                    queries.rows(
+                        connection, queries.conditions(query, EVERYTHING, walk=w), order, 7
+                    )
                     for w in (False, True)
                 )
             assert one == other
-            assert len(one[0]) == 7
+            assert len(one) == 7
     finally:
         store.close()

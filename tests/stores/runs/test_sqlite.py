@@ -15,14 +15,17 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from mellea_jupyter.exceptions import SchemaTooNew, StoreBusy, StoreError
 from mellea_jupyter.models.pages import RunFilters, RunQuery
-from mellea_jupyter.stores.runs import schema
+from mellea_jupyter.stores.runs import queries, schema
 from mellea_jupyter.stores.runs import sqlite as dialect
+from mellea_jupyter.stores.runs.base import Viewer
+from mellea_jupyter.stores.runs.parts import Part
 from mellea_jupyter.stores.runs.sql import SqlRunStore
-from tests.stores.runs.conftest import make_run, new
+from mellea_jupyter.stores.runs.tables import runs
+from tests.stores.runs.conftest import failed, make_run, new
 
 
 def _dump(path: Path) -> list[tuple[str, str, list[str]]]:
@@ -119,6 +122,51 @@ def test_what_was_recorded_before_loops_stays_and_counts_in_no_share(tmp_path: P
     assert store.get_run(run.id).metrics.useful_cost_usd is None
     total = store.summarize(RunQuery(search=""), visible_to=None)
     assert total.useful_cost_usd == total.accepted_outputs == 0
+    store.close()
+
+
+def test_runs_that_failed_before_are_found_by_their_failure(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    engine = dialect.make_engine(path, 5)
+    fine, unexplained = make_run(), failed(1)
+    docs = [fine.to_json(), {**unexplained.to_json(), "error_classification": None}]
+    docs += [failed(minute).to_json() for minute in range(2, 1204)]
+    with engine.connect() as connection, connection.begin():
+        config = Config()
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        connection.execute(
+            text(
+                "INSERT INTO runs (n, id, version, owner_id, asset_id, asset_name, status, attempt,"
+                " created_ms, finished_ms, llm_calls, input_tokens, output_tokens, tokens,"
+                " unpriced_calls, calls_without_usage, doc) VALUES (:n, :id, 0, 'ada', 'prog_1',"
+                " 'trip.py', :status, 1, :n, :n, 0, 0, 0, 0, 0, 0, :doc)"
+            ),
+            [
+                {"n": n, "id": doc["id"], "status": doc["status"], "doc": json.dumps(doc)}
+                for n, doc in enumerate(docs, 1)
+            ],
+        )
+    engine.dispose()
+    store = SqlRunStore.open(path)
+    seen = store.find_seen("f1", owner_id="ada", visible_to=Viewer("ada"))
+    assert seen is not None
+    assert seen.count == 1202
+    assert len(store.list_runs(RunQuery(fingerprint=("f1",)), visible_to=Viewer("ada")).runs) == 50
+    store.close()
+
+
+def test_a_failure_is_counted_from_an_index_alone(tmp_path: Path) -> None:
+    store = SqlRunStore.open(tmp_path / "runs.db")
+    where = queries.conditions(RunFilters(fingerprint=("f1",), owner_id=("ada",)), Part("ada"))
+    counting = select(func.count(runs.c.finished_ms), func.min(runs.c.finished_ms)).where(*where)
+    sql = counting.compile(store._engine, compile_kwargs={"literal_binds": True})
+    with store._engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
+    assert [row[3] for row in plan] == [
+        "SEARCH runs USING COVERING INDEX runs_of_fingerprint (fingerprint=? AND owner_id=?)"
+    ]
     store.close()
 
 

@@ -5,7 +5,7 @@ import { CommandIDs, type ICommands } from '../../commands.js';
 import { useSignal } from '../../components/hooks.js';
 import { formatNumber, type ITranslation } from '../../format.js';
 import { LEAST_COMPARED, MOST_COMPARED } from '../../models/comparison.js';
-import { canCancel, isTerminal } from '../../models/statuses.js';
+import { canCancel, isOwn, isTerminal } from '../../models/statuses.js';
 import type { RunsTableModel } from '../../models/table.js';
 import { FilterBar } from './filters.js';
 import { SummaryCards } from './summary.js';
@@ -108,7 +108,7 @@ export function SelectionBar({ model, commands, trans }: IDashboardProps): React
   }
   const runs = model.runs.filter(run => chosen.has(run.id));
   const active = runs.filter(canCancel).map(run => run.id);
-  const ended = runs.filter(isTerminal).map(run => run.id);
+  const ended = runs.filter(run => isTerminal(run) && isOwn(run)).map(run => run.id);
   return (
     <div
       className="jp-MelleaDashboard-selection"

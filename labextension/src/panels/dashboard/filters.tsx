@@ -78,6 +78,14 @@ export function FilterBar({ model, trans }: IFiltersProps): ReactElement {
         value={filters.started_before}
         onChange={started_before => set({ started_before })}
       />
+      <label className="jp-MelleaDashboard-date">
+        <input
+          type="checkbox"
+          checked={filters.shared === 'with_me'}
+          onChange={event => set({ shared: event.target.checked ? 'with_me' : undefined })}
+        />
+        {trans.__('Shared with me')}
+      </label>
       <ColumnMenu model={model} trans={trans} />
       <Chips model={model} trans={trans} set={set} />
     </div>
@@ -245,7 +253,20 @@ function Chips(
     ...model.choices.assets.map(({ id, label }) => [id, label] as const)
   ]);
   const chips: { key: string; label: string; remove: () => void }[] = [];
-  const lists = ['status', 'owner_id', 'asset_id', 'model', 'tags', 'group_id'] as const;
+  const failures = new Map(
+    model.runs.flatMap(({ error_classification: why }) =>
+      why ? [[why.fingerprint, why.summary] as const] : []
+    )
+  );
+  const lists = [
+    'status',
+    'owner_id',
+    'asset_id',
+    'model',
+    'tags',
+    'group_id',
+    'fingerprint'
+  ] as const;
   for (const field of lists) {
     const values: readonly string[] = filters[field] ?? [];
     for (const value of values) {
@@ -258,7 +279,9 @@ function Chips(
               ? assets.get(value) || value
               : field === 'group_id'
                 ? trans.__('group %1', value.slice(4, 10))
-                : value,
+                : field === 'fingerprint'
+                  ? trans.__('failure: %1', failures.get(value) ?? value.slice(0, 6))
+                  : value,
         remove: () => set({ [field]: values.filter(each => each !== value) })
       });
     }
@@ -276,6 +299,13 @@ function Chips(
         remove: () => set({ [field]: undefined })
       });
     }
+  }
+  if (filters.shared !== undefined) {
+    chips.push({
+      key: 'shared',
+      label: trans.__('shared with me'),
+      remove: () => set({ shared: undefined })
+    });
   }
   if (filters.search !== undefined) {
     chips.push({

@@ -8,7 +8,7 @@ import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IStateDB } from '@jupyterlab/statedb';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyJSONValue } from '@lumino/coreutils';
-import type { EnvironmentList, ModelOffer, Run, RunCheck } from '../../api/schema.js';
+import type { EnvironmentList, ModelOffer, NextStep, Run, RunCheck } from '../../api/schema.js';
 import { CommandIDs } from '../../commands.js';
 import { describeError } from '../../components/errors.js';
 import { SETTINGS_ID } from '../../plugins/settings.js';
@@ -20,12 +20,14 @@ import {
   emptyValues,
   findProblems,
   overridesOf,
+  prepare,
   problemsOf,
   recallValues,
   tagsOf,
   valuesOf,
   withoutSecrets,
-  type ILaunchValues
+  type ILaunchValues,
+  type LaunchField
 } from './values.js';
 
 /** What the dialogs need of the lab. */
@@ -78,18 +80,29 @@ export class Launch {
     }
   }
 
-  /** The same run again, with overrides. */
-  async retry(runId: string): Promise<void> {
+  /** The same run again, with overrides; `step` is what its failure asks for. */
+  async retry(runId: string, step?: NextStep): Promise<void> {
     const { mellea, trans } = this.parts;
     const run = await this.read(runId);
     if (run) {
+      const values = valuesOf(run.asset_name, run.config, run.tags);
+      const prepared = step && prepare(values, step);
       await this.ask({
         title: trans.__('Retry with changes'),
-        initial: valuesOf(run.asset_name, run.config, run.tags),
+        initial: prepared?.values ?? values,
+        focus: prepared?.focus,
         isProgramFixed: true,
         keepsSecrets: true,
-        describe: values => ({ retry_of: run.id, config: overridesOf(run.config, values) }),
-        submit: values => mellea.api.retryRun(run.id, overridesOf(run.config, values))
+        describe: changed => ({ retry_of: run.id, config: overridesOf(run.config, changed) }),
+        submit: async changed => {
+          const environment = changed.environmentId || run.environment_id;
+          if (changed.memoryMb && environment !== null) {
+            await mellea.api.updateEnvironment(environment, {
+              memory_mb: Number(changed.memoryMb)
+            });
+          }
+          return mellea.api.retryRun(run.id, overridesOf(run.config, changed));
+        }
       });
     }
   }
@@ -99,6 +112,7 @@ export class Launch {
     initial: ILaunchValues;
     isProgramFixed: boolean;
     keepsSecrets?: boolean;
+    focus?: LaunchField;
     /** The run that the values stand for, to have the server look at it. */
     describe: (values: ILaunchValues) => { [Field in keyof RunCheck]: unknown };
     submit: (values: ILaunchValues) => Promise<Run>;

@@ -13,7 +13,7 @@ export function Field(props: {
   const id = useId();
   const own = props.problems.filter(problem => problem.field === props.field);
   return (
-    <div className="jp-MelleaLaunch-field">
+    <div className="jp-MelleaLaunch-field" data-field={props.field}>
       <label htmlFor={id}>{props.label}</label>
       {props.children(id, own.length > 0 ? `${id}-problems` : undefined)}
       <Problems id={`${id}-problems`} problems={own} />

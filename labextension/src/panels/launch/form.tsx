@@ -133,6 +133,8 @@ export function LaunchForm(props: IFormProps): ReactElement {
           inputMode: 'numeric',
           placeholder: trans.__('no limit')
         })}
+        {props.initial.memoryMb !== '' &&
+          text('memoryMb', trans.__('Memory of the environment (MB)'), { inputMode: 'numeric' })}
         {hasBudget(values) && (
           <Field label={trans.__('At the budget')} field="onBudget" problems={problems}>
             {(id, described) => (
@@ -231,7 +233,7 @@ function Variables(props: {
   const replace = (at: number, change: Partial<IPair>): void =>
     onChange(pairs.map((pair, index) => (index === at ? { ...pair, ...change } : pair)));
   return (
-    <fieldset className="jp-MelleaLaunch-field">
+    <fieldset className="jp-MelleaLaunch-field" data-field="variables">
       <legend>{trans.__('Variables')}</legend>
       {pairs.map((pair, index) => (
         <div key={index} className="jp-MelleaLaunch-pair">

@@ -6,11 +6,13 @@ import type { ReactElement } from 'react';
 import type { Run } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { LaunchForm, type IFormProps } from './form.js';
-import type { ILaunchValues } from './values.js';
+import type { ILaunchValues, LaunchField } from './values.js';
 
 /** What the dialog needs; `submit` creates the run. */
 export type LaunchOptions = Omit<IFormProps, 'onChange' | 'refusal'> & {
   title: string;
+  /** The field to begin with; the first one when absent. */
+  focus?: LaunchField;
   submit: (values: ILaunchValues) => Promise<Run>;
 };
 
@@ -24,7 +26,7 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
     const dialog = new Dialog({
       title: options.title,
       body,
-      focusNodeSelector: '.jp-MelleaLaunch input:not(:disabled)',
+      focusNodeSelector: focusSelector(options.focus),
       buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })]
     });
     const result = await dialog.launch();
@@ -38,6 +40,12 @@ export async function showLaunchDialog(options: LaunchOptions): Promise<Run | nu
       refusal = describeError(error);
     }
   }
+}
+
+/** Where the keyboard begins; of the variables, at what is still empty. */
+function focusSelector(field: LaunchField | undefined): string {
+  const wanted = field === 'variables' ? 'input[value=""]' : 'input:not(:disabled)';
+  return `.jp-MelleaLaunch ${field === undefined ? '' : `[data-field="${field}"] `}${wanted}`;
 }
 
 class LaunchBody extends ReactWidget implements Dialog.IBodyWidget<ILaunchValues> {

@@ -1,6 +1,12 @@
 // What the launch dialog asks for, and how it becomes a RunConfig. Pure.
 
-import type { Environment, Problem, RunConfig, RunConfigInput } from '../../api/schema.js';
+import type {
+  Environment,
+  NextStep,
+  Problem,
+  RunConfig,
+  RunConfigInput
+} from '../../api/schema.js';
 import type { ITranslation } from '../../format.js';
 
 /** A name and a value, as typed. */
@@ -32,6 +38,8 @@ export interface ILaunchValues {
   maxLlmCalls: string;
   /** `stop` or `ask`. */
   onBudget: string;
+  /** What the environment is to allow from now on; empty: as it does. */
+  memoryMb: string;
   /** Whether the kernel of a run that fails stays, to look around in it. */
   keepKernel: boolean;
   tags: string;
@@ -77,6 +85,7 @@ export function emptyValues(path: string): ILaunchValues {
     maxCostUsd: '',
     maxLlmCalls: '',
     onBudget: 'stop',
+    memoryMb: '',
     keepKernel: false,
     tags: ''
   };
@@ -101,8 +110,43 @@ export function valuesOf(path: string, config: RunConfig, tags: readonly string[
     onBudget: config.on_budget,
     keepKernel: config.keep_kernel,
     maxLlmCalls: config.max_llm_calls === null ? '' : String(config.max_llm_calls),
+    memoryMb: '',
     tags: tags.join(', ')
   };
+}
+
+/** The values with what a failure asks for, and the field that the person is to look at. */
+export function prepare(
+  values: ILaunchValues,
+  { action, value, overrides }: NextStep
+): { values: ILaunchValues; focus: LaunchField | undefined } {
+  const { timeout_seconds: timeout, max_cost_usd: cost, max_llm_calls: calls } = overrides ?? {};
+  switch (action) {
+    case 'set_key': {
+      const name = value ?? '';
+      const others = values.variables.filter(pair => pair.name !== name);
+      const variables = [{ name, value: '' }, ...others];
+      return { values: { ...values, variables }, focus: 'variables' };
+    }
+    case 'retry_with_more_time':
+      return {
+        values: { ...values, timeoutSeconds: String(timeout ?? values.timeoutSeconds) },
+        focus: 'timeoutSeconds'
+      };
+    case 'retry_with_more_budget':
+      return {
+        values: {
+          ...values,
+          maxCostUsd: String(cost ?? values.maxCostUsd),
+          maxLlmCalls: String(calls ?? values.maxLlmCalls)
+        },
+        focus: cost === undefined && calls !== undefined ? 'maxLlmCalls' : 'maxCostUsd'
+      };
+    case 'retry_with_more_memory':
+      return { values: { ...values, memoryMb: value ?? '' }, focus: 'memoryMb' };
+    default:
+      return { values, focus: undefined };
+  }
 }
 
 /** What of the values may be written to a file: no secrets. */
@@ -247,6 +291,12 @@ export function findProblems(
   const quota = Number(values.quotaMb);
   if (values.quotaMb.trim() === '' || !(quota >= 0 && quota <= 1_000_000)) {
     add('quotaMb', trans.__('Between 0 and 1 000 000 MB.'));
+  }
+  const memory = values.memoryMb.trim();
+  if (memory !== '' && !/^[1-9]\d{0,7}$/.test(memory)) {
+    add('memoryMb', trans.__('A whole number of MB, or empty to leave it.'));
+  } else if (memory !== '') {
+    add('memoryMb', trans.__('All runs of this environment get it from now on.'), true);
   }
   const cost = values.maxCostUsd.trim();
   if (cost !== '' && !(/^\d{0,9}(\.\d{1,12})?$/.test(cost) && Number(cost) > 0)) {

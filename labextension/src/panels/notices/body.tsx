@@ -4,14 +4,15 @@ import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } fr
 import type { Notice, NoticeRun, RunStatus } from '../../api/schema.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon } from '../../components/icons.js';
-import { statusText } from '../../components/status.js';
+import { nextStepLabel, statusText } from '../../components/status.js';
 import { Ago } from '../../components/time.js';
 import type { ITranslation } from '../../format.js';
-import type { NoticesModel } from '../../models/notices.js';
+import { failureOf, type NoticesModel } from '../../models/notices.js';
 
 /** What the list leads to. */
 export interface INoticeActions {
   openRun: (runId: string) => void;
+  takeNextStep: (runId: string) => void;
   openDashboard: () => void;
   editPreferences: () => void;
   /** Say what went wrong. */
@@ -91,6 +92,11 @@ export function NoticesList(props: {
             now={now}
             open={runId => open(notice, runId)}
             openAll={() => openAll(notice)}
+            takeNextStep={runId => {
+              attempt(() => model.markRead(notice.id));
+              actions.close();
+              actions.takeNextStep(runId);
+            }}
             trans={trans}
           />
         ))}
@@ -135,11 +141,14 @@ function Entry(props: {
   now: number;
   open: (runId: string) => void;
   openAll: () => void;
+  takeNextStep: (runId: string) => void;
   trans: ITranslation;
 }): ReactElement {
   const { notice, open, trans } = props;
   const isUnread = notice.read_at === null;
   const first = notice.runs[0];
+  const failure = failureOf(notice);
+  const step = failure && nextStepLabel(failure, trans);
   const isGroup = notice.run_count > 1;
   const isGone = !isGroup && notice.link === null;
   const shown = isGroup ? failuresFirst(notice.runs).slice(0, SHOWN_RUNS) : [];
@@ -162,7 +171,21 @@ function Entry(props: {
           <Ago iso={notice.updated_at} now={props.now} trans={trans} />
         </span>
         {notice.body && <span className="jp-MelleaNotices-text">{notice.body}</span>}
+        {failure && (
+          <span className="jp-MelleaNotices-text">
+            {failure.explanation} {failure.suggestion}
+          </span>
+        )}
       </button>
+      {failure && first && step && (
+        <button
+          type="button"
+          className="jp-MelleaButton jp-MelleaNotices-next"
+          onClick={() => props.takeNextStep(first.run_id)}
+        >
+          {step}
+        </button>
+      )}
       {isGroup && (
         <ul className="jp-MelleaNotices-runs" aria-label={trans.__('Runs')}>
           {shown.map(run => (
@@ -232,7 +255,10 @@ function failuresFirst(runs: readonly NoticeRun[]): NoticeRun[] {
 }
 
 /** What the notice's icon says: a failure, before a cancelled run, before success. */
-function worst({ by_status }: Notice): RunStatus {
+function worst({ by_status, runs, type }: Notice): RunStatus {
+  if (type === 'run_shared' && runs[0]) {
+    return runs[0].status;
+  }
   const order: RunStatus[] = ['failed', 'cancelled', 'succeeded'];
   return order.find(status => (by_status[status] ?? 0) > 0) ?? 'succeeded';
 }

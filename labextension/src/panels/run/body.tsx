@@ -12,22 +12,25 @@ import { LogView } from '../../logview/LogView.js';
 import type { ILine } from '../../logview/core/buffer.js';
 import type { LogModel } from '../../logview/core/model.js';
 import type { RunModel } from '../../models/run.js';
+import { isUnmet } from '../../models/statuses.js';
 import type { IKeptCalls } from '../calls/index.js';
 import { ConfigurationTab } from './configuration.js';
-import { FailureBox } from './failure.js';
 import { RunHeader } from './header.js';
 import type { IRunPanelOptions } from './index.js';
 import { CallsLink, type ICallsTarget } from './links.js';
 import { MetricsTab } from './metrics.js';
 import { Expired } from './retention.js';
-import { SourceTab } from './source.js';
+import { SourceTab, type ISourcePlace } from './source.js';
 
 interface IRunBodyProps extends IRunPanelOptions {
   model: RunModel;
   log: LogModel;
   kept: IKeptCalls;
+  /** The line of the program to show; null when none was asked for. */
+  place: ISourcePlace | null;
 }
 
+const loadExplained = async () => (await import('./explained.js')).Explained;
 const loadArtifacts = async () => (await import('./artifacts.js')).ArtifactsTab;
 const loadCharts = async () => (await import('../charts/index.js')).Charts;
 const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
@@ -36,12 +39,21 @@ const loadCalls = async () => (await import('../calls/index.js')).CallsTab;
 export function RunBody(props: IRunBodyProps): ReactElement {
   const { model, log, api, stream, trans } = props;
   useSignal(model.changed);
-  const [tab, setTab] = useState('logs');
+  const { place } = props;
+  const [chosen, setChosen] = useState<{ tab: string; place: ISourcePlace | null }>({
+    tab: 'logs',
+    place: null
+  });
+  const tab = chosen.place === place ? chosen.tab : 'source'; // a new place is to be seen
+  const setTab = useCallback((next: string) => setChosen({ tab: next, place }), [place]);
   const [target, setTarget] = useState<ICallsTarget | null>(null);
-  const showCalls = useCallback((wanted: ICallsTarget) => {
-    setTarget(wanted);
-    setTab('calls');
-  }, []);
+  const showCalls = useCallback(
+    (wanted: ICallsTarget) => {
+      setTarget(wanted);
+      setTab('calls');
+    },
+    [setTab]
+  );
   const linkCalls = useCallback(
     (line: ILine) => <CallsLink line={line} onShow={showCalls} trans={trans} />,
     [showCalls, trans]
@@ -70,7 +82,9 @@ export function RunBody(props: IRunBodyProps): ReactElement {
         </p>
       )}
       <RunHeader {...props} run={run} />
-      <FailureBox run={run} api={api} commands={null} trans={trans} />
+      {(run.status === 'failed' || isUnmet(run)) && (
+        <Late load={loadExplained} isQuiet with={{ run, api, commands: props.commands, trans }} />
+      )}
       <Numbers run={run} trans={trans} />
       <Tabs
         label={trans.__('Parts of the run')}
@@ -162,7 +176,13 @@ export function RunBody(props: IRunBodyProps): ReactElement {
             id: 'source',
             label: trans.__('Source'),
             content: () => (
-              <SourceTab runId={run.id} api={api} editor={props.editor} trans={trans} />
+              <SourceTab
+                runId={run.id}
+                place={place}
+                api={api}
+                editor={props.editor}
+                trans={trans}
+              />
             )
           }
         ]}

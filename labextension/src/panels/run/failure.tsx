@@ -1,23 +1,25 @@
 // Why a run failed, without opening the log: one sentence, the line that raised it, the next step.
 
-import { useEffect, useState, type ReactElement } from 'react';
+import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
 import type { RunsApi } from '../../api/rest.js';
 import type { LogFrame, Run } from '../../api/schema.js';
 import { CommandIDs, type ICommands } from '../../commands.js';
-import { reasonText } from '../../components/status.js';
+import { nextStepLabel, reasonText } from '../../components/status.js';
 import type { ITranslation } from '../../format.js';
 import { isUnmet } from '../../models/statuses.js';
-import { findUserFrame } from './frames.js';
 
 const LONG = 400; // characters; what is longer is folded
 const LAST_LINES = 10;
 
-interface IFailureProps {
+/** What the box is made of. */
+export interface IFailureProps {
   run: Run;
   api: RunsApi;
-  /** For *Retry with changes…*; null where there is a button for it beside the box. */
-  commands: ICommands | null;
+  /** For the next step; those that are not there are left out. */
+  commands: ICommands;
   trans: ITranslation;
+  /** What there is to say besides, at the end. */
+  children?: ReactNode;
 }
 
 /** The box above the tabs; nothing for runs that went well. */
@@ -40,19 +42,29 @@ export function FailureBox(props: IFailureProps): ReactElement | null {
   return run.status === 'failed' ? <Failure {...props} /> : null;
 }
 
-function Failure({ run, api, commands, trans }: IFailureProps): ReactElement {
-  const { error } = run;
-  const trace = error?.stack_trace ?? '';
-  const place = findUserFrame(trace);
+function Failure({ run, api, commands, trans, children }: IFailureProps): ReactElement {
+  const trace = run.error?.stack_trace ?? '';
+  const why = run.error_classification;
+  const place = why?.location;
+  const command = why?.next_step?.command;
+  const step = why && nextStepLabel(why, trans);
+  const [next, label] = step
+    ? ([CommandIDs.takeNextStep, step] as const)
+    : ([CommandIDs.retryEdited, trans.__('Retry with changes…')] as const);
   return (
     <div className="jp-MelleaRun-failure" role="alert">
-      <LongText text={failureText(run, trans)} trans={trans} />
-      {place && (
-        <p className="jp-MelleaRun-place">
-          {trans.__('%1, line %2', place.path, place.line)}
-          {place.code && <code>{place.code}</code>}
+      {why && (
+        <p>
+          <strong className="jp-MelleaRun-cause">{why.summary}</strong> {why.explanation}
         </p>
       )}
+      {place && (
+        <p className="jp-MelleaRun-place">
+          {trans.__('%1, line %2', place.file, place.line)}
+          {place.text && <code>{place.text}</code>}
+        </p>
+      )}
+      <LongText text={failureText(run, trans)} trans={trans} />
       {trace ? (
         <details>
           <summary>{trans.__('Stack trace')}</summary>
@@ -61,21 +73,28 @@ function Failure({ run, api, commands, trans }: IFailureProps): ReactElement {
       ) : (
         <LastErrorLines runId={run.id} api={api} trans={trans} />
       )}
-      {commands?.hasCommand(CommandIDs.retryEdited) && (
+      {why && <p>{why.suggestion}</p>}
+      {command && (
+        <p className="jp-MelleaRun-place">
+          <code>{command}</code>
+        </p>
+      )}
+      {commands.hasCommand(next) && (
         <button
           type="button"
-          className="jp-MelleaButton"
-          onClick={() => void commands.execute(CommandIDs.retryEdited, { runId: run.id })}
+          className="jp-MelleaButton jp-mod-accept"
+          onClick={() => void commands.execute(next, { runId: run.id })}
         >
-          {trans.__('Retry with changes…')}
+          {label}
         </button>
       )}
+      {children}
     </div>
   );
 }
 
 /** What failed, in the most complete of the words there are; they repeat each other. */
-function failureText(run: Run, trans: ITranslation): string {
+export function failureText(run: Run, trans: ITranslation): string {
   const said = run.error_message ?? '';
   const reason = reasonText(run, trans);
   if (run.error) {

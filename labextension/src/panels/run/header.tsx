@@ -11,7 +11,15 @@ import { StatusBadge } from '../../components/status.js';
 import { Ago } from '../../components/time.js';
 import { pulledPart, waitingText } from '../../components/waiting.js';
 import { formatDuration, type ITranslation } from '../../format.js';
-import { canRetry, elapsedMs, isTerminal, runModel, runTitle } from '../../models/statuses.js';
+import {
+  elapsedMs,
+  isOwn,
+  isRetryable,
+  isTerminal,
+  mayOperate,
+  runModel,
+  runTitle
+} from '../../models/statuses.js';
 
 interface IRunHeaderProps {
   run: Run;
@@ -26,7 +34,9 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
     run.asset_version.slice(0, 20),
     runModel(run),
     run.environment_name ?? run.config.environment_id ?? '',
-    run.owner_id
+    run.owner_id,
+    run.role === 'viewer' ? trans.__('you may look at it') : '',
+    run.role === 'operator' ? trans.__('you may operate it') : ''
   ].filter(Boolean);
   return (
     <div className="jp-MelleaRun-header">
@@ -100,6 +110,8 @@ export function RunHeader({ run, commands, trans }: IRunHeaderProps): ReactEleme
 function Controls({ run, now, commands, trans }: IRunHeaderProps & { now: number }): ReactElement {
   const [isAsked, setAsked] = useState(false);
   const args = { runId: run.id };
+  const may = mayOperate(run);
+  const why = may ? undefined : trans.__('Only its owner and operators may. Ask %1.', run.owner_id);
   const execute = (id: string) => (): void => void commands.execute(id, args);
   return (
     <div className="jp-MelleaRun-controls" role="toolbar" aria-label={trans.__('Run')}>
@@ -107,7 +119,8 @@ function Controls({ run, now, commands, trans }: IRunHeaderProps & { now: number
         <button
           type="button"
           className="jp-MelleaButton jp-mod-warn"
-          disabled={isAsked || run.cancel_requested_at !== null}
+          disabled={isAsked || run.cancel_requested_at !== null || !may}
+          title={why}
           onClick={() => {
             setAsked(true);
             void commands.execute(CommandIDs.cancelRun, args).finally(() => setAsked(false));
@@ -116,27 +129,31 @@ function Controls({ run, now, commands, trans }: IRunHeaderProps & { now: number
           {trans.__('Cancel')}
         </button>
       )}
-      {run.kernel && Date.parse(run.kernel.until) > now && (
+      {run.kernel && isOwn(run) && Date.parse(run.kernel.until) > now && (
         <button type="button" className="jp-MelleaButton" onClick={execute(CommandIDs.openConsole)}>
           {trans.__('Open console')}
         </button>
       )}
-      {canRetry(run) && (
+      {isRetryable(run) && (
         <>
           <button
             type="button"
             className="jp-MelleaButton jp-mod-accept"
+            disabled={!may}
+            title={why}
             onClick={execute(CommandIDs.retryRun)}
           >
             {trans.__('Retry')}
           </button>
-          <button
-            type="button"
-            className="jp-MelleaButton"
-            onClick={execute(CommandIDs.retryEdited)}
-          >
-            {trans.__('Retry with changes…')}
-          </button>
+          {isOwn(run) && (
+            <button
+              type="button"
+              className="jp-MelleaButton"
+              onClick={execute(CommandIDs.retryEdited)}
+            >
+              {trans.__('Retry with changes…')}
+            </button>
+          )}
         </>
       )}
       <button type="button" className="jp-MelleaButton" onClick={execute(CommandIDs.cloneRun)}>
@@ -158,7 +175,10 @@ function Controls({ run, now, commands, trans }: IRunHeaderProps & { now: number
             : []),
           { label: trans.__('Copy id'), onClick: execute(CommandIDs.copyId) },
           { label: trans.__('Copy link'), onClick: execute(CommandIDs.copyLink) },
-          ...(isTerminal(run)
+          ...(isOwn(run)
+            ? [{ label: trans.__('Share…'), onClick: execute(CommandIDs.shareRun) }]
+            : []),
+          ...(isTerminal(run) && isOwn(run)
             ? [{ label: trans.__('Delete…'), onClick: execute(CommandIDs.deleteRun) }]
             : [])
         ]}

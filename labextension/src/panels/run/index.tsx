@@ -15,7 +15,7 @@ import type { RunsModel } from '../../models/runs.js';
 import { runTitle } from '../../models/statuses.js';
 import type { IKeptCalls } from '../calls/index.js';
 import { RunBody } from './body.js';
-import type { SourceEditor } from './source.js';
+import type { ISourcePlace, SourceEditor } from './source.js';
 
 /** What a run's tab needs. */
 export interface IRunPanelOptions {
@@ -39,6 +39,7 @@ export class RunPanel extends ReactWidget {
   readonly model: RunModel;
   readonly log: LogModel;
   private readonly kept: IKeptCalls = {};
+  private place: ISourcePlace | null = null;
 
   constructor(private readonly options: IRunPanelOptions) {
     super();
@@ -60,6 +61,12 @@ export class RunPanel extends ReactWidget {
     void this.log.reveal(line);
   }
 
+  /** Show a line of the program. */
+  showSource(place: ISourcePlace): void {
+    this.place = place;
+    this.update();
+  }
+
   override dispose(): void {
     if (!this.isDisposed) {
       this.options.runs.changed.disconnect(this.takeReply, this);
@@ -77,7 +84,15 @@ export class RunPanel extends ReactWidget {
   }
 
   protected override render(): ReactElement {
-    return <RunBody {...this.options} model={this.model} log={this.log} kept={this.kept} />;
+    return (
+      <RunBody
+        {...this.options}
+        model={this.model}
+        log={this.log}
+        kept={this.kept}
+        place={this.place}
+      />
+    );
   }
 
   private takeReply(): void {

@@ -6,7 +6,7 @@ import type { Run } from '../../api/schema.js';
 import { describeError } from '../../components/errors.js';
 import { useNow } from '../../components/hooks.js';
 import { formatExact, type ITranslation } from '../../format.js';
-import { isTerminal } from '../../models/statuses.js';
+import { isOwn, isTerminal } from '../../models/statuses.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -25,7 +25,7 @@ export function Retention(props: {
   if (run.artifacts_purged) {
     return <Expired run={run} trans={trans} />;
   }
-  if (!isTerminal(run)) {
+  if (!isTerminal(run) || !isOwn(run)) {
     return null;
   }
   const pin = async (): Promise<void> => {

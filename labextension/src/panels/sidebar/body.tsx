@@ -9,7 +9,7 @@ import { BudgetButtons } from '../../components/budget.js';
 import { useNow, useSignal } from '../../components/hooks.js';
 import { Icon, type IconName } from '../../components/icons.js';
 import { MenuButton } from '../../components/menu.js';
-import { reasonText, StatusIcon, statusText } from '../../components/status.js';
+import { failureName, StatusIcon, statusText } from '../../components/status.js';
 import { waitingText } from '../../components/waiting.js';
 import {
   formatClock,
@@ -25,6 +25,7 @@ import {
   canCancel,
   canRetry,
   elapsedMs,
+  isOwn,
   isStopping,
   isTerminal,
   isUnmet,
@@ -123,7 +124,18 @@ function HeaderButton(props: { icon: IconName; label: string; onClick: () => voi
 
 /** Whether all words occur in what is known of the run. */
 function matches(run: Run, filter: string): boolean {
-  const text = [runTitle(run), run.asset_name, runModel(run), run.status, run.id, ...run.tags]
+  const why = run.error_classification?.summary ?? '';
+  const shared = isOwn(run) ? [] : [run.owner_id, 'shared'];
+  const text = [
+    runTitle(run),
+    run.asset_name,
+    runModel(run),
+    run.status,
+    why,
+    run.id,
+    ...run.tags,
+    ...shared
+  ]
     .join(' ')
     .toLowerCase();
   return filter
@@ -151,6 +163,10 @@ function groupsOf(model: RunsModel, filter: string, now: number, trans: ITransla
     } else {
       groups.push({ title, runs: [run] });
     }
+  }
+  const shared = model.shared.filter(run => matches(run, filter));
+  if (shared.length > 0) {
+    groups.push({ title: trans.__('Shared with me'), runs: shared });
   }
   return groups;
 }
@@ -217,21 +233,29 @@ interface IRunItemProps {
 
 function RunItem({ run, now, isTabbable, onFocus, commands, trans }: IRunItemProps): ReactElement {
   const args = { runId: run.id };
-  const second = secondLine(run, trans);
+  const said = secondLine(run, trans);
+  const second = isOwn(run) ? said : [run.owner_id, said].filter(Boolean).join(' · ');
   return (
     <li
       className="jp-MelleaRuns-item"
       data-run-id={run.id}
       data-can-cancel={canCancel(run) || undefined}
       data-can-retry={canRetry(run) || undefined}
-      data-ended={isTerminal(run) || undefined}
+      data-own={isOwn(run) || undefined}
+      data-ended={(isTerminal(run) && isOwn(run)) || undefined}
       data-has-artifacts={run.artifacts.length > 0 || undefined}
     >
       <button
         type="button"
         className="jp-MelleaRuns-open"
         tabIndex={isTabbable ? 0 : -1}
-        title={`${runTitle(run)}\n${formatExact(run.created_at)}`}
+        title={[
+          runTitle(run),
+          formatExact(run.created_at),
+          run.error_classification?.explanation ?? ''
+        ]
+          .join('\n')
+          .trim()}
         onFocus={() => onFocus(run.id)}
         onClick={event => {
           if (event.detail === 0) {
@@ -315,7 +339,7 @@ function secondLine(run: Run, trans: ITranslation): string {
     return trans.__('requirements not met');
   }
   if (run.status === 'failed') {
-    return run.error_message ?? reasonText(run, trans);
+    return failureName(run, trans) || (run.error_message ?? '');
   }
   const parts: string[] = [];
   if (!isTerminal(run)) {
