@@ -324,6 +324,7 @@ def test_secrets_of_a_container_stay_where_they_belong(
 def command(server: JupyterServer, tmp_path: Path, *words: str) -> bytes:
     """What a command of the terminal prints."""
     token = tmp_path / "token"
+    token.touch(0o600)  # a token that others may read is not used
     token.write_text(server.token)
     named = {
         "MELLEA_JUPYTER_URL": server.url,
@@ -377,7 +378,12 @@ def test_terminals_and_notebooks_show_no_secret(
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
     where = {"metadata": {"path": str(server.root)}}
     NotebookClient(notebook, timeout=60, resources=where, allow_errors=True).execute()
+    with server.http() as http:
+        newest = http.get("api/runs?limit=1").json()["runs"][0]
+    assert newest["asset_name"] == "short.py"
+    assert newest["id"] != run_id
     text = nbformat.writes(notebook)
+    assert newest["id"] in text
     assert "••••" in text or "\\u2022" in text
     assert found_in(text.encode(), CANARIES) == []
     assert server.token not in text

@@ -179,6 +179,7 @@ def hostile(server: JupyterServer) -> dict[str, Any]:
 @pytest.fixture
 def environment(server: JupyterServer, tmp_path: Path) -> dict[str, str]:
     token = tmp_path / "token"
+    token.touch(0o600)
     token.write_text(server.token)
     return {
         **server.environment(),
