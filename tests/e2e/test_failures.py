@@ -35,6 +35,7 @@ print(plan(os.environ["CITY"]))
 HELPER = "def first(found):\n    # what is nearest\n    return found[0]\n"
 EMPTY = "from helper import first\n\nprint('looking')\nprint(first([]))\n"
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
+EATING = "import time\nheld = b'x' * (260 << 20)\ntime.sleep(3)\nprint('full')\n"
 MISSING = "import surely_not_installed\n"
 
 
@@ -163,7 +164,7 @@ def test_more_memory_is_given_to_the_environment(
     lab: LabPage, server: JupyterServer, http: httpx.Client
 ) -> None:
     box = http.post("api/environments", json={"name": "Small box", "memory_mb": 200}).json()
-    server.write("eating.py", "held = [bytearray(1 << 20) for _ in range(260)]\nprint('full')\n")
+    server.write("eating.py", EATING)
     run_id = fail(server, http, "eating.py", environment_id=box["id"])
     tab = lab.open_run(run_id)
     tab.expect_status("failed · out of memory")
