@@ -96,7 +96,9 @@ class ArtifactsZipHandler(DownloadHandler):
         run = await services.runs.get(run_id, self.user)
         program = PurePosixPath(run.asset_name).stem or "run"
         self.set_file_headers(f"{program}-{run.id[:6]}-artifacts.zip", _ZIP)
-        await self.send(services.results.iter_artifacts_zip(run))
+        archive = services.results.iter_artifacts_zip(run)
+        del run  # and with it the artifacts that are in the archive already
+        await self.send(archive)
 
 
 class ArtifactDownloadHandler(DownloadHandler):

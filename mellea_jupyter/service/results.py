@@ -191,7 +191,8 @@ class RunResults:
             ArtifactNotFound: bytes have been removed meanwhile.
         """
         require_kept(run)
-        return self._iterate(iter_zip(run.artifacts, self._artifacts.iter_bytes))
+        given_away = _give_away(list(reversed(run.artifacts)))
+        return self._iterate(iter_zip(given_away, self._artifacts.iter_bytes))
 
     async def _iterate(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         """A blocking iterator, a chunk at a time on a thread; at most one chunk is held."""
@@ -199,6 +200,12 @@ class RunResults:
         while (chunk := await self._offload.scan(next, chunks, done)) is not done:
             yield chunk  # type: ignore[misc]  # the sentinel is excluded by the loop
             await asyncio.sleep(0)
+
+
+def _give_away(last_first: list[ArtifactRef]) -> Iterator[ArtifactRef]:
+    """From the end of the list, which holds only what is left: there may be 20,000."""
+    while last_first:
+        yield last_first.pop()
 
 
 def _source_files(folder: Path) -> tuple[SourceFile, ...]:
