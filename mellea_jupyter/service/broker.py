@@ -106,6 +106,10 @@ class Broker:
         for subscription in tuple(self._subscriptions):
             subscription.push(event)
 
+    def has_told(self, run_id: str, version: int) -> bool:
+        """Whether this version of a run, or a later one, was told."""
+        return self._versions.get(run_id, 0) >= version
+
     def forget(self, subscription: Subscription) -> None:
         """Called by a subscription that closes."""
         self._subscriptions.discard(subscription)

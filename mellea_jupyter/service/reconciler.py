@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
 from mellea_jupyter import clock
-from mellea_jupyter.exceptions import IllegalTransition
+from mellea_jupyter.exceptions import IllegalTransition, RunNotFound
 from mellea_jupyter.lifecycle.transitions import Enqueued, apply
 from mellea_jupyter.models.events import RunChanged
-from mellea_jupyter.models.pages import RunQuery
 from mellea_jupyter.models.run import Run
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.dispatcher import Dispatcher
@@ -117,12 +117,13 @@ class Reconciler:
             return
         first, self._changes = self._changes is None, changes
         await self._sharing.look()
-        query = RunQuery(limit=LOOK_BACK)
-        page = await self._offload.io(self._store.list_runs, query, visible_to=None)
-        known, self._versions = self._versions, {run.id: run.version for run in page.runs}
+        versions = await self._offload.io(self._store.newest_versions, LOOK_BACK)
+        known, self._versions = self._versions, versions
         if first:
             return
-        for run in page.runs:
-            if known.get(run.id) != run.version:
-                self._broker.publish(RunChanged(run=run))
+        for run_id, version in versions.items():
+            if known.get(run_id) == version or self._broker.has_told(run_id, version):
+                continue
+            with suppress(RunNotFound):  # deleted since
+                self._broker.publish(RunChanged(run=await self._records.get(run_id)))
         self._dispatcher.kick()

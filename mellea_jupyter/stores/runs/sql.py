@@ -369,6 +369,12 @@ class SqlRunStore(SqlReports, SqlAssets, SqlEnvironments, SqlDatasets, SqlShares
         with self._data_version_lock:
             return self._data_version.read()
 
+    def newest_versions(self, limit: int) -> dict[str, int]:
+        newest = select(runs.c.id, runs.c.version)
+        newest = newest.order_by(runs.c.created_ms.desc(), runs.c.id.desc()).limit(limit)
+        with self._reading() as connection:
+            return {row.id: row.version for row in connection.execute(newest)}
+
 
 def _of_server(query: Select[Any], server: str) -> Select[Any]:
     """The query, joined with the placements of the runs that this server may execute."""

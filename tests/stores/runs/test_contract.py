@@ -474,6 +474,13 @@ class TestBelongings:
         store.audit(NewAudit(at=NOON, user="ada", action="create", run_id=run.id))
         assert store.changes() != before
 
+    def test_versions_are_of_the_newest_runs(self, store: RunStore, add: Add) -> None:
+        runs = [add(minute) for minute in range(3)]
+        later = runs[2].model_copy(update={"version": runs[2].version + 1})
+        store.save_run(later, expected_version=runs[2].version)
+        versions = store.newest_versions(2)
+        assert versions == {later.id: later.version, runs[1].id: runs[1].version}
+
 
 def _asset(asset_id: str, minute: int) -> Asset:
     moment = make_run(minute).created_at
