@@ -109,24 +109,30 @@ export class CommTransport implements ITransport {
     return socket;
   }
 
-  /** Ends every socket and rejects what was not answered. */
+  /**
+   * Ends every socket; takes the replies that are on their way.
+   *
+   * A view is drawn anew when the kernel has seen its run end, perhaps just after a click.
+   */
   dispose(): void {
     if (this.isDisposed) {
       return;
     }
-    this.post({ kind: 'bye' });
-    this.isDisposed = true;
     window.clearInterval(this.pings);
     document.removeEventListener('visibilitychange', this.ping);
-    this.model.off('msg:custom', this.receive);
-    for (const [id, { reject }] of [...this.waiting]) {
-      this.forget(id);
-      reject(new Error('The view was closed.'));
-    }
     for (const socket of [...this.sockets.values()]) {
+      socket.close();
       socket.broken();
     }
-    this.sockets.clear();
+    this.isDisposed = true;
+    this.leave();
+  }
+
+  private leave(): void {
+    if (this.isDisposed && this.waiting.size === 0) {
+      this.post({ kind: 'bye' });
+      this.model.off('msg:custom', this.receive);
+    }
   }
 
   private ask(message: Record<string, unknown>, signal: AbortSignal | null): Promise<IReply> {
@@ -149,13 +155,12 @@ export class CommTransport implements ITransport {
 
   private forget(id: number): void {
     window.clearTimeout(this.waiting.get(id)?.timer);
-    this.waiting.delete(id);
+    if (this.waiting.delete(id)) {
+      this.leave();
+    }
   }
 
   private post(message: Record<string, unknown>): void {
-    if (this.isDisposed) {
-      return;
-    }
     try {
       this.model.send({ ...message, client: this.client });
     } catch {

@@ -9,7 +9,7 @@ type Sent = { client: string; kind: string; id?: number; socket?: number; [name:
 /** A kernel that remembers what it was sent. */
 class FakeModel implements ICommModel {
   sent: Sent[] = [];
-  private listeners = new Set<(content: unknown, buffers?: DataView[]) => void>();
+  readonly listeners = new Set<(content: unknown, buffers?: DataView[]) => void>();
 
   get = (): unknown => null;
   send = (content: unknown): void => void this.sent.push(content as Sent);
@@ -82,12 +82,24 @@ test('what is never answered is rejected', async () => {
   await rejected;
 });
 
-test('closing rejects what waits, and says so to the kernel', async () => {
-  const rejected = expect(transport.request('runs', {})).rejects.toThrow('closed');
+test('a view that is closed still hears the reply to a click, then says goodbye', async () => {
+  const asked = new RunsApi(transport).retryRun('x');
+  const { id } = model.last('request');
   transport.dispose();
+  expect(model.sent.some(({ kind }) => kind === 'bye')).toBe(false); // gives up what is asked
+  await expect(transport.request('runs', {})).rejects.toThrow('closed');
+  model.say({ kind: 'reply', id, status: 201, body: '{"id":"y"}' });
+  expect(await asked).toMatchObject({ id: 'y' });
+  expect(model.last('bye')).toBeDefined();
+  expect(model.listeners.size).toBe(0);
+});
+
+test('a view that is closed waits no longer than for any reply', async () => {
+  const rejected = expect(transport.request('runs', {})).rejects.toThrow('does not answer');
+  transport.dispose();
+  await vi.advanceTimersByTimeAsync(REPLY_MS);
   await rejected;
   expect(model.last('bye')).toBeDefined();
-  await expect(transport.request('runs', {})).rejects.toThrow('closed');
 });
 
 test('an aborted request is given up', async () => {
