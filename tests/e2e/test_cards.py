@@ -70,6 +70,7 @@ def test_a_run_of_a_cell_is_seen_to_its_end_and_after_a_reload_and_a_restart(
     lab.page.reload()
     lab.wait_until_loaded()
     expect_end()
+    notebook.expect_idle()  # lab goes to the notebook of the address once all is restored
     card.button("Open").click()
     lab.run_tab.expect_status("succeeded")
     expect(lab.run_tab.log.lines).to_contain_text("All requirements met")
