@@ -32,13 +32,14 @@ from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.forecasts import Forecasts
 from mellea_jupyter.service.offload import Offload
+from mellea_jupyter.service.planning import RunPlanner, check_keeps_kernel
 from mellea_jupyter.service.prices import Prices
 from mellea_jupyter.service.providers import (
     find_missing_variables,
     find_ollama_problem,
     provider_of,
 )
-from mellea_jupyter.service.runs import RunService, check_keeps_kernel
+from mellea_jupyter.service.runs import RunService
 
 DEMO_MODEL: Final = "demo/scripted"
 _RECENT_RUNS: Final = 200
@@ -61,6 +62,7 @@ class Preflight:
         self,
         *,
         runs: RunService,
+        planner: RunPlanner,
         assets: AssetService,
         environments: EnvironmentService,
         prices: Prices,
@@ -69,6 +71,7 @@ class Preflight:
         options: PreflightOptions,
     ) -> None:
         self._runs = runs
+        self._planner = planner
         self._assets = assets
         self._environments = environments
         self._prices = prices
@@ -103,7 +106,7 @@ class Preflight:
             problems += _find_masks(config)
         if asset is not None:
             try:
-                config = await self._runs.checked(config, asset, owner)
+                config = await self._planner.checked(config, asset, owner)
             except DatasetNotFound as error:
                 problems += _find_unknown_dataset(config, error)
             except MelleaJupyterError as error:
@@ -123,7 +126,7 @@ class Preflight:
     def _find_budget_problems(self, config: RunConfig, environment: Environment) -> list[Problem]:
         problems = []
         try:
-            self._runs.require_can_ask(config, environment)
+            self._planner.require_can_ask(config, environment)
         except InvalidInput as error:
             problems.append(_refusal(error, "config.on_budget"))
         model = config.model

@@ -7,32 +7,25 @@ a caller gets back is the record after the verb; how it goes on comes as events.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final, Literal
 
 import orjson
-from pydantic import ValidationError
 
 from mellea_jupyter import clock
 from mellea_jupyter.auth.owner import User
 from mellea_jupyter.exceptions import (
     Conflict,
-    IdempotencyConflict,
     IllegalTransition,
     InvalidInput,
     MelleaJupyterError,
 )
-from mellea_jupyter.lifecycle.statuses import RETRYABLE
-from mellea_jupyter.lifecycle.transitions import Enqueued, StopRequested, apply
-from mellea_jupyter.models.assets import Asset
+from mellea_jupyter.lifecycle.transitions import StopRequested, apply
 from mellea_jupyter.models.audit import AuditAction
 from mellea_jupyter.models.budget import BudgetDecision
-from mellea_jupyter.models.config import MASK, RunConfig, merge_overrides
-from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS, Environment
-from mellea_jupyter.models.events import RunChanged, RunDeleted
+from mellea_jupyter.models.events import RunDeleted
 from mellea_jupyter.models.pages import RunFilters, RunPage, RunQuery, SummaryReply
 from mellea_jupyter.models.requests import (
     MAX_GROUP,
@@ -43,17 +36,15 @@ from mellea_jupyter.models.requests import (
 )
 from mellea_jupyter.models.run import Run, StatusReason
 from mellea_jupyter.models.sharing import Principal, RunRole, ShareList, ShareRequest
-from mellea_jupyter.service import secrets
 from mellea_jupyter.service.access import Action
-from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.auditing import audit_entry
 from mellea_jupyter.service.broker import Broker
 from mellea_jupyter.service.budgets import budget_answer
-from mellea_jupyter.service.datasets import DatasetService
 from mellea_jupyter.service.dispatcher import Dispatcher
-from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.placing import Placer
+from mellea_jupyter.service.planning import RunDefaults, RunPlan, RunPlanner
+from mellea_jupyter.service.recording import RunRecorder, draft_of
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.run_folder import RunFolders
 from mellea_jupyter.service.sharing import Sharing, viewer_of
@@ -61,13 +52,8 @@ from mellea_jupyter.stores.artifacts.base import ArtifactStore
 from mellea_jupyter.stores.runs.base import (
     Created,
     CreatedRuns,
-    NewAudit,
-    NewRun,
-    Placement,
     RunStore,
 )
-
-log = logging.getLogger(__name__)
 
 GroupBy = Literal["day", "owner", "asset", "model", "status"]
 
@@ -78,39 +64,6 @@ _CANCELLED_BY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RunDefaults:
-    """What the operator sets for new runs."""
-
-    model: str | None
-    max_timeout_seconds: float
-    grace_seconds: float
-    max_group_runs: int = 100
-    server: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A run to be recorded: its config (secrets still in it), its source, its links."""
-
-    request: RunCreate
-    asset: Asset
-    environment: Environment
-    placement: Placement
-    retry_of: Run | None = None
-    shares_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A run that is only to be written, and its secrets."""
-
-    run: Run
-    placement: Placement
-    secret_values: dict[str, str]
-    shares_of: str | None = None
-
-
 class RunService:
     """Create, look at, change, stop, repeat, share and delete runs."""
 
@@ -119,9 +72,8 @@ class RunService:
         *,
         store: RunStore,
         artifacts: ArtifactStore,
-        assets: AssetService,
-        environments: EnvironmentService,
-        datasets: DatasetService,
+        planner: RunPlanner,
+        recorder: RunRecorder,
         folders: RunFolders,
         records: RunRecords,
         broker: Broker,
@@ -133,9 +85,8 @@ class RunService:
     ) -> None:
         self._store = store
         self._artifacts = artifacts
-        self._assets = assets
-        self._environments = environments
-        self._datasets = datasets
+        self._planner = planner
+        self._recorder = recorder
         self._folders = folders
         self._records = records
         self._broker = broker
@@ -159,10 +110,10 @@ class RunService:
         """
         request_hash = _hash(request)
         if idempotency_key is not None:
-            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            replayed = await self._recorder.find_replayed(user, idempotency_key, request_hash)
             if replayed is not None:
-                return replayed
-        plan = await self._plan(request, user)
+                return Created(run=_as_owner(replayed), replayed=True)
+        plan = await self._planner.plan(request, user)
         created = await self._record(plan, user, idempotency_key, request_hash)
         return created.model_copy(update={"run": _as_owner(created.run)})
 
@@ -187,131 +138,34 @@ class RunService:
             )
         request_hash = _hash(request, "group")
         if idempotency_key is not None:
-            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            replayed = await self._recorder.find_replayed(user, idempotency_key, request_hash)
             if replayed is not None:
                 of_group = RunQuery(
-                    group_id=(replayed.run.group_id or "",), sort="created_at", limit=MAX_GROUP
+                    group_id=(replayed.group_id or "",), sort="created_at", limit=MAX_GROUP
                 )
                 page = await self.list(of_group, user)
                 return CreatedRuns(runs=page.runs, replayed=True)
         plans = [
-            await self._plan_variant(request, number, user)
+            await self._planner.plan_variant(request, number, user)
             for number in range(len(request.variants))
         ]
         # They are created at one moment, so their ids are what keeps them in this order.
         ids = sorted(clock.new_run_id() for _ in range(count))
         group_id, at = clock.new_id("grp"), clock.now()
         drafts = [
-            _draft(plan, user, run_id=run_id, at=at, group_id=group_id)
+            draft_of(plan, user, run_id=run_id, at=at, group_id=group_id)
             for plan, run_id in zip(plans * request.repeat, ids, strict=True)
         ]
         entries = [
             audit_entry(user, AuditAction.CREATE, draft.run, group_id=group_id, bulk=count)
             for draft in drafts
         ]
-        created = await self._write(drafts, idempotency_key, request_hash, entries)
+        created = await self._recorder.write(drafts, idempotency_key, request_hash, entries)
         return created.model_copy(update={"runs": tuple(map(_as_owner, created.runs))})
-
-    async def _plan_variant(self, request: RunGroupCreate, number: int, user: User) -> _Plan:
-        """Raises as `create_group`; what is wrong with a variant names it."""
-        variant, field = request.variants[number], f"variants.{number}"
-        try:
-            config = _overridden(request.config, variant, field=field) if variant else None
-            create = RunCreate(
-                asset_id=request.asset_id,
-                config=config or request.config,
-                name=request.name,
-                note=request.note,
-                tags=request.tags,
-            )
-            return await self._plan(create, user)
-        except InvalidInput as error:
-            inner = error.field.removeprefix("config.")
-            if not variant or inner.split(".")[0] not in variant:
-                raise
-            message = error.message.removeprefix(f"{error.field}: ")
-            raise InvalidInput(f"{field}.{inner}", message, hint=error.hint) from error
-
-    async def _plan(self, request: RunCreate, user: User) -> _Plan:
-        asset = await self._assets.get(request.asset_id, user)
-        config = await self.checked(request.config, asset, user)
-        environment = await self._environments.resolve(
-            config.environment_id or asset.default_environment_id, user
-        )
-        check_keeps_kernel(config, environment)
-        if config.environment_id is not None:  # it may have been named
-            config = config.model_copy(update={"environment_id": environment.id})
-        self.require_can_ask(config, environment)
-        placement = Placement(
-            run_id="",
-            environment_id=environment.id,
-            executor=environment.executor,
-            content_hash=asset.content_hash,
-            entry_point=asset.entry_point,
-            program_dir=asset.program_dir,
-            kind=asset.kind,
-            server=self._defaults.server,
-        )
-        request = request.model_copy(update={"config": config})
-        return _Plan(request, asset, environment, placement)
-
-    async def _find_replayed(self, user: User, key: str, request_hash: str) -> Created | None:
-        found = await self._offload.io(self._store.find_idempotent, user.owner_id, key)
-        if found is None:
-            return None
-        run_id, earlier_hash = found
-        if earlier_hash != request_hash:
-            raise IdempotencyConflict(
-                "This Idempotency-Key was used before with another request",
-                hint="Use a new key for a new run.",
-                run_id=run_id,
-            )
-        return Created(run=_as_owner(await self._records.get(run_id)), replayed=True)
-
-    async def checked(self, config: RunConfig, asset: Asset, user: User) -> RunConfig:
-        """The config as a run of the asset may have it, with the operator's defaults.
-
-        Raises:
-            DatasetNotFound: it names an unknown one.
-            InvalidInput: a field is over what the operator allows, or not for such an asset.
-        """
-        if config.timeout_seconds > self._defaults.max_timeout_seconds:
-            raise InvalidInput(
-                "config.timeout_seconds",
-                f"at most {self._defaults.max_timeout_seconds:g} seconds are allowed here",
-                hint="Ask for less time, or have the operator raise MelleaApp.max_timeout_seconds.",
-            )
-        if config.parameters and asset.kind not in ("callable", "notebook"):
-            raise InvalidInput(
-                "config.parameters",
-                f"parameters are for module:callable and notebooks, this is a {asset.kind}",
-                hint="Pass command-line arguments in config.args.",
-            )
-        if config.on_budget == "ask" and not config.has_budget:
-            raise InvalidInput(
-                "config.on_budget",
-                "there is no budget to ask about",
-                hint="Set config.max_cost_usd or config.max_llm_calls.",
-            )
-        if config.datasets:
-            bound = await self._datasets.bind(config.datasets, user)
-            config = config.model_copy(update={"datasets": bound})
-        if config.model is None and self._defaults.model is not None:
-            return config.model_copy(update={"model": self._defaults.model})
-        return config
-
-    def require_can_ask(self, config: RunConfig, environment: Environment) -> None:
-        """Raises InvalidInput: the run is to ask, and nobody could answer it there."""
-        if config.on_budget == "ask" and not self._placer.can_answer(environment.executor):
-            raise InvalidInput(
-                "config.on_budget",
-                f"runs of the executor {environment.executor!r} can not ask",
-                hint="Choose stop, or another environment.",
-            )
 
     async def _record(
         self,
-        plan: _Plan,
+        plan: RunPlan,
         user: User,
         idempotency_key: str | None,
         request_hash: str | None,
@@ -321,51 +175,11 @@ class RunService:
         if plan.retry_of is not None:
             owner = replace(user, owner_id=plan.retry_of.owner_id)
             action, retry_of = AuditAction.RETRY, plan.retry_of.id
-        draft = _draft(plan, owner, run_id=clock.new_run_id(), at=clock.now())
+        draft = draft_of(plan, owner, run_id=clock.new_run_id(), at=clock.now())
         changed = sorted(overrides) or None
         entry = audit_entry(user, action, draft.run, retry_of=retry_of, overrides=changed)
-        created = await self._write([draft], idempotency_key, request_hash, [entry])
+        created = await self._recorder.write([draft], idempotency_key, request_hash, [entry])
         return Created(run=created.runs[0], replayed=created.replayed)
-
-    async def _write(
-        self, drafts: Sequence[_Draft], idempotency_key: str | None, request_hash: str | None,
-        entries: Sequence[NewAudit],
-    ) -> CreatedRuns:  # fmt: skip
-        """Write the runs' folders, then their records; neither stays without the other."""
-
-        def prepare(draft: _Draft) -> None:
-            run_dir = self._folders.create(draft.run.id, draft.secret_values)
-            self._assets.materialize(draft.placement.content_hash, run_dir / "source")
-
-        new = [
-            NewRun(
-                run=draft.run,
-                placement=draft.placement,
-                idempotency_key=None if number else idempotency_key,
-                request_hash=request_hash,
-                shares_of=draft.shares_of,
-            )
-            for number, draft in enumerate(drafts)
-        ]
-        try:
-            for draft in drafts:
-                await self._offload.place(prepare, draft)
-            created = await self._offload.write(self._store.create_runs, new, audit=entries)
-        except Exception:
-            # A cancelled request may have been recorded all the same; the folders then stay.
-            await self._remove_folders(drafts)
-            raise
-        if created.replayed:
-            await self._remove_folders(drafts)
-            return created
-        for run in created.runs:
-            self._broker.publish(RunChanged(run=run))
-            self._dispatcher.queued(run)
-        return created
-
-    async def _remove_folders(self, drafts: Sequence[_Draft]) -> None:
-        for draft in drafts:
-            await self._offload.place(self._folders.delete, draft.run.id)
 
     async def retry(
         self,
@@ -390,52 +204,10 @@ class RunService:
         original = await self.get(run_id, user, action)
         request_hash = _hash(request, run_id)
         if idempotency_key is not None:
-            replayed = await self._find_replayed(user, idempotency_key, request_hash)
+            replayed = await self._recorder.find_replayed(user, idempotency_key, request_hash)
             if replayed is not None:
-                return replayed
-        if original.status not in RETRYABLE:
-            raise IllegalTransition(
-                "Retry",
-                original.status,
-                tuple(sorted(s.value for s in RETRYABLE)),
-                hint="Cancel it first, or create a new run with its configuration.",
-            )
-        owner = replace(user, owner_id=original.owner_id)  # what it is made of is the owner's
-        kept = await self._offload.io(secrets.read, self._folders.path(run_id))
-        config = _overridden(original.config, request.config_overrides)
-        asset = await self._assets.get(original.asset_id, owner)
-        asset = asset.model_copy(
-            update={"version": original.asset_version, "name": original.asset_name}
-        )
-        config = await self.checked(secrets.restore(config, kept), asset, owner)
-        placement = await self._offload.io(self._store.get_placement, run_id)
-        environment = await self._environments.resolve(
-            config.environment_id or placement.environment_id, owner
-        )
-        self.require_can_ask(config, environment)
-        check_keeps_kernel(config, environment)
-        placement = Placement(
-            run_id="",
-            environment_id=environment.id,
-            executor=environment.executor,
-            content_hash=placement.content_hash,
-            entry_point=placement.entry_point,
-            program_dir=placement.program_dir,
-            kind=placement.kind,
-            # What somebody else repeats stays where it was: with its owner's keys, not with theirs.
-            server=self._defaults.server
-            if user.owner_id == original.owner_id
-            else placement.server,
-        )
-        create = RunCreate(
-            asset_id=original.asset_id,
-            config=config,
-            name=original.name,
-            note=original.note,
-            tags=original.tags,
-        )
-        shares_of = original.id if original.role is RunRole.OPERATOR else None
-        plan = _Plan(create, asset, environment, placement, original, shares_of)
+                return Created(run=_as_owner(replayed), replayed=True)
+        plan = await self._planner.plan_retry(original, request, user)
         created = await self._record(
             plan, user, idempotency_key, request_hash, tuple(request.config_overrides)
         )
@@ -661,58 +433,6 @@ class RunService:
         return await self._sharing.unshare(run, principal, user)
 
 
-def check_keeps_kernel(config: RunConfig, environment: Environment) -> None:
-    """That `keep_kernel` is asked for only where there is a kernel.
-
-    Raises:
-        InvalidInput
-    """
-    if config.keep_kernel and environment.executor in BUILT_IN_EXECUTORS[:2]:
-        raise InvalidInput(
-            "config.keep_kernel",
-            f"the environment {environment.name!r} has no kernel: its executor is "
-            f"{environment.executor}",
-            hint="Leave it out, or choose an environment with the kernel executor.",
-        )
-
-
-def _draft(
-    plan: _Plan, user: User, *, run_id: str, at: datetime, group_id: str | None = None
-) -> _Draft:
-    """The run of a plan.
-
-    Raises:
-        InvalidInput: a variable holds the mask of a secret.
-    """
-    config, secret_values = secrets.split(plan.request.config)
-    for name, value in secret_values.items():
-        if value == MASK:
-            raise InvalidInput(
-                f"config.env_vars.{name}",
-                f"holds the mask {MASK} instead of a value",
-                hint="Send the value itself, or retry the run, which keeps its secrets.",
-            )
-    run = Run(
-        id=run_id,
-        asset_id=plan.asset.id,
-        asset_version=plan.asset.version,
-        asset_name=plan.asset.name,
-        owner_id=user.owner_id,
-        config=config,
-        environment_id=plan.environment.id,
-        environment_name=plan.environment.name,
-        created_at=at,
-        name=plan.request.name,
-        note=plan.request.note,
-        tags=plan.request.tags,
-        retry_of=plan.retry_of.id if plan.retry_of else None,
-        attempt=plan.retry_of.attempt + 1 if plan.retry_of else 1,
-        group_id=group_id,
-    )
-    placement = plan.placement.model_copy(update={"run_id": run_id})
-    return _Draft(apply(run, Enqueued()), placement, secret_values, plan.shares_of)
-
-
 def _as_owner(run: Run) -> Run:
     """A run as whoever has just made it sees it."""
     return run.model_copy(update={"role": RunRole.OWNER})
@@ -744,16 +464,3 @@ def _hash(request: RunCreate | RunGroupCreate | RetryRequest, of: str = "") -> s
     """What makes two requests the same; secret values count, but only their hash is kept."""
     body = orjson.dumps([of, request.to_json()], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(body).hexdigest()
-
-
-def _overridden(
-    config: RunConfig, overrides: dict[str, Any], *, field: str = "config_overrides"
-) -> RunConfig:
-    """Raises InvalidInput, naming the first wrong field."""
-    merged = merge_overrides(config.to_json(), overrides)
-    try:
-        return RunConfig.model_validate(merged)
-    except ValidationError as error:
-        first = error.errors()[0]
-        wrong = ".".join(str(part) for part in (field, *first["loc"]))
-        raise InvalidInput(wrong, first["msg"]) from error

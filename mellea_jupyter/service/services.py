@@ -56,14 +56,16 @@ from mellea_jupyter.service.notices import MailDesk, NoticeService
 from mellea_jupyter.service.offload import Offload
 from mellea_jupyter.service.outbox import Outbox
 from mellea_jupyter.service.placing import Placer, PlacingOptions
+from mellea_jupyter.service.planning import RunDefaults, RunPlanner
 from mellea_jupyter.service.preflight import Preflight, PreflightOptions
 from mellea_jupyter.service.prices import Prices, Repricing
 from mellea_jupyter.service.probing import Probing
 from mellea_jupyter.service.reconciler import Reconciler
+from mellea_jupyter.service.recording import RunRecorder
 from mellea_jupyter.service.records import RunRecords
 from mellea_jupyter.service.results import RunResults
 from mellea_jupyter.service.run_folder import RunFolders
-from mellea_jupyter.service.runs import RunDefaults, RunService
+from mellea_jupyter.service.runs import RunService
 from mellea_jupyter.service.sharing import Sharing
 from mellea_jupyter.stores.artifacts.object_store import ObjectArtifactStore
 from mellea_jupyter.stores.journals.file import FileJournalStore
@@ -261,12 +263,35 @@ class Services:
             dispatcher=self._dispatcher,
             sharing=self.sharing,
         )
-        self.runs = RunService(
+        defaults = RunDefaults(
+            options.default_model,
+            options.max_timeout_seconds,
+            options.grace_seconds,
+            options.max_group_runs,
+            options.server_name,
+        )
+        planner = RunPlanner(
             store=self._store,
-            artifacts=artifacts,
             assets=self.assets,
             environments=self.environments,
             datasets=self.datasets,
+            folders=folders,
+            placer=self._placer,
+            offload=self._offload,
+            defaults=defaults,
+        )
+        self.runs = RunService(
+            store=self._store,
+            artifacts=artifacts,
+            planner=planner,
+            recorder=RunRecorder(
+                store=self._store,
+                assets=self.assets,
+                folders=folders,
+                broker=self.broker,
+                dispatcher=self._dispatcher,
+                offload=self._offload,
+            ),
             folders=folders,
             records=records,
             broker=self.broker,
@@ -274,13 +299,7 @@ class Services:
             placer=self._placer,
             offload=self._offload,
             sharing=self.sharing,
-            defaults=RunDefaults(
-                options.default_model,
-                options.max_timeout_seconds,
-                options.grace_seconds,
-                options.max_group_runs,
-                options.server_name,
-            ),
+            defaults=defaults,
         )
         self.forecasts = Forecasts(store=self._store, offload=self._offload)
         self.results = RunResults(
@@ -319,6 +338,7 @@ class Services:
         )
         self.preflight = Preflight(
             runs=self.runs,
+            planner=planner,
             assets=self.assets,
             environments=self.environments,
             prices=self.prices,
