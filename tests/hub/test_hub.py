@@ -16,8 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.httpclient import HTTPClientError
+
+from mellea_jupyter.testing.websockets import open_websocket
 
 from .hub import Hub
 
@@ -172,18 +173,13 @@ def confirmed(server: str, headers: dict[str, str], query: str) -> str:
     """What a websocket answers to a subscription, or the status that refuses it."""
 
     async def ask() -> str:
-        url = server.replace("http", "ws", 1) + "api/runs/ws" + query
-        async with asyncio.timeout(30):
-            try:
-                socket = await websocket_connect(HTTPRequest(url, headers=headers))
-            except HTTPClientError as error:
-                return str(error.code)
-            await socket.write_message('{"type": "subscribe", "topic": "runs"}')
-            answer = json.loads(await socket.read_message() or "{}")
-            socket.close()
-            while await socket.read_message() is not None:  # until it is closed
-                pass
-            return str(answer["type"])
+        url = f"{server}api/runs/ws{query}"
+        try:
+            async with asyncio.timeout(30), open_websocket(url, headers) as socket:
+                await socket.write_message('{"type": "subscribe", "topic": "runs"}')
+                return str(json.loads(await socket.read_message() or "{}")["type"])
+        except HTTPClientError as error:
+            return str(error.code)
 
     return asyncio.run(ask())
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.httpclient import HTTPClientError
 
 from mellea_jupyter.testing.server import JupyterServer
+from mellea_jupyter.testing.websockets import open_websocket
 from tests.security.api import CHANGING, routes_of
 
 FOREIGN = (
@@ -114,15 +114,11 @@ def dial(server: JupyterServer, **headers: str) -> int:
     """The status that a websocket's handshake is answered with."""
 
     async def handshake() -> int:
-        url = f"ws://127.0.0.1:{server.port}/api/runs/ws"
         try:
-            socket = await websocket_connect(HTTPRequest(url, headers=headers))
+            async with open_websocket(f"{server.url}api/runs/ws", headers):
+                return 101
         except HTTPClientError as error:
             return error.code
-        socket.close()
-        while await socket.read_message() is not None:
-            pass
-        return 101
 
     return asyncio.run(handshake())
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from mellea_jupyter.testing.server import JupyterServer
+from mellea_jupyter.testing.websockets import open_websocket
 
 SLEEPS = "import time\ntime.sleep(600)\n"
 QUIET_SECONDS = 1.0
@@ -73,17 +72,12 @@ def test_an_open_page_that_only_looks_is_no_activity(
             assert http.get(path, params=quietly).status_code == 200
 
     async def open_page() -> bool:
-        url = server.url.replace("http", "ws", 1) + "api/runs/ws"
-        request = HTTPRequest(url, headers={"Authorization": f"token {server.token}"})
-        socket = await websocket_connect(request)
-        for topic in ("runs", "notifications", f"run/{run_id}/logs"):
-            await socket.write_message(json.dumps({"type": "subscribe", "topic": topic}))
-            assert json.loads(await socket.read_message() or "")["topic"] == topic
-        found = await asyncio.to_thread(moves, http, look)
-        socket.close()
-        while await socket.read_message() is not None:  # until it is closed
-            pass
-        return found
+        headers = {"Authorization": f"token {server.token}"}
+        async with open_websocket(f"{server.url}api/runs/ws", headers) as socket:
+            for topic in ("runs", "notifications", f"run/{run_id}/logs"):
+                await socket.write_message(json.dumps({"type": "subscribe", "topic": topic}))
+                assert json.loads(await socket.read_message() or "")["topic"] == topic
+            return await asyncio.to_thread(moves, http, look)
 
     assert not asyncio.run(open_page())
     before = last_activity(http)

@@ -13,12 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPRequest
 from tornado.ioloop import IOLoop
-from tornado.websocket import websocket_connect
 
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 from mellea_jupyter.testing.server import JupyterServer
+from mellea_jupyter.testing.websockets import open_websocket
 
 CANARY = "canary-77aa31c0"
 
@@ -107,10 +106,8 @@ def test_without_content_the_structure_and_the_numbers_stay(
 
 async def _heard(server: JupyterServer, run_id: str, act: Any) -> list[dict[str, Any]]:
     """What the topic gives, from before `act` until a loop or call is seen to end."""
-    url = f"{server.url}api/runs/ws".replace("http://", "ws://")
     headers = {"Authorization": f"token {server.token}"}
-    connection = await websocket_connect(HTTPRequest(url, headers=headers))
-    try:
+    async with open_websocket(f"{server.url}api/runs/ws", headers) as connection:
         topic = f"run/{run_id}/calls"
         await connection.write_message(json.dumps({"type": "subscribe", "topic": topic}))
         heard = json.loads(await connection.read_message() or "{}")
@@ -122,8 +119,6 @@ async def _heard(server: JupyterServer, run_id: str, act: Any) -> list[dict[str,
             assert (event["type"], event["topic"]) == ("event", topic)
             events.append(event["event"])
         return events
-    finally:
-        connection.close()
 
 
 GATED = """\

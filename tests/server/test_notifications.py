@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from mellea_jupyter.testing.server import JupyterServer
+from mellea_jupyter.testing.websockets import open_websocket
 from tests.notifications.conftest import PASSWORD, USERNAME, Hook, Mailbox, hook, mailbox
 
 __all__ = ["hook", "mailbox"]
@@ -85,17 +84,17 @@ def test_the_websocket_tells_of_the_end_of_a_run(server: JupyterServer, http: ht
     path = server.write("quick.py", "print(1)\n")
 
     async def scenario() -> dict[str, Any]:
-        url = server.url.replace("http", "ws", 1) + "api/runs/ws"
-        request = HTTPRequest(url, headers={"Authorization": f"token {server.token}"})
-        socket = await websocket_connect(request)
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        headers = {"Authorization": f"token {server.token}"}
+        async with (
+            asyncio.timeout(DEADLINE_SECONDS),
+            open_websocket(f"{server.url}api/runs/ws", headers) as socket,
+        ):
             await socket.write_message('{"type": "subscribe", "topic": "notifications"}')
             assert json.loads(await socket.read_message() or "")["type"] == "subscribed"
             run_id = await asyncio.to_thread(lambda: server.create(http, path)["id"])
             while True:
                 heard = json.loads(await socket.read_message() or "")["event"]
                 if run_id in json.dumps(heard):
-                    socket.close()
                     return dict(heard)
 
     heard = asyncio.run(scenario())

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 
 from mellea_jupyter.testing.people import people_options, token_of
 from mellea_jupyter.testing.server import JupyterServer
+from mellea_jupyter.testing.websockets import open_websocket
 
 PEOPLE = {
     "ada": ["staff"], "bob": [], "cleo": ["lab"], "eve": ["class"], "root": ["admins"],
@@ -463,14 +463,9 @@ class Socket:
 @asynccontextmanager
 async def dial(site: Site, role: str) -> AsyncIterator[Socket]:
     server = site.server
-    url = f"ws{server.url.removeprefix('http')}api/runs/ws"
-    token = token_of(server.token, ROLES[role])
-    request = HTTPRequest(url, headers={"Authorization": f"token {token}"})
-    connection = await websocket_connect(request)
-    try:
+    headers = {"Authorization": f"token {token_of(server.token, ROLES[role])}"}
+    async with open_websocket(f"{server.url}api/runs/ws", headers) as connection:
         yield Socket(connection)
-    finally:
-        connection.close()
 
 
 async def connected(
