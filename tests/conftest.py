@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import shutil
@@ -51,13 +50,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "front end" if needs_it else file
 
     return Scheduling(config, log)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def left_open() -> Iterator[None]:
-    """What tests of a module left open is collected, and so warned of, in that module."""
-    yield
-    gc.collect()
 
 
 def require(component: str, reason: str) -> NoReturn:
