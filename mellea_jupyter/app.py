@@ -41,6 +41,18 @@ SETTINGS_HINT = "Mend it in the server's configuration and restart the server."
 SCHEMA_PATH = Path(__file__).parent / "event_schemas" / "run" / "v1.yaml"
 
 
+class ListOption(List[Any]):
+    """A list that the server's command line may give, also one that has a single item.
+
+    The server knows no traits of its extensions when it reads its command line. It reads a single
+    option as a text, which traitlets would convert by a validation that needs an owner.
+    """
+
+    def from_string(self, s: str) -> Any:
+        """The items of `[…]`, else the one item that the text is."""
+        return self.from_string_list([s])
+
+
 class MelleaApp(ExtensionApp):
     """Runs mellea programs as managed runs."""
 
@@ -65,7 +77,7 @@ class MelleaApp(ExtensionApp):
         default_value=None,
         help="Model of runs that name none, e.g. 'ollama/granite4:micro'.",
     ).tag(config=True)
-    models = List(
+    models = ListOption(
         Unicode(),
         help="Models that the launch dialog offers besides recent ones, e.g. ['openai/gpt-4o'].",
     ).tag(config=True)
@@ -102,7 +114,7 @@ class MelleaApp(ExtensionApp):
         value_trait=Float(min=0.0),
         help="The same for single owners, e.g. {'ada': 90}.",
     ).tag(config=True)
-    environments = List(
+    environments = ListOption(
         Dict(),
         help="Environments for all users, e.g. [{'id': 'big', 'python': '/opt/venv/bin/python', "
         "'memory_mb': 8192}]. One with the id 'default' replaces the built-in one.",
@@ -135,11 +147,11 @@ class MelleaApp(ExtensionApp):
         "says whose runs a request means. By default the user name where the identity provider "
         "names users, otherwise one owner who is also administrator.",
     ).tag(config=True)
-    admin_users = List(
+    admin_users = ListOption(
         Unicode(),
         help="Users who may see, stop, share and delete everybody's runs, e.g. ['ada'].",
     ).tag(config=True)
-    admin_groups = List(
+    admin_groups = ListOption(
         Unicode(),
         help="Groups whose members may do the same, as the identity provider names them.",
     ).tag(config=True)

@@ -23,8 +23,9 @@ def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
     if text.isascii():
         return (text, False) if len(text) <= limit_bytes else (text[:limit_bytes], True)
     encoded = text[: limit_bytes + 1].encode("utf-8", "replace")
-    shortened = len(encoded) > limit_bytes
-    return encoded[:limit_bytes].decode("utf-8", "ignore"), shortened
+    if len(encoded) <= limit_bytes:
+        return text, False
+    return encoded[:limit_bytes].decode("utf-8", "ignore"), True
 
 
 def short(value: Any, limit_bytes: int = MAX_TEXT_BYTES) -> str:

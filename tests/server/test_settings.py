@@ -41,3 +41,13 @@ def test_a_wrong_setting_is_named_and_no_other_one_is_worked_with(
         assert said in server.log()
     assert not server.data_dir.exists()
     assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize(
+    "given", ["{'id': 'big'}", "[{'id': 'big'}]"], ids=["an item", "a list with one item"]
+)
+def test_a_single_environment_may_come_from_the_command_line(tmp_path: Path, given: str) -> None:
+    server = JupyterServer(tmp_path, options=[f"--MelleaApp.environments={given}"])
+    with server, server.http() as http:
+        found = http.get("api/environments").raise_for_status().json()
+    assert "big" in {each["id"] for each in found["environments"]}
