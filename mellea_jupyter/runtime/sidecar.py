@@ -48,7 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     template = [int(name) for name in os.listdir("/proc/self/fd")]
     if not _wait_for_run(os.path.join(options.run_dir, GO), options.wait):
         return 0
-    return _serve(options.run_dir, template)
+    status = _serve(options.run_dir, template)
+    sys.stderr.flush()
+    os._exit(status)  # whoever waits for the container's end need not wait for its modules' ends
 
 
 def _wait_for_run(path: str, seconds: float) -> bool:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0
 RETRY_SECONDS = 30.0
+REPLACE_AFTER_SECONDS = 1.0
+"""How long the run that took a container has the engine and the processors to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Sidecars:
         self._changed = threading.Condition()
         self._kinds: dict[str, tuple[Kind, float]] = {}
         self._ready: dict[str, list[Sidecar]] = {}
-        self._retry_at: dict[str, float] = {}
+        self._make_at: dict[str, float] = {}  # not before; absent means at once
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -141,6 +143,7 @@ class Sidecars:
                 except OSError:
                     continue  # it still imports, or is gone, which the thread finds out
                 waiting.remove(sidecar)
+                self._make_at.setdefault(key, time.monotonic() + REPLACE_AFTER_SECONDS)
                 self._changed.notify()
                 return sidecar, go
         return None
@@ -199,9 +202,9 @@ class Sidecars:
             with self._changed:
                 if self._is_closed:
                     return
-                kind = self._find_short()
+                kind, due = self._find_short()
                 if kind is None:
-                    self._changed.wait(LOOK_SECONDS)
+                    self._changed.wait(max(0.0, due - time.monotonic()))
                     if self._is_closed:
                         return
             if kind is not None:
@@ -209,14 +212,18 @@ class Sidecars:
             else:
                 self._look()
 
-    def _find_short(self) -> Kind | None:
-        """A kind that has too few, if any."""
+    def _find_short(self) -> tuple[Kind | None, float]:
+        """A kind that has too few, if any is due, and when to look again."""
         now = time.monotonic()
+        due = now + LOOK_SECONDS
         for kind, _ in self._kinds.values():
-            few = len(self._ready.get(kind.key, [])) < kind.size
-            if few and now >= self._retry_at.get(kind.key, 0.0):
-                return kind
-        return None
+            if len(self._ready.get(kind.key, [])) >= kind.size:
+                continue
+            make_at = self._make_at.get(kind.key, 0.0)
+            if make_at <= now:
+                return kind, now
+            due = min(due, make_at)
+        return None, due
 
     def _make(self, kind: Kind) -> None:
         self._number += 1
@@ -231,9 +238,11 @@ class Sidecars:
         except (OSError, EngineRefused, LaunchFailed) as error:
             log.warning("No container could be made ahead: %s", error)
             shutil.rmtree(folder, ignore_errors=True)
-            self._retry_at[kind.key] = time.monotonic() + RETRY_SECONDS
+            with self._changed:
+                self._make_at[kind.key] = time.monotonic() + RETRY_SECONDS
             return
         with self._changed:
+            self._make_at.pop(kind.key, None)
             self._ready.setdefault(kind.key, []).append(Sidecar(name, folder, container_id, engine))
 
     def _look(self) -> None:
@@ -256,7 +265,7 @@ class Sidecars:
                     continue  # taken meanwhile
                 self._ready[key].remove(sidecar)
                 if key in wanted:
-                    self._retry_at[key] = now + RETRY_SECONDS
+                    self._make_at[key] = now + RETRY_SECONDS
             self._drop(sidecar)
 
     def _drop(self, sidecar: Sidecar) -> None:
