@@ -5,6 +5,7 @@ exit status. ``options`` are those of ``llm_events.install``. Frames are written
 emitted, one JSON object a line.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mellea_jupyter.runtime import llm_events
+
+IMPORTED = ("mellea", "mellea.backends.openai", "mellea.backends.ollama")
 
 
 class FrameFile:
@@ -45,6 +48,8 @@ def run(task: dict[str, Any]) -> int:
 
 
 def main() -> None:
+    for name in IMPORTED:  # once, not in each fork
+        importlib.import_module(name)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
