@@ -25,7 +25,7 @@ import sys
 import time
 from collections import deque
 from types import FrameType
-from typing import Any, Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from .capture import StreamCapture, open_pipe
 from .control import ChannelReader, Message, StopIntent, open_channel, read_stop_intent
@@ -49,15 +49,13 @@ from .processes import (
 )
 from .redaction import Redactor
 from .spec import RunSpec, SpecError, load_spec
+from .usage import FOREVER, TreeWatch
 
 BATCH_SECONDS = 0.01
 BUSY_DRAIN_BYTES = 32 * 1024
-SAMPLE_SECONDS = 0.25
-FIRST_SAMPLE_SECONDS = 0.1
 SWEEP_SECONDS = 0.02
 LEFTOVER_PATIENCE_SECONDS = 0.1
 LEFTOVER_GRACE_SECONDS = 2.0
-FOREVER = float("inf")
 
 EXIT_OK = 0
 EXIT_NO_JOURNAL = 3
@@ -173,6 +171,16 @@ def never_started(reason: str, message: Optional[str]) -> Dict[str, Any]:
     return fields
 
 
+def tell_leftovers(writer: FrameWriter, count: int) -> None:
+    """Say that the program has ended before so many of its processes."""
+    message = f"The program ended and left {_processes(count)} running; stopped now."
+    writer.write("system", level="warn", message=message)
+
+
+def _processes(count: int) -> str:
+    return "a process" if count == 1 else f"{count} processes"
+
+
 class SignalPipe:
     """TERM, INT and CHLD as something a selector can wait for; nothing else happens on a signal.
 
@@ -208,32 +216,6 @@ class SignalPipe:
             pass
 
 
-class Usage:
-    """What the program's tree uses: sampled memory, and CPU of everything reaped."""
-
-    def __init__(self) -> None:
-        self.peak_mb = 0.0
-        self.reaped_cpu_seconds = 0.0
-
-    def reaped(self, maxrss_kib: int, cpu_seconds: float) -> None:
-        """Add a reaped child; its rusage includes the children it waited for itself."""
-        unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-        self.peak_mb = max(self.peak_mb, maxrss_kib / unit)
-        self.reaped_cpu_seconds += cpu_seconds
-
-    def sample(self, processes: Iterable[Process]) -> Dict[str, Any]:
-        """Fold one look at the living tree; the fields of a `usage` frame."""
-        alive = list(processes)
-        rss_mb = sum(process.rss_mb for process in alive)
-        self.peak_mb = max(self.peak_mb, rss_mb)
-        cpu_seconds = self.reaped_cpu_seconds + sum(process.cpu_seconds for process in alive)
-        return {
-            "rss_mb": round(rss_mb, 1),
-            "cpu_seconds": round(cpu_seconds, 2),
-            "processes": len(alive),
-        }
-
-
 class Supervisor:
     """One run from its launch to its end frame."""
 
@@ -244,7 +226,7 @@ class Supervisor:
         self._start = start
         self._writer = writer
         self._signals = signals
-        self._usage = Usage()
+        self._watch = TreeWatch(writer, spec.memory_limit_mb, lambda: descendants(os.getpid()))
         self._intent: Optional[StopIntent] = None
         self._kill_at = FOREVER
         self._next_sweep = FOREVER
@@ -254,8 +236,6 @@ class Supervisor:
         self._left_behind = 0
         self._held: Deque[Message] = deque()
         self._resume_reading_at = 0.0
-        self._next_sample = 0.0
-        self._next_usage_frame = 0.0
 
     # -- the life of a run ----------------------------------------------------------------
 
@@ -313,7 +293,7 @@ class Supervisor:
             startup_ms=round((time.monotonic() - began) * 1000, 1),
         )
         self._started_at = time.monotonic()
-        self._next_sample = self._started_at + FIRST_SAMPLE_SECONDS
+        self._watch.begin(self._started_at)
         self._ended_at = self._started_at
         problem = open_gate(program)
         timeout = self._spec.timeout_seconds
@@ -351,7 +331,7 @@ class Supervisor:
             self._next_sweep,
             self._leftovers_due,
             self._deadline,
-            self._next_sample,
+            self._watch.due,
         ]
         times += [stream.partial_due() for stream in self._streams]
         return min(times)
@@ -371,8 +351,8 @@ class Supervisor:
         if now >= self._deadline:
             self._deadline = FOREVER
             self._stop(StopIntent("timeout", None, None))
-        if now >= self._next_sample:
-            self._sample()
+        if now >= self._watch.due:
+            self._look()
         if now >= self._leftovers_due:
             self._end_leftovers()
         if now >= self._kill_at:
@@ -492,7 +472,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            self._usage.reaped(usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+            self._watch.usage.reaped(usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
             if pid == self._pid:
                 self._status = status
                 self._ended_at = time.monotonic()
@@ -509,36 +489,26 @@ class Supervisor:
             return
         self._kill_at = min(self._kill_at, time.monotonic() + LEFTOVER_GRACE_SECONDS)
         if leftovers:
-            these = "a process" if len(leftovers) == 1 else f"{len(leftovers)} processes"
-            message = f"The program ended and left {these} running; stopped now."
-            self._writer.write("system", level="warn", message=message)
+            tell_leftovers(self._writer, len(leftovers))
             self._signal_tree(signal.SIGTERM)
             self._signal_tree(signal.SIGCONT)
 
     # -- usage and the end ----------------------------------------------------------------
 
-    def _sample(self) -> None:
-        """Look at the tree; rarely where looking is dear, and never more than 4 times a second."""
-        began = time.monotonic()
-        fields = self._usage.sample(descendants(os.getpid()))
-        now = time.monotonic()
-        self._next_sample = now + max(SAMPLE_SECONDS, 20 * (now - began))
-        if now >= self._next_usage_frame:
-            age = now - self._started_at
-            self._next_usage_frame = now + min(10.0, max(1.0, age / 300))
-            self._writer.write("usage", **fields)
-        limit = self._spec.memory_limit_mb
-        if limit is not None and fields["rss_mb"] > limit and self._status is None:
-            message = f"{fields['rss_mb']:.0f} MB used, {limit:.0f} MB allowed: killed."
-            self._writer.write("system", level="error", message=message)
+    def _look(self) -> None:
+        excess = self._watch.look()
+        if excess is not None and self._status is None:
+            self._writer.write("system", level="error", message=excess)
             self._stop(StopIntent("out_of_memory", None, 0.0))
 
     def _tell_memory_kills(self) -> None:
         """Say that the kernel killed processes for want of memory; the program may hide it."""
         kills = memory_kills() if self._start.is_contained else 0
         if kills:
-            these = "a process" if kills == 1 else f"{kills} processes"
-            message = f"The memory limit of the container was reached, and {these} killed for it."
+            message = (
+                "The memory limit of the container was reached, and "
+                f"{_processes(kills)} killed for it."
+            )
             self._writer.write("system", level="warn", message=message)
 
     def _write_end(self) -> int:
@@ -553,8 +523,8 @@ class Supervisor:
             signal=signalled,
             reason=reason,
             started=True,
-            peak_memory_mb=round(self._usage.peak_mb, 1),
-            cpu_seconds=round(self._usage.reaped_cpu_seconds, 3),
+            peak_memory_mb=round(self._watch.usage.peak_mb, 1),
+            cpu_seconds=round(self._watch.usage.reaped_cpu_seconds, 3),
             execution_ms=round((self._ended_at - self._started_at) * 1000),
             dropped_events=self._channel.dropped_events,
             left_behind=self._left_behind,

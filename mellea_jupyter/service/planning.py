@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,13 +87,9 @@ class RunPlanner:
         """
         asset = await self._assets.get(request.asset_id, user)
         config = await self.checked(request.config, asset, user)
-        environment = await self._environments.resolve(
-            config.environment_id or asset.default_environment_id, user
-        )
-        check_keeps_kernel(config, environment)
+        environment = await self._environment_of(config, asset.default_environment_id, user)
         if config.environment_id is not None:  # it may have been named
             config = config.model_copy(update={"environment_id": environment.id})
-        self.require_can_ask(config, environment)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -160,11 +157,7 @@ class RunPlanner:
         )
         config = await self.checked(secrets.restore(config, kept), asset, owner)
         placement = await self._offload.io(self._store.get_placement, original.id)
-        environment = await self._environments.resolve(
-            config.environment_id or placement.environment_id, owner
-        )
-        self.require_can_ask(config, environment)
-        check_keeps_kernel(config, environment)
+        environment = await self._environment_of(config, placement.environment_id, owner)
         placement = Placement(
             run_id="",
             environment_id=environment.id,
@@ -220,29 +213,35 @@ class RunPlanner:
             return config.model_copy(update={"model": self._defaults.model})
         return config
 
-    def require_can_ask(self, config: RunConfig, environment: Environment) -> None:
-        """Raises InvalidInput: the run is to ask, and nobody could answer it there."""
+    async def _environment_of(
+        self, config: RunConfig, otherwise: str | None, user: User
+    ) -> Environment:
+        """The environment of a run.
+
+        Raises:
+            EnvironmentNotFound: it names an unknown one.
+            InvalidInput: the config asks for what is not to be had there.
+        """
+        environment = await self._environments.resolve(config.environment_id or otherwise, user)
+        for misfit in self.misfits(config, environment):
+            raise misfit
+        return environment
+
+    def misfits(self, config: RunConfig, environment: Environment) -> Iterator[InvalidInput]:
+        """Yields what the config asks for and can not be had in the environment."""
+        if config.keep_kernel and environment.executor in BUILT_IN_EXECUTORS[:2]:
+            yield InvalidInput(
+                "config.keep_kernel",
+                f"the environment {environment.name!r} has no kernel: its executor is "
+                f"{environment.executor}",
+                hint="Leave it out, or choose an environment with the kernel executor.",
+            )
         if config.on_budget == "ask" and not self._placer.can_answer(environment.executor):
-            raise InvalidInput(
+            yield InvalidInput(
                 "config.on_budget",
                 f"runs of the executor {environment.executor!r} can not ask",
                 hint="Choose stop, or another environment.",
             )
-
-
-def check_keeps_kernel(config: RunConfig, environment: Environment) -> None:
-    """That `keep_kernel` is asked for only where there is a kernel.
-
-    Raises:
-        InvalidInput
-    """
-    if config.keep_kernel and environment.executor in BUILT_IN_EXECUTORS[:2]:
-        raise InvalidInput(
-            "config.keep_kernel",
-            f"the environment {environment.name!r} has no kernel: its executor is "
-            f"{environment.executor}",
-            hint="Leave it out, or choose an environment with the kernel executor.",
-        )
 
 
 def overridden(

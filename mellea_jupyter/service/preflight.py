@@ -32,7 +32,7 @@ from mellea_jupyter.service.assets import AssetService
 from mellea_jupyter.service.environments import EnvironmentService
 from mellea_jupyter.service.forecasts import Forecasts
 from mellea_jupyter.service.offload import Offload
-from mellea_jupyter.service.planning import RunPlanner, check_keeps_kernel
+from mellea_jupyter.service.planning import RunPlanner
 from mellea_jupyter.service.prices import Prices
 from mellea_jupyter.service.providers import (
     find_missing_variables,
@@ -113,38 +113,27 @@ class Preflight:
                 problems.append(_refusal(error, "config"))
         environment = await self._find_environment(config, asset, owner, problems)
         if environment is not None:
-            try:
-                check_keeps_kernel(config, environment)
-            except InvalidInput as error:
-                problems.append(_refusal(error, "config.keep_kernel"))
+            misfits = self._planner.misfits(config, environment)
+            problems += [_refusal(misfit, misfit.field) for misfit in misfits]
             if config.model is not None:
                 problems += await self._find_model_problems(config, environment)
-            problems += self._find_budget_problems(config, environment)
+            problems += self._find_price_problems(config)
         forecast = None if asset is None else await self._forecast(asset, config, user)
         return CheckReply(problems=tuple(problems), forecast=forecast)
 
-    def _find_budget_problems(self, config: RunConfig, environment: Environment) -> list[Problem]:
-        problems = []
-        try:
-            self._planner.require_can_ask(config, environment)
-        except InvalidInput as error:
-            problems.append(_refusal(error, "config.on_budget"))
+    def _find_price_problems(self, config: RunConfig) -> list[Problem]:
         model = config.model
-        if (
-            config.max_cost_usd is not None
-            and model
-            and not self._prices.list.is_known(None, model)
-        ):
-            problems.append(
-                Problem(
-                    field="config.max_cost_usd",
-                    message=f"The price of {model} is not known, so its calls do not count.",
-                    hint="Limit the calls as well, or have the operator price it "
-                    "(MelleaApp.pricing_file).",
-                    severity="warning",
-                )
+        if config.max_cost_usd is None or not model or self._prices.list.is_known(None, model):
+            return []
+        return [
+            Problem(
+                field="config.max_cost_usd",
+                message=f"The price of {model} is not known, so its calls do not count.",
+                hint="Limit the calls as well, or have the operator price it "
+                "(MelleaApp.pricing_file).",
+                severity="warning",
             )
-        return problems
+        ]
 
     async def _forecast(self, asset: Asset, config: RunConfig, user: User) -> Forecast:
         """What the program took so far; of a path, if it has been registered."""

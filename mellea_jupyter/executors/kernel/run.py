@@ -39,14 +39,12 @@ from mellea_jupyter.runtime.in_kernel import MESSAGE_TYPE
 from mellea_jupyter.runtime.redaction import Redactor
 from mellea_jupyter.runtime.spec import RunSpec
 from mellea_jupyter.runtime.supervisor import (
-    FIRST_SAMPLE_SECONDS,
-    FOREVER,
     LEFTOVER_GRACE_SECONDS,
-    SAMPLE_SECONDS,
     SignalPipe,
-    Usage,
     never_started,
+    tell_leftovers,
 )
+from mellea_jupyter.runtime.usage import FOREVER, TreeWatch
 
 TICK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 0.02
@@ -102,7 +100,7 @@ class KernelRun:
         self._writer = writer
         self._signals = signals
         self._kernel = RunKernel(spec, launch)
-        self._usage = Usage()
+        self._watch = TreeWatch(writer, spec.memory_limit_mb, self._kernel.tree)
         self._transcript = Transcript(spec, writer, redactor)
         self._cells: Cells
         self._requests: dict[str, _Request] = {}
@@ -117,8 +115,6 @@ class KernelRun:
         self._shutdown_at = FOREVER
         self._kill_at = FOREVER
         self._deadline = FOREVER
-        self._next_sample = FOREVER
-        self._next_usage_frame = 0.0
         self._started_at = self._ended_at = 0.0
         self._left_behind = 0
 
@@ -224,7 +220,8 @@ class KernelRun:
     async def _execute(self, started_at: float, cells: Coroutine[Any, Any, int]) -> None:
         """Execute the program, which began at `started_at` (monotonic), to its end frame."""
         self._started_at = started_at
-        self._next_sample = time.monotonic() + FIRST_SAMPLE_SECONDS
+        if self._kernel.is_local:
+            self._watch.begin(started_at)
         if self._spec.timeout_seconds is not None:
             self._deadline = self._started_at + self._spec.timeout_seconds
         status: int | None
@@ -460,8 +457,8 @@ class KernelRun:
             if now >= self._deadline:
                 self._deadline = FOREVER
                 self._stop(StopIntent("timeout", None, None))
-            if now >= self._next_sample and not self._is_done:
-                self._sample()
+            if now >= self._watch.due and not self._is_done:
+                self._look()
             if now >= self._kill_at:
                 self._shutdown_at = FOREVER
                 await self._kernel.send(signal.SIGKILL)
@@ -472,23 +469,10 @@ class KernelRun:
                 await self._kernel.send(signal.SIGCONT)
             await asyncio.sleep(SWEEP_SECONDS if now >= self._kill_at else TICK_SECONDS)
 
-    def _sample(self) -> None:
-        """Look at the tree, as the process executor's supervisor does."""
-        began = time.monotonic()
-        if not self._kernel.is_local:
-            self._next_sample = FOREVER
-            return
-        fields = self._usage.sample(self._kernel.tree())
-        now = time.monotonic()
-        self._next_sample = now + max(SAMPLE_SECONDS, 20 * (now - began))
-        if now >= self._next_usage_frame:
-            age = now - self._started_at
-            self._next_usage_frame = now + min(10.0, max(1.0, age / 300))
-            self._writer.write("usage", **fields)
-        limit = self._spec.memory_limit_mb
-        if limit is not None and fields["rss_mb"] > limit:
-            message = f"{fields['rss_mb']:.0f} MB used, {limit:.0f} MB allowed: killed."
-            self._writer.write("system", level="error", message=message)
+    def _look(self) -> None:
+        excess = self._watch.look()
+        if excess is not None:
+            self._writer.write("system", level="error", message=excess)
             self._stop(StopIntent("out_of_memory", None, 0.0))
 
     # -- stopping -----------------------------------------------------------------------------
@@ -526,9 +510,7 @@ class KernelRun:
         leftovers = self._kernel.tree()
         self._left_behind = len(leftovers)
         if leftovers and self._intent is None and not self._is_kept:
-            these = "a process" if len(leftovers) == 1 else f"{len(leftovers)} processes"
-            message = f"The program ended and left {these} running; stopped now."
-            self._writer.write("system", level="warn", message=message)
+            tell_leftovers(self._writer, len(leftovers))
             await self._kernel.send(signal.SIGTERM)
             await self._kernel.send(signal.SIGCONT)
         self._kill_at = min(self._kill_at, time.monotonic() + LEFTOVER_GRACE_SECONDS)
@@ -549,11 +531,13 @@ class KernelRun:
         if status is None:
             status = self._kernel.returncode or 0
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self._usage.reaped(used.ru_maxrss, used.ru_utime + used.ru_stime)
+        self._watch.usage.reaped(used.ru_maxrss, used.ru_utime + used.ru_stime)
         reason = "exit_code" if status >= 0 else "signal"
         kept = {}
         if keep_seconds is not None:
-            self._usage.reaped(0, self._usage.sample(self._kernel.tree())["cpu_seconds"])
+            self._watch.usage.reaped(
+                0, self._watch.usage.sample(self._kernel.tree())["cpu_seconds"]
+            )
             until = round(time.time() + keep_seconds, 3)
             kept["kernel"] = {**self._kernel.identity(), "until": until}
         self._writer.write_end(
@@ -562,8 +546,8 @@ class KernelRun:
             signal=-status if status < 0 else None,
             reason=reason if self._intent is None else self._intent.reason,
             started=True,
-            peak_memory_mb=round(self._usage.peak_mb, 1),
-            cpu_seconds=round(self._usage.reaped_cpu_seconds, 3),
+            peak_memory_mb=round(self._watch.usage.peak_mb, 1),
+            cpu_seconds=round(self._watch.usage.reaped_cpu_seconds, 3),
             execution_ms=round((self._ended_at - self._started_at) * 1000),
             dropped_events=self._transcript.missed_events,
             left_behind=self._left_behind,
