@@ -18,14 +18,21 @@ MAX_MEASURED_PARTS = 32
 MAX_ENCODED_CHARS = 16384
 
 
-def cut(text: str, limit_bytes: int) -> tuple[str, bool]:
-    """Cut a text to at most ``limit_bytes`` of UTF-8 and say whether anything was removed."""
+def cut(text: str, limit_bytes: int) -> tuple[str, int, bool]:
+    """The beginning of a text, its size in bytes of UTF-8, and whether anything was removed.
+
+    It has at most ``limit_bytes``; what UTF-8 can not express becomes a question mark.
+    """
     if text.isascii():
-        return (text, False) if len(text) <= limit_bytes else (text[:limit_bytes], True)
-    encoded = text[: limit_bytes + 1].encode("utf-8", "replace")
+        kept = text[:limit_bytes]
+        return kept, len(kept), len(kept) < len(text)
+    try:
+        encoded = text[: limit_bytes + 1].encode()
+    except UnicodeEncodeError:
+        return cut(text.encode("utf-8", "replace").decode(), limit_bytes)
     if len(encoded) <= limit_bytes:
-        return text, False
-    return encoded[:limit_bytes].decode("utf-8", "ignore"), True
+        return text, len(encoded), False
+    return encoded[:limit_bytes].decode("utf-8", "ignore"), limit_bytes, True
 
 
 def short(value: Any, limit_bytes: int = MAX_TEXT_BYTES) -> str:
@@ -72,9 +79,9 @@ def prompt_fields(prompt: Any, limit_bytes: int) -> Fields:
             truncated = True
             break
         fields = message if isinstance(message, dict) else {"content": message}
-        content, shortened = _message_content(fields.get("content"), left)
+        content, size, shortened = _message_content(fields.get("content"), left)
         truncated = truncated or shortened
-        left -= len(content)
+        left -= size
         messages.append({"role": name_of(fields.get("role")) or "", "content": content})
     messages.reverse()
     return {"prompt": messages, "truncated": True} if truncated else {"prompt": messages}
@@ -86,7 +93,7 @@ def reply_fields(reply: Any, limit_bytes: int) -> Fields:
 
 
 def _text_fields(name: str, text: str, limit_bytes: int) -> Fields:
-    kept, shortened = cut(text, limit_bytes)
+    kept, _, shortened = cut(text, limit_bytes)
     return {name: kept, "truncated": True} if shortened else {name: kept}
 
 
@@ -115,19 +122,22 @@ def _size_of(parts: list[Any]) -> int | None:
     return size
 
 
-def _message_content(content: Any, limit_bytes: int) -> tuple[str, bool]:
-    """The text of a chat message; parts that are not text are named in brackets."""
+def _message_content(content: Any, limit_bytes: int) -> tuple[str, int, bool]:
+    """The text of a chat message, its size in bytes, and whether something was cut off.
+
+    Parts that are not text are named in brackets.
+    """
     if isinstance(content, str):
         return cut(content, limit_bytes)
     if not isinstance(content, list):
-        return "", False
+        return "", 0, False
     texts = []
     for part in content[:MAX_MESSAGE_PARTS]:
         text = part.get("text") if isinstance(part, dict) else None
         kind = part.get("type", "part") if isinstance(part, dict) else "part"
         texts.append(text[:limit_bytes] if isinstance(text, str) else f"[{name_of(kind)}]")
-    text, shortened = cut("\n".join(texts), limit_bytes)
-    return text, shortened or len(content) > MAX_MESSAGE_PARTS
+    text, size, shortened = cut("\n".join(texts), limit_bytes)
+    return text, size, shortened or len(content) > MAX_MESSAGE_PARTS
 
 
 _COUNTS = (

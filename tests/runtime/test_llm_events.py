@@ -304,6 +304,11 @@ def test_a_prompt_is_cut_from_its_beginning_and_a_message_from_its_end() -> None
     assert prompt_fields(None, 60) == {}
 
 
+def test_a_prompt_is_no_longer_than_its_limit_in_bytes() -> None:
+    turns = prompt_fields([{"role": "user", "content": "日本語" * 5}] * 3, 100)["prompt"]
+    assert [len(turn["content"].encode()) for turn in turns] == [9, 45, 45]
+
+
 def test_sizes_are_told_of_what_is_cut_where_they_are_found_quickly() -> None:
     assert content_fields("a" * 50, "é" * 50, 60) == {
         "prompt": "a" * 50,
