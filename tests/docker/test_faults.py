@@ -156,7 +156,10 @@ def test_a_container_that_nobody_knows_any_more_is_swept(engine: Any, tmp_path: 
 # -- an engine of our own -------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[(), ("--live-restore",)], ids=["plain", "live-restore"])
+LIVE_RESTORE = ("--live-restore",)
+
+
+@pytest.fixture(params=[(), LIVE_RESTORE], ids=["plain", "live-restore"], scope="module")
 def own_engine(request: pytest.FixtureRequest, engine: Any) -> Iterator[OwnEngine]:
     with tempfile.TemporaryDirectory(prefix="mj-engine-") as folder:
         own = OwnEngine(Path(folder), *request.param)
@@ -205,31 +208,27 @@ def test_an_engine_that_is_restarted_leaves_no_run_stuck(
         server.stop()
 
 
+@pytest.mark.parametrize("own_engine", [LIVE_RESTORE], ids=["live-restore"], indirect=True)
 def test_a_stop_that_is_asked_for_while_the_engine_is_away_is_done_when_it_is_back(
-    engine: Any, tmp_path: Path
+    own_engine: OwnEngine, tmp_path: Path
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="mj-engine-") as folder:
-        own = OwnEngine(Path(folder), "--live-restore")
-        own.start()
-        own.load(engine, BARE_IMAGE)
-        options = ["--MelleaApp.prewarm=False", "--MelleaApp.grace_seconds=1.5", *environments()]
-        server = JupyterServer(
-            tmp_path / "home", options=options, environment={"DOCKER_HOST": own.url}
-        ).start()
-        try:
-            with server.http() as http:
-                source = "import time; print('ready', flush=True); time.sleep(600)"
-                run = server.create(http, server.write("w.py", source), environment_id="bare")
-                server.wait_for(http, run["id"], ("running",))
-                wait_until(lambda: "ready" in log_of(http, run))
-                own.stop()
-                assert http.delete(f"api/runs/{run['id']}").status_code == 202
-                own.start()
-                final = server.wait_for(http, run["id"])
-                assert (final["status"], final["status_reason"]) == ("cancelled", "user")
-        finally:
-            server.stop()
-            own.close()
+    options = ["--MelleaApp.prewarm=False", "--MelleaApp.grace_seconds=1.5", *environments()]
+    server = JupyterServer(
+        tmp_path / "home", options=options, environment={"DOCKER_HOST": own_engine.url}
+    ).start()
+    try:
+        with server.http() as http:
+            source = "import time; print('ready', flush=True); time.sleep(600)"
+            run = server.create(http, server.write("w.py", source), environment_id="bare")
+            server.wait_for(http, run["id"], ("running",))
+            wait_until(lambda: "ready" in log_of(http, run))
+            own_engine.stop()
+            assert http.delete(f"api/runs/{run['id']}").status_code == 202
+            own_engine.start()
+            final = server.wait_for(http, run["id"])
+            assert (final["status"], final["status_reason"]) == ("cancelled", "user")
+    finally:
+        server.stop()
 
 
 def test_root_is_needed_for_nothing_but_the_engine() -> None:
