@@ -140,7 +140,9 @@ def _seed(server: JupyterServer) -> None:
 
 @pytest.fixture
 def http(server: JupyterServer) -> Iterator[httpx.Client]:
+    """A client of the shared server, whose notices are read: a run joins those that are not."""
     with server.http() as client:
+        client.post("api/notifications/read").raise_for_status()
         yield client
 
 
