@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "mellea_jupyter"
 FOUNDATIONS = {"exceptions", "clock", "models"}
 
 ALLOWED: dict[str, set[str]] = {
+    "certificates": set(),
     "clock": {"models"},
     "exceptions": set(),
     "lazy": set(),
@@ -38,10 +39,11 @@ ALLOWED: dict[str, set[str]] = {
     "retention": FOUNDATIONS | {"stores"},
     "failures": FOUNDATIONS,
     "executors": FOUNDATIONS | {"environments", "runtime"},
-    "notifications": FOUNDATIONS,
-    "telemetry": FOUNDATIONS | {"notifications"},
+    "notifications": FOUNDATIONS | {"certificates"},
+    "telemetry": FOUNDATIONS | {"certificates", "notifications"},
     "service": FOUNDATIONS
     | {
+        "certificates",
         "lifecycle",
         "stores",
         "assets",
@@ -58,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",  # previews mask what the journal masks, by the same rules
     },
     "handlers": FOUNDATIONS | {"lifecycle", "auth", "service", "stores"},
-    "client": FOUNDATIONS | {"demo", "lazy"},
+    "client": FOUNDATIONS | {"certificates", "demo", "lazy"},
     "widgets": FOUNDATIONS | {"client", "lazy"},
     "magics": FOUNDATIONS | {"client", "widgets"},
 }

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from mellea_jupyter import __version__
 from mellea_jupyter.app import SETTINGS_HINT, MelleaApp
+from mellea_jupyter.certificates import trust_for
 from mellea_jupyter.client import discovery
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ClientError
@@ -299,7 +300,7 @@ def check_ollama(host: str) -> Check:
     url = place if "://" in place else f"http://{place}"
     url = url.replace("://0.0.0.0", "://127.0.0.1").rstrip("/")
     try:
-        reply = httpx.get(f"{url}/api/tags", timeout=2.0, trust_env=False)
+        reply = httpx.get(f"{url}/api/tags", timeout=2.0, trust_env=False, verify=trust_for(url))
         names = [str(model["name"]) for model in reply.raise_for_status().json()["models"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         step = "Only needed for ollama/… models: start it with `ollama serve`."

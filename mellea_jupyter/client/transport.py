@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from mellea_jupyter import __version__
+from mellea_jupyter.certificates import trust_for
 from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ConnectionFailed
 from mellea_jupyter.client.requests import Call
@@ -39,6 +40,7 @@ def options(connection: Connection) -> dict[str, Any]:
         "headers": headers,
         "follow_redirects": False,
         "trust_env": not connection.is_loopback,
+        "verify": trust_for(connection.api_url),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -10,6 +11,7 @@ from typing import ClassVar, Final
 import httpx
 from pydantic_core import to_json
 
+from mellea_jupyter.certificates import trust_for
 from mellea_jupyter.models.notifications import NoticeRun, NotificationPreferences
 from mellea_jupyter.notifications.base import Channel, DeliveryFailed, Message
 
@@ -65,8 +67,9 @@ class WebhookChannel(Channel):
         }
         if self._secret:
             headers["X-Mellea-Signature"] = sign(self._secret, timestamp, body)
+        trust = await asyncio.to_thread(trust_for, self._url)
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, verify=trust) as client:
                 reply = await client.post(self._url, content=body, headers=headers)
         except httpx.HTTPError as error:
             # Its text may name the address, which may hold a token.

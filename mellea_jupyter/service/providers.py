@@ -10,10 +10,12 @@ https://docs.litellm.ai/docs/providers (read 2026-11).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from mellea_jupyter.certificates import trust_for
 from mellea_jupyter.models.requests import Problem
 
 OLLAMA_SECONDS: Final = 1.0
@@ -65,8 +67,9 @@ async def find_ollama_problem(model: str, variables: Mapping[str, str]) -> Probl
         base = _ollama_url(variables.get("OLLAMA_HOST", ""))
     except ValueError:
         return _warning("OLLAMA_HOST is no address.", "Write it as host:port.")
+    trust = await asyncio.to_thread(trust_for, base)
     try:
-        async with httpx.AsyncClient(timeout=OLLAMA_SECONDS, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=OLLAMA_SECONDS, trust_env=False, verify=trust) as http:
             reply = await http.get(f"{base}/api/tags")
             reply.raise_for_status()
             pulled = {str(each["name"]) for each in reply.json()["models"]}

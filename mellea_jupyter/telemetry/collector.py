@@ -6,6 +6,7 @@ partial success is).
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.util.re import parse_env_headers
+
+from mellea_jupyter.certificates import trust_for
 
 TRACES_PATH: Final = "/v1/traces"
 TIMEOUT_SECONDS: Final = 15.0
@@ -56,7 +59,8 @@ class Collector:
         Raises:
             ExportFailed: it does not answer, or refuses some of them.
         """
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+        trust = await asyncio.to_thread(trust_for, self.url)
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, verify=trust) as client:
             for start in range(0, len(spans), _BATCH):
                 body = encode_spans(spans[start : start + _BATCH]).SerializeToString()
                 await self._post(client, body)
