@@ -150,7 +150,11 @@ class TestAhead:
     def test_limits_and_hardening_hold_before_a_run_is_handed_over(
         self, executor: DockerExecutor, ahead: Environment, kind: DockerKind
     ) -> None:
-        [waiting] = kind.engine.containers(filters={"label": SIDECAR_LABEL})
+        [waiting] = [
+            each
+            for each in kind.ours()
+            if SIDECAR_LABEL in each["Labels"] and each["State"] == "running"
+        ]
         host = kind.engine.inspect_container(waiting["Id"])["HostConfig"]
         assert host["CapDrop"] == ["ALL"]
         assert host["ReadonlyRootfs"] is True

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -151,7 +151,13 @@ class Told:
     llm_key_seen: bool
 
 
-def tell(server: JupyterServer, environment_id: str, host: str, seen_as: str) -> Told:
+def tell(
+    server: JupyterServer,
+    environment_id: str,
+    host: str,
+    seen_as: str,
+    look: Callable[[], None] | None = None,
+) -> Told:
     """Run the program, look at the machine while it waits, and let it fail."""
     replies = [f"I repeat {CANARIES[each].value}" for each in TOLD.values()]
     with ScriptedLlm(replies, host) as llm:
@@ -169,14 +175,14 @@ def tell(server: JupyterServer, environment_id: str, host: str, seen_as: str) ->
                 http, "tells.py", environment_id=environment_id, env_vars=variables,
                 max_cost_usd=100, capture_content=True,
             )  # fmt: skip
-            heard = asyncio.run(listen(server, run["id"]))
+            heard = asyncio.run(listen(server, run["id"], look or look_at_processes))
             final = server.wait_for(http, run["id"])
         keys = {exchange.api_key for exchange in llm.exchanges}
     return Told(final, heard, CANARIES["model"].value in keys)
 
 
-async def listen(server: JupyterServer, run_id: str) -> list[str]:
-    """Everything the websocket says of the run; says go when the program is ready."""
+async def listen(server: JupyterServer, run_id: str, look: Callable[[], None]) -> list[str]:
+    """Everything the websocket says of the run; looks and says go when the program is ready."""
     heard: list[str] = []
     async with await Channel.open(Connection(server.url, token=server.token)) as channel:
         for topic in ("runs", f"run/{run_id}", f"run/{run_id}/logs", f"run/{run_id}/calls",
@@ -188,7 +194,7 @@ async def listen(server: JupyterServer, run_id: str) -> list[str]:
                 heard.append(message)
                 if not was_let_go and '"message":"ready"' in message:
                     was_let_go = True
-                    await asyncio.to_thread(look_at_processes)
+                    await asyncio.to_thread(look)
                     (server.data_dir / "runs" / run_id / "outputs" / "go").touch()
                 if json.loads(message)["type"] == "complete":
                     channel.close()
@@ -307,16 +313,22 @@ def test_secrets_stay_where_they_belong(
 def test_secrets_of_a_container_stay_where_they_belong(
     server: JupyterServer, outside: Outside
 ) -> None:
-    from tests.docker.conftest import host_address
+    from tests.docker.conftest import containers_of, host_address
 
     engine = engine_or_leave()
+
+    def look() -> None:
+        look_at_processes()
+        names = containers_of(engine, server)
+        assert names
+        for name in names:
+            told = json.dumps(engine.inspect_container(name)).encode()
+            assert found_in(told, CANARIES) == []
+
     try:
-        told = tell(server, "docker", host_address(), "host.docker.internal")
-        for each in engine.containers(all=True, filters={"label": "mellea-jupyter=1"}):
-            assert (
-                found_in(json.dumps(engine.inspect_container(each["Id"])).encode(), CANARIES) == []
-            )
-        search(server, outside, told)
+        search(
+            server, outside, tell(server, "docker", host_address(), "host.docker.internal", look)
+        )
     finally:
         engine.close()
 
