@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from mellea_jupyter.testing.server import shared_fork_servers
+
 from .frontend import build_wheel, copy_checkout
 from .s3 import s3_variables, serve_s3
 
@@ -73,6 +75,13 @@ def no_descriptors_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_servers() -> Iterator[None]:
+    """The servers of all tests share prepared interpreters, as those of one user do."""
+    with shared_fork_servers():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,13 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def start_lab(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLab]:
+@contextmanager
+def labs(frontend: Frontend, folders: pytest.TempPathFactory) -> Iterator[StartLab]:
     """Starts JupyterLab servers; all of them are stopped at the end."""
     servers: list[JupyterServer] = []
 
     def start(*, prepare: Callable[[JupyterServer], None] | None = None, **kwargs: Any) -> Any:
-        home = tmp_path_factory.mktemp("lab")
+        home = folders.mktemp("lab")
         server = JupyterServer(home, app="lab", environment=frontend.environment, **kwargs)
         configure_lab(home / "config")
         if prepare is not None:
@@ -117,15 +118,25 @@ def start_lab(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> I
         servers.append(server)
         return server.start()
 
-    yield start
-    for server in servers:
-        server.stop()
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def start_lab(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLab]:
+    """Starts JupyterLab servers for this module."""
+    with labs(frontend, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="package")
-def server(start_lab: StartLab) -> JupyterServer:
+def server(frontend: Frontend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """The server that most tests share."""
-    return start_lab(prepare=_seed, options=["--MelleaApp.grace_seconds=4"])
+    with labs(frontend, tmp_path_factory) as start:
+        yield start(prepare=_seed, options=["--MelleaApp.grace_seconds=4"])
 
 
 def _seed(server: JupyterServer) -> None:
@@ -188,7 +199,7 @@ class Desk:
     def new_lab(self, server: JupyterServer) -> tuple[LabPage, PageWatch]:
         """The same, for JupyterLab; it is not loaded yet."""
         page, watch = self.new_page(server)
-        return LabPage(page, server), watch
+        return LabPage(page, watch, server), watch
 
 
 @pytest.fixture(scope="package")
