@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import ConsoleMessage, Error, Page, Request, WebSocket
 
 OUR_SOCKET = "runs/ws"
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+"""What Chromium says of a connection that it gave up since an interface came or went: with every
+container that another worker's test starts."""
 
 
 class PageWatch:
@@ -22,7 +25,7 @@ class PageWatch:
         self.errors: list[str] = []
         self.requests: list[Request] = []
         self.sockets: list[WebSocket] = []
-        self._expected: list[re.Pattern[str]] = []
+        self._expected = [re.compile(NETWORK_CHANGED)]
         page.on("console", self._on_console)
         page.on("pageerror", self._on_error)
         page.on("request", self._on_request)
@@ -31,6 +34,16 @@ class PageWatch:
     def expect(self, *patterns: str) -> None:
         """Errors whose text matches are not the page's fault."""
         self._expected += [re.compile(pattern) for pattern in patterns]
+
+    def forget_lost_network(self) -> bool:
+        """Whether a request failed since an interface came or went.
+
+        Then all errors so far are forgotten: the others may follow from it.
+        """
+        lost = any(NETWORK_CHANGED in error for error in self.errors)
+        if lost:
+            self.errors.clear()
+        return lost
 
     @property
     def open_sockets(self) -> list[WebSocket]:

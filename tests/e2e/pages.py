@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Self
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from mellea_jupyter.testing.server import JupyterServer
+
+from .browser import PageWatch
 
 _workspaces = count(1)
 
@@ -17,22 +19,39 @@ _workspaces = count(1)
 class LabPage:
     """JupyterLab in one page, with a workspace of its own."""
 
-    def __init__(self, page: Page, server: JupyterServer) -> None:
+    def __init__(self, page: Page, watch: PageWatch, server: JupyterServer) -> None:
         self.page = page
+        self._watch = watch
         self._address = f"{server.url}lab/workspaces/test-{next(_workspaces)}"
 
     def open(self, query: str = "") -> Self:
         """Load JupyterLab and wait for the extension."""
-        self.page.goto(f"{self._address}{query}")
-        self.wait_until_loaded()
+        self._load(lambda: self.page.goto(f"{self._address}{query}"))
         if not query:  # the last to come, and it takes the focus
             expect(self.page.get_by_role("tab", name="Launcher")).to_be_visible()
         return self
 
-    def wait_until_loaded(self) -> None:
-        """Until the extension is there and the layout is restored."""
-        expect(self._sidebar_tab).to_be_visible()
-        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+    def reload(self) -> None:
+        """Load it again and wait for the extension."""
+        self._load(self.page.reload)
+
+    def reopen(self) -> None:
+        """Load it as it was left; unlike after a reload, no file of the address is shown late."""
+        self._load(lambda: self.page.goto(self._address))
+
+    def _load(self, load: Callable[[], object]) -> None:
+        """Load until the extension is there, the layout restored and no file missing."""
+        while True:  # as long as the test may take
+            try:
+                load()
+                expect(self._sidebar_tab).to_be_visible()
+                expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+            except (AssertionError, Error):
+                if not self._watch.forget_lost_network():
+                    raise
+            else:
+                if not self._watch.forget_lost_network():
+                    return
 
     def open_run(self, run_id: str, line: int | None = None) -> RunTab:
         """Load JupyterLab by the link of a run."""

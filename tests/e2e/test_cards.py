@@ -62,15 +62,12 @@ def test_a_run_of_a_cell_is_seen_to_its_end_and_after_a_reload_and_a_restart(
     assert saved[VIEW_MIME_TYPE]["view"] == "run"
     assert server.token not in (server.root / "trip.ipynb").read_text("utf-8")
 
-    lab.page.reload()
-    lab.wait_until_loaded()
+    lab.reload()
     expect_end()
     notebook.expect_idle()
     notebook.restart_kernel()
-    lab.page.reload()
-    lab.wait_until_loaded()
+    lab.reopen()
     expect_end()
-    notebook.expect_idle()  # lab goes to the notebook of the address once all is restored
     card.button("Open").click()
     lab.run_tab.expect_status("succeeded")
     expect(lab.run_tab.log.lines).to_contain_text("All requirements met")

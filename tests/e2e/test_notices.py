@@ -56,8 +56,7 @@ def test_the_bell_counts_what_is_unread_and_remembers_what_was_read(
     expect(lab.bell.list).to_have_count(0)
     lab.bell.expect_unread(0)
 
-    lab.page.reload()
-    lab.wait_until_loaded()
+    lab.reload()
     lab.bell.open()
     expect(lab.bell.entry("first.py")).not_to_contain_text("Unread:")
     lab.bell.expect_unread(0)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from mellea_jupyter.testing.people import people_options, token_of
 from mellea_jupyter.testing.server import JupyterServer
 
+from .browser import PageWatch
 from .conftest import DEADLINE_MS, KEPT, StartLab
 from .pages import LabPage
 
@@ -42,7 +43,7 @@ def open_lab(browser: Browser, hub: JupyterServer) -> Iterator[OpenLab]:
         context.request.get(f"{hub.url}lab?token={token_of(hub.token, name)}")
         page = context.new_page()
         page.set_default_timeout(DEADLINE_MS)
-        return LabPage(page, hub)
+        return LabPage(page, PageWatch(page), hub)
 
     yield open_as
     for context in contexts:
