@@ -148,12 +148,14 @@ def test_a_server_is_of_this_python_however_its_command_was_written(
 ) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    arguments = [command[0].format(folder=tmp_path), "-I", "-c", "input()"]
+    arguments = [command[0].format(folder=tmp_path), "-I", "-c", "print(flush=True); input()"]
     environment = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     with subprocess.Popen(
-        arguments, cwd=tmp_path, env=environment, stdin=subprocess.PIPE,
+        arguments, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         executable=tmp_path / "bin" / "python",
     ) as server:  # fmt: skip
+        assert server.stdout is not None
+        server.stdout.readline()  # its command is in place
         monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3"))
         assert discovery._is_same_python(server.pid)
         server.communicate(b"\n", timeout=60)
