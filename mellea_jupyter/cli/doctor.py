@@ -37,10 +37,10 @@ from mellea_jupyter.exceptions import InvalidInput, LaunchFailed
 from mellea_jupyter.executors.registry import list_executors, load_executor
 from mellea_jupyter.models.environments import BUILT_IN_EXECUTORS
 from mellea_jupyter.models.prices import PriceListReply
+from mellea_jupyter.service.providers import ollama_url
 
 EXIT_FAILED: Final = 1
 FRONT_END: Final = "mellea-jupyter"
-OLLAMA_DEFAULT: Final = "127.0.0.1:11434"
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
         "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs",
@@ -296,9 +296,10 @@ def check_keys() -> Check:
 
 def check_ollama(host: str) -> Check:
     """Whether Ollama answers, and with how many models. Source: Ollama's API, `GET /api/tags`."""
-    place = host or OLLAMA_DEFAULT
-    url = place if "://" in place else f"http://{place}"
-    url = url.replace("://0.0.0.0", "://127.0.0.1").rstrip("/")
+    try:
+        url = ollama_url(host)
+    except ValueError:
+        return Check("ollama", "note", "OLLAMA_HOST is no address", "Write it as host:port.")
     try:
         reply = httpx.get(f"{url}/api/tags", timeout=2.0, trust_env=False, verify=trust_for(url))
         names = [str(model["name"]) for model in reply.raise_for_status().json()["models"]]

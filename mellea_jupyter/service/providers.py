@@ -30,6 +30,7 @@ _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "mistral": (("MISTRAL_API_KEY",),),
 }
 _OLLAMA_PORT: Final = 11434
+_SCHEME_PORTS: Final = {"http": 80, "https": 443}
 _FIELD: Final = "config.model"
 
 
@@ -59,12 +60,30 @@ def find_missing_variables(model: str, variables: Mapping[str, str]) -> list[Pro
     ]
 
 
+def ollama_url(host: str) -> str:
+    """OLLAMA_HOST as Ollama's own client reads it; the default endpoint where it is empty.
+
+    Scheme, host and port may be left out. Without a scheme the port is Ollama's, else the scheme's.
+    An address to listen on stands for this machine.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    port = parts.port or (_SCHEME_PORTS.get(parts.scheme) if "://" in host else None)
+    name = parts.hostname or "127.0.0.1"
+    if name in ("0.0.0.0", "::"):  # noqa: S104 - we do not listen on it
+        name = "127.0.0.1"
+    shown = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{shown}:{port or _OLLAMA_PORT}{parts.path.rstrip('/')}"
+
+
 async def find_ollama_problem(model: str, variables: Mapping[str, str]) -> Problem | None:
     """Why a model of ollama could not be called now; its endpoint has a second to answer."""
     import httpx
 
     try:
-        base = _ollama_url(variables.get("OLLAMA_HOST", ""))
+        base = ollama_url(variables.get("OLLAMA_HOST", ""))
     except ValueError:
         return _warning("OLLAMA_HOST is no address.", "Write it as host:port.")
     trust = await asyncio.to_thread(trust_for, base)
@@ -84,17 +103,6 @@ async def find_ollama_problem(model: str, variables: Mapping[str, str]) -> Probl
     if name in pulled or f"{name}:latest" in pulled:
         return None
     return _warning(f"Ollama has no model {name} yet.", f"Get it with `ollama pull {name}`.")
-
-
-def _ollama_url(host: str) -> str:
-    """OLLAMA_HOST as Ollama's own client reads it: scheme and port may be left out."""
-    parts = urlsplit(host if "://" in host else f"http://{host or '127.0.0.1'}")
-    port = parts.port or {"https": 443}.get(parts.scheme, _OLLAMA_PORT)
-    name = parts.hostname or "127.0.0.1"
-    if name in ("0.0.0.0", "::"):  # noqa: S104 - an address to listen on, which we do not
-        name = "127.0.0.1"
-    shown = f"[{name}]" if ":" in name else name
-    return f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
 
 
 def _warning(message: str, hint: str) -> Problem:

@@ -29,6 +29,7 @@ from mellea_jupyter.models.failures import (
 )
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
+from mellea_jupyter.testing.server import free_port
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run
 
 Capture = pytest.CaptureFixture[str]
@@ -271,6 +272,14 @@ def test_doctor_names_what_it_found_and_no_secret(
     assert TOKEN not in text
     assert main(["doctor"]) == 0
     assert "✓ mellea:" in capsys.readouterr().out
+
+
+def test_doctor_reads_the_address_of_ollama_as_its_client_does() -> None:
+    port = free_port()
+    silent, wrong = doctor.check_ollama(f":{port}"), doctor.check_ollama("here:there")
+    assert silent.finding == f"does not answer at http://127.0.0.1:{port}"
+    assert wrong.finding == "OLLAMA_HOST is no address"
+    assert all(check.state == "note" and check.next_step for check in (silent, wrong))
 
 
 def test_doctor_finds_the_front_end_and_the_server_extension_where_jupyter_looks(

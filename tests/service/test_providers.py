@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import httpx
 import pytest
+from ollama import Client as OllamaClient
 
 from mellea_jupyter.service.providers import (
     find_missing_variables,
     find_ollama_problem,
+    ollama_url,
     provider_of,
 )
 from mellea_jupyter.testing.server import free_port
@@ -106,3 +109,29 @@ async def test_an_address_that_is_none_is_said() -> None:
     problem = await find_ollama_problem("phi", {"OLLAMA_HOST": "here:there"})
     assert problem is not None
     assert problem.message == "OLLAMA_HOST is no address."
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("llm.example.org", "http://llm.example.org:11434"),
+        ("llm.example.org/path/", "http://llm.example.org:11434/path"),
+        (":8000", "http://127.0.0.1:8000"),
+        ("http://llm.example.org", "http://llm.example.org:80"),
+        ("https://llm.example.org/", "https://llm.example.org:443"),
+        ("[fd00::2]", "http://[fd00::2]:11434"),
+    ],
+)
+def test_an_address_is_read_as_ollamas_client_reads_it(
+    host: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert ollama_url(host) == url
+    with httpx.Client(base_url=url) as client:
+        assert OllamaClient()._client.base_url == client.base_url
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "http://0.0.0.0:11434/", "[::]"])
+def test_an_address_to_listen_on_is_this_machine(host: str) -> None:
+    assert ollama_url(host) == "http://127.0.0.1:11434"
