@@ -135,8 +135,9 @@ class KernelKind(Kind):
     def kill_supervisor(self, handle: RunHandle, spec: LaunchSpec) -> None:
         supervisor, kernel = supervisor_identity(handle), program_identity(spec.run_dir)
         supervisor.send(signal.SIGKILL)
-        assert supervisor.wait(10)  # on another processor it may live to see the kernel's end
+        assert supervisor.wait(10)  # else it may see the kernel's end
         kernel.send(signal.SIGKILL)
+        assert kernel.wait(10)  # else it may be taken over
 
     def is_anything_left(self, handle: RunHandle, spec: LaunchSpec) -> bool:
         known = {supervisor_identity(handle), program_identity(spec.run_dir)}
