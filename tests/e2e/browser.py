@@ -11,6 +11,8 @@ OUR_SOCKET = "runs/ws"
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 """What Chromium says of a connection that it gave up since an interface came or went: with every
 container that another worker's test starts."""
+DEBUGGER_CANCELED = "Could not restore the debugger state: Canceled future"
+"""What JupyterLab's debugger says of a kernel that is restarted or left before it has answered."""
 
 
 class PageWatch:
@@ -25,7 +27,7 @@ class PageWatch:
         self.errors: list[str] = []
         self.requests: list[Request] = []
         self.sockets: list[WebSocket] = []
-        self._expected = [re.compile(NETWORK_CHANGED)]
+        self._expected = [re.compile(NETWORK_CHANGED), re.compile(DEBUGGER_CANCELED)]
         page.on("console", self._on_console)
         page.on("pageerror", self._on_error)
         page.on("request", self._on_request)
