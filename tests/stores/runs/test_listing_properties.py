@@ -22,6 +22,8 @@ from mellea_jupyter.stores.runs.sql import SqlRunStore
 from mellea_jupyter.testing.seeding import FIRST, seed_runs
 from tests.stores.runs.conftest import NOON, make_run, new
 
+pytestmark = pytest.mark.timeout(300)  # much computing: 87 s beside three other workers
+
 SORTS = [sign + name for name in get_args(RunSort) for sign in ("", "-")]
 
 few = st.integers(0, 3)
