@@ -14,6 +14,7 @@ import __future__
 
 import ast
 import asyncio
+import atexit
 import builtins
 import io
 import os
@@ -239,6 +240,7 @@ def attach(run_dir: str) -> None:
     global _cells, _channel  # noqa: PLW0603  # one run a kernel
     shell = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython's own
     spec = load_spec(run_dir)
+    _hold_back(shell.kernel)
     _channel = KernelChannel(shell.kernel)
     current_run.attach(spec, _channel)
     refuse_input()
@@ -248,6 +250,26 @@ def attach(run_dir: str) -> None:
     else:
         _cells = Cells(spec, _channel)
     program.instrument_mellea(spec, _channel)
+
+
+def attach_beside(run_dir: str, descriptor: int) -> None:
+    """The same where nbclient executes the cells: reports go on the run's own channel."""
+    spec = load_spec(run_dir)
+    channel = Channel(descriptor)
+    _hold_back(get_ipython().kernel)  # type: ignore[name-defined]  # noqa: F821  # IPython's own
+    current_run.attach(spec, channel)
+    program.instrument_mellea(spec, channel)
+    atexit.register(channel.close)
+
+
+def _hold_back(kernel: Any) -> None:
+    """Have the program wait where nobody takes its output, as at a full pipe.
+
+    ZeroMQ's publishers throw away what is beyond 1,000 messages: output and events, and also the
+    word that a cell is done. A client that has gone holds nothing back.
+    """
+    thread = kernel.iopub_thread
+    thread.schedule(lambda: setattr(thread.socket, "xpub_nodrop", True))
 
 
 def prepare() -> int:

@@ -183,7 +183,7 @@ async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, channel: C
 def _attach_code(spec: RunSpec, descriptor: int) -> str:
     """What the kernel executes before the first cell; it leaves no name behind."""
     return load_code() + (
-        "from mellea_runtime.program import attach_kernel as _attach\n"
+        "from mellea_runtime.in_kernel import attach_beside as _attach\n"
         f"_attach({spec.run_dir!r}, {descriptor})\n"
         "del _attach\n"
     )

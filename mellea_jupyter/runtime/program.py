@@ -99,15 +99,6 @@ def instrument_mellea(spec: RunSpec, channel: Channel) -> None:
     steering.install(spec.model, spec.model_steering, channel)
 
 
-def attach_kernel(run_dir: str, descriptor: int) -> None:
-    """In a notebook's kernel: report its LLM calls on the run's channel, and steer its models."""
-    spec = load_spec(run_dir)
-    channel = Channel(descriptor)
-    current_run.attach(spec, channel)
-    instrument_mellea(spec, channel)
-    atexit.register(channel.close)
-
-
 def run(spec: RunSpec, channel: Channel) -> int:
     """Execute the program; the exit status plain python would give it (130 when interrupted)."""
     sys.argv = [spec.program_path, *spec.argv]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
 
 from mellea_jupyter.executors.base import Executor, LaunchSpec, RunHandle
 from mellea_jupyter.executors.identity import ProcessIdentity
+from mellea_jupyter.executors.kernel.executor import KernelExecutor, KernelOptions
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
 
 from .kinds import KernelKind
@@ -300,6 +303,58 @@ def test_a_flood_of_displays_loses_no_event(executor: Executor, new_run: NewRun)
     assert frames(spec.run_dir, "gap") == []
 
 
+def test_a_supervisor_that_falls_behind_holds_the_program_back_and_loses_nothing(
+    executor: Executor, new_run: NewRun
+) -> None:
+    spec = new_run(
+        "import pathlib\n"
+        "from mellea_runtime import current_run\n"
+        "print('ready', flush=True)\n"
+        "while not pathlib.Path('go').exists(): pass\n"
+        "at = open('at', 'w')\n"
+        "for n in range(3000):\n"
+        "    display({'text/plain': f'{n} ' + 10_000 * 'x'}, raw=True)\n"
+        "    current_run.output(n)\n"
+        "    print(n, file=at, flush=True)\n"
+    )
+    handle = executor.launch(spec)
+    wait_until(lambda: "ready" in output(spec.run_dir))
+    supervisor = supervisor_identity(handle)
+    supervisor.send(signal.SIGSTOP)
+    try:
+        (spec.run_dir / "source" / "go").touch()
+        wait_until(lambda: _is_idle(program_identity(spec.run_dir)))
+        came_to = int((spec.run_dir / "source" / "at").read_text().split()[-1])
+    finally:
+        supervisor.send(signal.SIGCONT)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    assert came_to < 2999
+    assert [f["data"] for f in frames(spec.run_dir, "structured_output")] == list(range(3000))
+    shown = [line.split()[0] for line in output(spec.run_dir).splitlines()[1:]]
+    assert shown == [str(n) for n in range(3000)]
+    assert frames(spec.run_dir, "gap") == []
+
+
+def test_a_lost_word_that_a_cell_is_done_does_not_hold_the_run(
+    executor: Executor, new_run: NewRun
+) -> None:
+    spec = notebook_run(
+        new_run,
+        code(
+            "kernel = get_ipython().kernel\n"
+            "publish = kernel._publish_status\n"
+            "def publish_later_ones(*args, **options):\n"
+            "    kernel._publish_status = publish\n"
+            "kernel._publish_status = publish_later_ones\n"
+        ),
+        code("print('next')"),
+    )
+    executor.launch(spec)
+    assert end_frame(spec.run_dir)["exit_code"] == 0
+    assert [gap["reason"] for gap in frames(spec.run_dir, "gap")] == ["unheard"]
+    assert output(spec.run_dir) == "next\n"
+
+
 def test_secrets_are_in_nothing_that_is_kept(executor: Executor, new_run: NewRun) -> None:
     spec = notebook_run(
         new_run,
@@ -383,6 +438,42 @@ def test_a_killed_kernel_ends_its_run_with_that_signal(executor: Executor, new_r
     end = end_frame(spec.run_dir)
     assert (end["exit_code"], end["signal"], end["reason"]) == (-9, 9, "signal")
     assert executed(spec)[0]["outputs"][0]["text"] == "ready\n"
+
+
+# -- kernels that are not ipykernel ----------------------------------------------------------------
+
+
+@pytest.fixture
+def shell_executor(tmp_path: Path) -> KernelExecutor:
+    """An executor whose kernel `python3` executes shell commands."""
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, str(Path(__file__).with_name("shell_kernel.py"))]
+    content = {"argv": [*argv, "-f", "{connection_file}"], "display_name": "Shell"}
+    (folder / "kernel.json").write_text(json.dumps({**content, "language": "shell"}))
+    specs = KernelSpecManager(kernel_dirs=[str(folder.parent)], ensure_native_kernel=False)
+    return KernelExecutor(options=KernelOptions(specs=specs))
+
+
+def test_a_notebook_of_another_language_is_executed_without_llm_calls(
+    shell_executor: KernelExecutor, new_run: NewRun
+) -> None:
+    spec = notebook_run(new_run, code("echo one"), code("echo two; exit 3"), code("echo never"))
+    assert run_to_end(shell_executor, spec)["exit_code"] == 1
+    assert output(spec.run_dir).splitlines() == ["one", "two"]
+    [warning] = frames(spec.run_dir, "system")
+    assert warning["message"].startswith("LLM calls are not recorded: this kernel has no ipykernel")
+    [error] = frames(spec.run_dir, "exception")
+    assert (error["type"], error["message"]) == ("ShellError", "3")
+    assert [len(cell["outputs"]) for cell in executed(spec)] == [1, 2, 0]
+
+
+def test_a_program_needs_ipykernel(shell_executor: KernelExecutor, new_run: NewRun) -> None:
+    spec = new_run("print('never')")
+    end = run_to_end(shell_executor, spec)
+    assert end["reason"] == "launch_failed"
+    assert "This kernel can not execute" in end["message"]
+    assert "it needs ipykernel" in end["message"]
 
 
 # -- a supervisor that dies ----------------------------------------------------------------------

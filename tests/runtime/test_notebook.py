@@ -52,6 +52,27 @@ def test_cells_print_and_the_executed_notebook_is_kept(make_run: MakeRun, execut
     assert saved["cells"][3]["outputs"][-1]["data"]["text/plain"] in ("42", ["42"])
 
 
+def test_a_kernel_waits_for_what_executes_its_cells_and_no_output_is_lost(
+    make_run: MakeRun,
+) -> None:
+    run = make_notebook_run(
+        make_run,
+        code(
+            "import os, signal, threading\n"
+            "ours = os.getppid()\n"
+            "os.kill(ours, signal.SIGSTOP)\n"
+            "threading.Timer(3, os.kill, (ours, signal.SIGCONT)).start()\n"
+            "for n in range(3000):\n"
+            "    display({'text/plain': f'{n} ' + 10_000 * 'x'}, raw=True)\n"
+        ),
+        code("print('next')"),
+    )
+    end = run_fresh(run)
+    assert end["exit_code"] == 0, run.output("stderr").decode()
+    words = [line.split()[0].decode() for line in run.output("stdout").splitlines()]
+    assert words == [*map(str, range(3000)), "next"]
+
+
 def test_a_failing_cell_ends_the_run_with_its_exception(make_run: MakeRun) -> None:
     run = make_notebook_run(make_run, code("print('one')"), code("{}['key']"), code("1"))
     end = run_fresh(run)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -65,13 +64,10 @@ class RunKernel:
         specs.pinned = self._pinned = KernelSpec(
             resource_dir=launch["resource_dir"], **launch["spec"]
         )
-        context = zmq.asyncio.Context()
-        context.rcvhwm = 0  # what the kernel sends must not be dropped on our side
         self._manager = AsyncKernelManager(
             kernel_name=launch["name"],
             kernel_spec_manager=specs,
             connection_file=str(Path(spec.run_dir, CONNECTION)),
-            context=context,
             config=config,
         )
         self.language = self._pinned.language.lower()
@@ -133,6 +129,10 @@ class RunKernel:
             raise KernelStartError(msg) from error
         self.is_local = self._is_found = self.pid > 0
         self._connect(session=str(state["session"]))
+
+    def take_all(self) -> None:
+        """Keep what it sends however late we are: it does not wait for us, as ours do."""
+        self.client.iopub_channel.socket.rcvhwm = 0
 
     def identity(self) -> dict[str, str]:
         """Its id and kernelspec, for people."""

@@ -55,6 +55,8 @@ SHUTDOWN_SECONDS: Final = 5.0
 """How long an idle kernel may take to end when it is asked to."""
 LAST_WORDS_SECONDS: Final = 0.3
 """How long to listen on after the kernel has died."""
+SILENT_SECONDS: Final = 10.0
+"""How long a kernel that has answered may say nothing before its word that it is done is lost."""
 
 EXIT_INTERRUPTED: Final = 130
 _STATUS: Final = {"status": STATUS_EXPRESSION}
@@ -105,6 +107,7 @@ class KernelRun:
         self._cells: Cells
         self._requests: dict[str, _Request] = {}
         self._current = 0
+        self._heard = 0
         self._launching: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._died: asyncio.Future[None]
@@ -210,6 +213,7 @@ class KernelRun:
         self._is_attached = reply["status"] == "ok"
         if self._is_attached:
             return
+        self._kernel.take_all()
         why = f"{reply.get('ename')}: {reply.get('evalue')}"
         if not isinstance(self._cells, NotebookCells):
             msg = f"This kernel can not execute {self._spec.target}: it needs ipykernel ({why})."
@@ -338,7 +342,8 @@ class KernelRun:
     async def _report_failure(self, number: int, reply: Mapping[str, Any]) -> None:
         """Have the kernel describe what a notebook's cell raised; else say what it answered."""
         before = self._transcript.recorded_events
-        await self._request(describe_failure_code(number))
+        if self._is_attached:
+            await self._request(describe_failure_code(number))
         if self._transcript.recorded_events > before:
             return
         source = self._cells.code(number)
@@ -376,12 +381,28 @@ class KernelRun:
         if number is not None:
             await self._save_state(number, message_id)
         request = self._expect(message_id, number)
-        answered = asyncio.gather(request.reply, request.idle)
-        await asyncio.wait({answered, self._died}, return_when=asyncio.FIRST_COMPLETED)
-        if not answered.done():
-            answered.cancel()
-            raise KernelDied
+        await self._until_answered(request)
         return request.reply.result()
+
+    async def _until_answered(self, request: _Request) -> None:
+        """Wait for both words; the second may have been lost with what was sent before it.
+
+        Raises:
+            KernelDied
+        """
+        for word, patience in ((request.reply, None), (request.idle, SILENT_SECONDS)):
+            while not word.done():
+                heard = self._heard
+                done, _ = await asyncio.wait(
+                    {word, self._died}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if word in done:
+                    break
+                if done:
+                    raise KernelDied
+                if self._heard == heard:
+                    self._writer.write("gap", bytes=0, gap_lines=0, reason="unheard")
+                    return
 
     def _expect(self, message_id: str, number: int | None) -> _Request:
         """A request whose answer is to come."""
@@ -422,6 +443,7 @@ class KernelRun:
     async def _listen(self) -> None:
         while True:
             message = await _next(self._kernel.client.get_iopub_msg)
+            self._heard += 1
             try:
                 self._hear(message)
             except (KeyError, TypeError, ValueError, AttributeError):

@@ -260,9 +260,11 @@ def _gap(frame: Frame) -> str:
 def _unheard(frame: Frame) -> str:
     """What a kernel sent while nobody listened; only events have numbers that can be counted."""
     events, seconds = _number(frame, "events"), _number(frame, "seconds")
-    if seconds is None:
-        return f"{events or 0:,} events of the kernel did not arrive"
-    return f"Nobody listened to the kernel for {seconds:,.0f} s; what it printed then is lost"
+    if events is not None:
+        return f"{events:,} events of the kernel did not arrive"
+    if seconds is not None:
+        return f"Nobody listened to the kernel for {seconds:,.0f} s; what it printed then is lost"
+    return "The kernel did not say that it is done; output before that may be lost"
 
 
 def _stop(frame: Frame) -> str:

@@ -123,6 +123,8 @@ class TestViews:
                       lines=1)  # fmt: skip
         journal.frame("degraded", missing=["a", "b"], mellea="0.9", lines=1)
         journal.frame("gap", bytes=2048, gap_lines=1200, reason="disk_full", lines=1)
+        for unheard in ({"seconds": 3.2}, {"events": 1200}, {}):
+            journal.frame("gap", bytes=0, gap_lines=0, reason="unheard", lines=1, **unheard)
         assert [(f.level.value, f.message) for f in everything(open_reader())] == [
             ("warn", "two lines"),
             ("warn", "LLM call 2 (judge) ollama/m failed after 0.01 s: E: m"),
@@ -130,6 +132,9 @@ class TestViews:
             ("warn", "Sampling loop 1 (Rejection) ended, requirements not met, samples: 3"),
             ("warn", "LLM events are incomplete with mellea 0.9: a, b"),
             ("warn", "2.0 KiB (1,200 lines) of output were left out: the disk is full"),
+            ("warn", "Nobody listened to the kernel for 3 s; what it printed then is lost"),
+            ("warn", "1,200 events of the kernel did not arrive"),
+            ("warn", "The kernel did not say that it is done; output before that may be lost"),
         ]
 
 
