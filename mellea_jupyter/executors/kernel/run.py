@@ -7,15 +7,12 @@ they are killed, until none is left.
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import queue
 import resource
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +25,12 @@ from mellea_jupyter.executors.kernel.cells import (
     attach_code,
     cells_of,
     describe_failure_code,
+)
+from mellea_jupyter.executors.kernel.conversation import (
+    Conversation,
+    KernelDied,
+    Message,
+    numbers,
 )
 from mellea_jupyter.executors.kernel.executor import STATE
 from mellea_jupyter.executors.kernel.process import KernelStartError, RunKernel
@@ -55,28 +58,13 @@ SHUTDOWN_SECONDS: Final = 5.0
 """How long an idle kernel may take to end when it is asked to."""
 LAST_WORDS_SECONDS: Final = 0.3
 """How long to listen on after the kernel has died."""
-SILENT_SECONDS: Final = 10.0
-"""How long a kernel that has answered may say nothing before its word that it is done is lost."""
 
 EXIT_INTERRUPTED: Final = 130
 _STATUS: Final = {"status": STATUS_EXPRESSION}
 
 
-class KernelDied(Exception):
-    """The kernel has ended while it was needed."""
-
-
 class UnusableKernel(Exception):
     """The kernel can not execute what the run asks for; the text says what to do."""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A cell on its way: the kernel's answer, and its word that everything before it was sent."""
-
-    number: int | None
-    reply: asyncio.Future[dict[str, Any]]
-    idle: asyncio.Future[None]
 
 
 class KernelRun:
@@ -105,9 +93,8 @@ class KernelRun:
         self._watch = TreeWatch(writer, spec.memory_limit_mb, self._kernel.tree)
         self._transcript = Transcript(spec, writer, redactor)
         self._cells: Cells
-        self._requests: dict[str, _Request] = {}
+        self._conversation: Conversation
         self._current = 0
-        self._heard = 0
         self._launching: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._died: asyncio.Future[None]
@@ -125,11 +112,9 @@ class KernelRun:
 
     async def run(self) -> None:
         """Start, execute cell by cell, stop what is left, and write `end`."""
-        loop = asyncio.get_running_loop()
-        self._died = loop.create_future()
+        self._begin()
         began = time.monotonic()
         self._launching = asyncio.create_task(self._launch())
-        loop.add_reader(self._signals.descriptor, self._on_signal)
         self._on_signal()
         problem = None
         try:
@@ -151,11 +136,15 @@ class KernelRun:
         else:
             await self._abandon(problem)
 
-    async def resume(self) -> None:
-        """Go on with the kernel of a supervisor that has died: its cell, then the rest."""
+    def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._died = loop.create_future()
+        self._conversation = Conversation(self._kernel, self._writer, self._died)
         loop.add_reader(self._signals.descriptor, self._on_signal)
+
+    async def resume(self) -> None:
+        """Go on with the kernel of a supervisor that has died: its cell, then the rest."""
+        self._begin()
         state = run_folder.read_json(Path(self._spec.run_dir, STATE))
         try:
             self._cells = self._transcript.cells = cells_of(self._spec)
@@ -169,7 +158,7 @@ class KernelRun:
             return
         self._is_attached = True
         self._transcript.recorded_events = int(state.get("events", 0))
-        for work in (self._listen(), self._hear_replies(), self._tick()):
+        for work in (self._listen(), self._conversation.hear_answers(), self._tick()):
             self._spawn(work)
         await self._execute(float(state["started"]), self._take_over(state))
 
@@ -184,9 +173,9 @@ class KernelRun:
         cells.restore()
         self._current = number
         if message_id := state.get("message_id"):
-            self._expect(str(message_id), number)
+            self._conversation.expect(str(message_id), number)
         # Queued behind what the kernel executes now, so its answer is the word on that.
-        said = _values(await self._request("", expressions={"begun": BEGUN_EXPRESSION, **_STATUS}))
+        said = numbers(await self._request("", expressions={"begun": BEGUN_EXPRESSION, **_STATUS}))
         if said.get("begun", 0) < number:
             return await self._execute_cells(number)  # it was never sent
         status = said.get("status", 1)
@@ -203,7 +192,7 @@ class KernelRun:
         """
         self._cells = self._transcript.cells = cells_of(self._spec)
         await self._kernel.launch()
-        for work in (self._listen(), self._hear_replies(), self._tick()):
+        for work in (self._listen(), self._conversation.hear_answers(), self._tick()):
             self._spawn(work)
         try:
             reply = await self._request(attach_code(self._spec.run_dir))
@@ -297,7 +286,7 @@ class KernelRun:
         cells = self._cells
         if cells.prepare_expression is not None and not first:
             asked = {"total": cells.prepare_expression, **_STATUS}
-            said = _values(await self._request("", expressions=asked))
+            said = numbers(await self._request("", expressions=asked))
             cells.total = said.get("total", 0)
             if (status := said.get("status", EXIT_INTERRUPTED)) >= 0:
                 return status
@@ -328,7 +317,7 @@ class KernelRun:
         asked = {} if isinstance(cells, NotebookCells) else _STATUS
         reply = await self._request(cells.code(number), number=number, expressions=asked)
         if reply["status"] == "ok":
-            status = _values(reply).get("status", -1)
+            status = numbers(reply).get("status", -1)
             return status if status >= 0 else None
         name = str(reply.get("ename", ""))
         if name == "SystemExit":
@@ -369,47 +358,15 @@ class KernelRun:
             raise KernelDied
         if number is not None:
             await self._save_state(number, None)
-        is_history = number is not None and self._cells.keeps_history
-        message_id = self._kernel.client.execute(
+        request = self._conversation.ask(
             code,
-            silent=not is_history,
-            store_history=is_history,
-            user_expressions=dict(expressions or {}),
-            allow_stdin=False,
-            stop_on_error=False,
+            number=number,
+            keeps_history=number is not None and self._cells.keeps_history,
+            expressions=expressions,
         )
         if number is not None:
-            await self._save_state(number, message_id)
-        request = self._expect(message_id, number)
-        await self._until_answered(request)
-        return request.reply.result()
-
-    async def _until_answered(self, request: _Request) -> None:
-        """Wait for both words; the second may have been lost with what was sent before it.
-
-        Raises:
-            KernelDied
-        """
-        for word, patience in ((request.reply, None), (request.idle, SILENT_SECONDS)):
-            while not word.done():
-                heard = self._heard
-                done, _ = await asyncio.wait(
-                    {word, self._died}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                if word in done:
-                    break
-                if done:
-                    raise KernelDied
-                if self._heard == heard:
-                    self._writer.write("gap", bytes=0, gap_lines=0, reason="unheard")
-                    return
-
-    def _expect(self, message_id: str, number: int | None) -> _Request:
-        """A request whose answer is to come."""
-        loop = asyncio.get_running_loop()
-        request = _Request(number, loop.create_future(), loop.create_future())
-        self._requests[message_id] = request
-        return request
+            await self._save_state(number, request.message_id)
+        return await self._conversation.answer(request)
 
     async def _save_state(self, number: int, message_id: str | None) -> None:
         """Note what another supervisor needs to go on if this one dies."""
@@ -433,25 +390,16 @@ class KernelRun:
 
     # -- what the kernel says -----------------------------------------------------------------
 
-    async def _hear_replies(self) -> None:
-        while True:
-            message = await _next(self._kernel.client.get_shell_msg)
-            request = self._requests.get(_parent(message))
-            if request is not None and not request.reply.done():
-                request.reply.set_result(message["content"])
-
     async def _listen(self) -> None:
-        while True:
-            message = await _next(self._kernel.client.get_iopub_msg)
-            self._heard += 1
+        async for message in self._conversation.output():
             try:
                 self._hear(message)
             except (KeyError, TypeError, ValueError, AttributeError):
                 self._transcript.missed_events += 1  # no message that the protocol knows
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
+    def _hear(self, message: Message) -> None:
         kind, content = message["msg_type"], message["content"]
-        request = self._requests.get(_parent(message))
+        request = self._conversation.request_of(message)
         if kind == "status":
             if content["execution_state"] == "idle" and request and not request.idle.done():
                 request.idle.set_result(None)
@@ -574,26 +522,6 @@ class KernelRun:
             dropped_events=self._transcript.missed_events,
             left_behind=self._left_behind,
         )
-
-
-async def _next(get: Callable[..., Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """The next message of a channel; one whose signature is wrong is nobody's."""
-    while True:
-        with suppress(queue.Empty, ValueError):
-            return await get(timeout=None)
-
-
-def _parent(message: Mapping[str, Any]) -> str:
-    return str((message.get("parent_header") or {}).get("msg_id", ""))
-
-
-def _values(reply: Mapping[str, Any]) -> dict[str, int]:
-    """The numbers that expressions of a request had."""
-    found = {}
-    for name, result in (reply.get("user_expressions") or {}).items():
-        with suppress(KeyError, ValueError, SyntaxError):
-            found[name] = int(ast.literal_eval(result["data"]["text/plain"]))
-    return found
 
 
 def _exit_status(value: str) -> int:
