@@ -16,6 +16,7 @@ import sys
 from typing import Any, Dict, List
 
 from .control import Channel
+from .ports import choose_kernel_ports
 from .redaction import Redactor
 from .spec import RunSpec
 
@@ -147,6 +148,11 @@ def progress(number: int, total: int, *, is_done: bool = False) -> Dict[str, Any
 
 async def _execute_cells(nbclient: Any, notebook: Any, spec: RunSpec, channel: Channel) -> None:
     class Client(nbclient.NotebookClient):  # type: ignore[misc]  # nbclient is optional
+        def create_kernel_manager(self) -> Any:
+            manager = super().create_kernel_manager()
+            choose_kernel_ports(manager)
+            return manager
+
         def process_message(self, msg: Dict[str, Any], cell: Any, cell_index: int) -> Any:
             show_message(msg)
             return super().process_message(msg, cell, cell_index)

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,15 +24,9 @@ import httpx
 
 from mellea_jupyter.certificates import trust_for
 from mellea_jupyter.executors.process import ProcessExecutor
+from mellea_jupyter.runtime.ports import free_port
 
 START_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from mellea_jupyter.models.failures import (
 )
 from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.run import Run, RunStatus
-from mellea_jupyter.testing.server import free_port
+from mellea_jupyter.runtime.ports import free_port
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run
 
 Capture = pytest.CaptureFixture[str]

@@ -20,7 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from mellea_jupyter.testing.server import JupyterServer, free_port
+from mellea_jupyter.runtime.ports import free_port
+from mellea_jupyter.testing.server import JupyterServer
 from tests.conftest import require
 from tests.executors.kinds import BARE_IMAGE, MELLEA_IMAGE, engine_or_leave
 from tests.executors.runs import wait_until

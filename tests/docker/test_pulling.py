@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mellea_jupyter.testing.server import JupyterServer, free_port
+from mellea_jupyter.runtime.ports import free_port
+from mellea_jupyter.testing.server import JupyterServer
 from tests.executors.runs import wait_until
 
 from .conftest import Registry, add, containers_of, environments, log_of, remove_image

@@ -125,6 +125,17 @@ def test_a_program_is_executed_as_python_would(executor: Executor, new_run: NewR
     )
 
 
+def test_its_ports_are_given_to_nobody_before_it_listens(
+    executor: Executor, new_run: NewRun
+) -> None:
+    spec = new_run("print(open('../connection.json').read())")
+    assert run_to_end(executor, spec)["exit_code"] == 0
+    connection = json.loads(output(spec.run_dir))
+    ports = [value for name, value in connection.items() if name.endswith("_port")]
+    assert len(ports) == 5
+    assert all(10_000 <= port < 32_768 for port in ports)
+
+
 def test_threads_are_waited_for_before_the_kernel_ends(executor: Executor, new_run: NewRun) -> None:
     spec = new_run(
         "import threading, time\n"

@@ -24,7 +24,8 @@ from typing import Any, Final, Self
 
 import httpx
 
-from mellea_jupyter.testing.server import JupyterServer, free_port
+from mellea_jupyter.runtime.ports import free_port
+from mellea_jupyter.testing.server import JupyterServer
 from tests.docker.conftest import Registry
 from tests.docker.own_engine import OwnEngine
 from tests.executors.kinds import BARE_IMAGE, MELLEA_IMAGE

@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpx
 
 from mellea_jupyter.executors.process import ProcessExecutor
-from mellea_jupyter.testing.server import free_port
+from mellea_jupyter.runtime.ports import free_port
 
 PACKAGE_ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0

@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
 from mellea_jupyter.notifications.mail import MailChannel
-from mellea_jupyter.testing.server import free_port
+from mellea_jupyter.runtime.ports import free_port
 
 USERNAME, PASSWORD = "runs", "5b8e0d44"
 

@@ -23,7 +23,7 @@ from mellea_jupyter.models.metrics import RunMetrics
 from mellea_jupyter.models.notifications import Notice, NotificationPreferences
 from mellea_jupyter.models.run import RunStatus
 from mellea_jupyter.notifications.base import DeliveryFailed, Message
-from mellea_jupyter.testing.server import free_port
+from mellea_jupyter.runtime.ports import free_port
 from tests.notifications.conftest import Mailbox, connections_closed
 from tests.notifications.test_rules import NOON, at, join
 

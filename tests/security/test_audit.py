@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mellea_jupyter.testing.server import free_port
+from mellea_jupyter.runtime.ports import free_port
 from tools.audit import (
     EXIT_GREEN,
     EXIT_INCOMPLETE,

@@ -27,8 +27,9 @@ from nbclient import NotebookClient
 
 from mellea_jupyter.client import Connection
 from mellea_jupyter.client.channel import Channel
+from mellea_jupyter.runtime.ports import free_port
 from mellea_jupyter.testing.scripted_llm import ScriptedLlm
-from mellea_jupyter.testing.server import JupyterServer, free_port
+from mellea_jupyter.testing.server import JupyterServer
 from tests.executors.kinds import MELLEA_IMAGE, engine_or_leave
 from tests.executors.runs import wait_until
 from tests.security.api import routes_of

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from ollama import Client as OllamaClient
 
+from mellea_jupyter.runtime.ports import free_port
 from mellea_jupyter.service.providers import (
     find_missing_variables,
     find_ollama_problem,
     ollama_url,
     provider_of,
 )
-from mellea_jupyter.testing.server import free_port
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from mellea_jupyter.cli import main
-from mellea_jupyter.testing.server import JupyterServer, free_port
+from mellea_jupyter.runtime.ports import free_port
+from mellea_jupyter.testing.server import JupyterServer
 from tests.server.by_model import GOOD, POOR, PROGRAM, ByModel
 from tests.telemetry.conftest import OtlpEndpoint, attributes, serve_otlp
 

@@ -21,6 +21,7 @@ from traitlets.config import Config
 
 from mellea_jupyter.executors.kernel.executor import CONNECTION
 from mellea_jupyter.runtime import processes
+from mellea_jupyter.runtime.ports import choose_kernel_ports
 from mellea_jupyter.runtime.spec import RunSpec
 
 UNKNOWN_RETURNCODE: Final = 1
@@ -86,6 +87,7 @@ class RunKernel:
         extra: dict[str, Any] = {}
         if provisioner.get("provisioner_name", "local-provisioner") == "local-provisioner":
             extra["independent"] = True  # it does not end with us: another supervisor goes on
+            choose_kernel_ports(self._manager)
         try:
             await self._manager.start_kernel(
                 cwd=self._spec.working_directory, env=dict(self._spec.env), **extra
