@@ -107,9 +107,12 @@ class LogFollower:
         ):
             async for frame in frames:
                 with self._changed:
-                    has_room.clear()
                     self._frames.append(frame)
-                    is_full = len(self._frames) >= MOST_WAITING
                     self._changed.notify_all()
-                if is_full:
-                    await has_room.wait()
+                while self._is_full():
+                    await has_room.wait()  # it may tell of frames that were taken before
+                    has_room.clear()
+
+    def _is_full(self) -> bool:
+        with self._changed:
+            return len(self._frames) >= MOST_WAITING
