@@ -16,6 +16,8 @@ from mellea_jupyter.client.connection import Connection
 from mellea_jupyter.client.errors import ConnectionFailed
 
 _CONNECT_SECONDS: Final = 5.0
+_FAREWELL_SECONDS: Final = 6.0
+"""How long to wait for the server to end it, too; without its word tornado does after five."""
 _MOST_BYTES: Final = 64 * 2**20
 
 
@@ -24,6 +26,7 @@ class Channel:
 
     def __init__(self, socket: WebSocketClientConnection) -> None:
         self._socket = socket
+        self._has_ended = False
 
     @classmethod
     async def open(cls, connection: Connection) -> Channel:
@@ -56,6 +59,10 @@ class Channel:
 
     async def __aexit__(self, *_error: object) -> None:
         self.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                while await self.receive() is not None:
+                    pass
 
     async def send(self, text: str) -> None:
         """Send a message; nothing on a connection that has ended, which `receive` tells."""
@@ -64,7 +71,10 @@ class Channel:
 
     async def receive(self) -> str | None:
         """The next message; None when the connection has ended."""
+        if self._has_ended:  # which the socket tells only once
+            return None
         message = await self._socket.read_message()
+        self._has_ended = message is None
         return message.decode("utf-8", "replace") if isinstance(message, bytes) else message
 
     def close(self) -> None:

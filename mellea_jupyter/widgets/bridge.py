@@ -120,11 +120,15 @@ class Browser:
 
 
 class Socket:
-    """One websocket of a browser: a task that passes messages on, and what waits to be sent."""
+    """One websocket of a browser, and what waits to be sent.
+
+    Attributes:
+        task: passes messages on, until the connection has ended.
+    """
 
     def __init__(self, follow: Callable[[asyncio.Queue[str]], Coroutine[Any, Any, None]]) -> None:
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
-        self._task = asyncio.create_task(follow(self._outgoing))
+        self.task = asyncio.create_task(follow(self._outgoing))
 
     def send(self, text: str) -> None:
         """Send a checked message once the connection is there."""
@@ -132,7 +136,7 @@ class Socket:
 
     def close(self) -> None:
         """End it."""
-        self._task.cancel()
+        self.task.cancel()
 
 
 class WidgetServer:
@@ -147,6 +151,7 @@ class WidgetServer:
         self._connection = connection
         self._send = send
         self._browsers: dict[str, Browser] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._client: AsyncMelleaClient | None = None
         self._is_closed = False
         self.was_attached = False
@@ -170,6 +175,7 @@ class WidgetServer:
         for browser in self._browsers.values():
             browser.close()
         self._browsers.clear()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
 
@@ -216,6 +222,7 @@ class WidgetServer:
         task = asyncio.create_task(self._answer(name, content))
         browser.requests.add(task)
         task.add_done_callback(browser.requests.discard)
+        self._keep(task)
 
     async def _answer(self, name: str, content: dict[str, Any]) -> None:
         is_download = content.get("kind") == "download"
@@ -265,7 +272,8 @@ class WidgetServer:
                 if browser.sockets.pop(number, None) is not None:
                     self._post(name, {"kind": "closed", "socket": number})
 
-        browser.sockets[number] = Socket(follow)
+        browser.sockets[number] = socket = Socket(follow)
+        self._keep(socket.task)
 
     async def _follow(self, name: str, number: int, outgoing: asyncio.Queue[str]) -> None:
         async with await Channel.open(self._connection) as channel:
@@ -276,6 +284,11 @@ class WidgetServer:
                     self._post(name, {"kind": "text", "socket": number, "text": text})
             finally:
                 sending.cancel()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """Have `_close` wait for it, also when its browser has gone."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _forget_silent(self) -> None:
         """Drop browsers that went without a word."""

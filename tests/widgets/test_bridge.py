@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import os
 import queue
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from mellea_jupyter.client import MelleaClient, RunHandle
 from mellea_jupyter.client.discovery import given
+from mellea_jupyter.testing.server import JupyterServer
 from mellea_jupyter.widgets.bridge import BRIDGE, MOST_REQUESTS, WidgetServer, watch_run
 from tests.client.fake_server import TOKEN, FakeServer, a_frame, a_run, an_artifact
 from tests.examples.conftest import demo, server
@@ -178,6 +185,34 @@ def test_live_messages_of_a_real_server_reach_the_browser(server: Any, bridge: N
     browser.say("close", socket=1)
     browser.say("bye")
     browser.close()
+
+
+def test_a_server_that_goes_ends_the_connection(tmp_path: Path, bridge: None) -> None:
+    with JupyterServer(tmp_path) as server:
+        browser = Browser(given(server.url.rstrip("/"), server.token, server.root))
+        browser.say("open", socket=1)
+        browser.hear("opened")
+        server.kill()
+        assert browser.hear("closed")["socket"] == 1
+        browser.close()
+
+
+def test_the_end_waits_for_connections_to_end(server: Any, bridge: None) -> None:
+    browser = Browser(given(server.url, server.token, server.root))
+    browser.say("open", socket=1)
+    browser.hear("opened")
+    os.kill(server.pid, signal.SIGSTOP)  # its farewell takes a while
+    threading.Timer(0.3, os.kill, (server.pid, signal.SIGCONT)).start()
+    browser.say("close", socket=1)
+    browser.say("bye")
+    browser.close()
+    BRIDGE.stop()
+    asyncio.run(_forget_ended_loops())
+    gc.collect()  # a socket that was left open is an error here
+
+
+async def _forget_ended_loops() -> None:
+    IOLoop.current()  # tornado keeps ended ones until there is another
 
 
 def _start(client: MelleaClient, server: Any) -> RunHandle:
